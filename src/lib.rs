@@ -1,0 +1,25 @@
+//! wsflow says why a WebSocket fails.
+//!
+//! Packets go in, facts come out: [`engine::Engine`] takes what a [`source`] yields, follows TCP connections, finds
+//! opening handshakes, decodes frames, joins the legs on both sides of a proxy into sessions, and judges them with the
+//! rules of [`diagnosis`]. An [`output`] listens.
+//!
+//! Everything from [`packet`] to [`engine`] is a pure function of its input: no clock, no file, no thread, no panic.
+//! `ARCHITECTURE.md` has the picture.
+
+pub mod limits;
+pub mod packet;
+pub mod stream;
+pub mod time;
+
+pub mod tcp;
+pub mod wire;
+
+pub mod http;
+pub mod ws;
+
+pub mod session;
+
+pub mod diagnosis;
+
+pub mod engine;

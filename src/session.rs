@@ -1,0 +1,190 @@
+//! Sessions: one WebSocket as its users see it, made of legs, each on one connection.
+
+pub mod leg;
+pub mod neighbours;
+
+pub use leg::{JoinReason, Leg, LegRole, Outcome, SessionId};
+pub use neighbours::Neighbours;
+
+use crate::stream::Role;
+use crate::time::Timestamp;
+
+/// One WebSocket as its users see it: an attempt that failed included.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its serial number.
+    pub id: SessionId,
+    /// Its legs, from the client on. Never empty.
+    pub legs: Vec<Leg>,
+    /// The first packet of its first leg's request, or connection.
+    pub start: Timestamp,
+    /// The last packet of its legs.
+    pub end: Timestamp,
+    /// What became of it: of the leg nearest to the client that was captured.
+    pub outcome: Outcome,
+    /// Who ended it.
+    pub ended_by: Option<EndedBy>,
+}
+
+impl Session {
+    /// The leg nearest to the client.
+    pub fn first_leg(&self) -> &Leg {
+        &self.legs[0]
+    }
+
+    /// Neighbouring legs: client side and backend side of each proxy, with the index of the former.
+    pub fn proxies(&self) -> impl Iterator<Item = (usize, &Leg, &Leg)> {
+        self.legs.windows(2).enumerate().map(|(index, pair)| (index, &pair[0], &pair[1]))
+    }
+
+    /// The last leg: the one nearest to the backend.
+    pub fn last_leg(&self) -> &Leg {
+        &self.legs[self.legs.len() - 1]
+    }
+}
+
+/// Who ended a session, as the contract words it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndedBy {
+    /// Who.
+    pub who: Who,
+    /// By what.
+    pub via: Via,
+    /// In which phase.
+    pub phase: Phase,
+    /// How sure that is.
+    pub confidence: Confidence,
+}
+
+/// A party.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Who {
+    /// The client.
+    Client,
+    /// A proxy between two legs.
+    Proxy,
+    /// The backend, or the server of a direct session.
+    Server,
+    /// Nobody at the ends: the path.
+    Network,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Who {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Who::Client => "client",
+            Who::Proxy => "proxy",
+            Who::Server => "server",
+            Who::Network => "network",
+            Who::Unknown => "unknown",
+        }
+    }
+}
+
+/// The means by which a session was ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Via {
+    /// A Close frame.
+    CloseFrame,
+    /// A FIN.
+    Fin,
+    /// An RST.
+    Rst,
+    /// A TLS alert.
+    TlsAlert,
+    /// An HTTP status.
+    HttpStatus,
+    /// An HTTP/2 RST_STREAM or GOAWAY.
+    H2Reset,
+    /// Silence.
+    Timeout,
+    /// Nothing that was seen.
+    None,
+}
+
+impl Via {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Via::CloseFrame => "close-frame",
+            Via::Fin => "fin",
+            Via::Rst => "rst",
+            Via::TlsAlert => "tls-alert",
+            Via::HttpStatus => "http-status",
+            Via::H2Reset => "h2-reset",
+            Via::Timeout => "timeout",
+            Via::None => "none",
+        }
+    }
+}
+
+/// How far a session had come when it ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Phase {
+    /// TCP was coming up.
+    Connect,
+    /// TLS was.
+    Tls,
+    /// The opening handshake was on.
+    Opening,
+    /// It was open.
+    Open,
+    /// The closing handshake was on.
+    Closing,
+}
+
+impl Phase {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Connect => "connect",
+            Phase::Tls => "tls",
+            Phase::Opening => "opening",
+            Phase::Open => "open",
+            Phase::Closing => "closing",
+        }
+    }
+}
+
+/// How sure a statement is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Confidence {
+    /// Only the symptom is visible.
+    Low,
+    /// A known mechanism matches, alternatives exist.
+    Medium,
+    /// The wire shows it.
+    High,
+}
+
+impl Confidence {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Confidence::Low => "low",
+            Confidence::Medium => "medium",
+            Confidence::High => "high",
+        }
+    }
+
+    /// One level less sure.
+    #[must_use]
+    pub const fn lowered(self) -> Confidence {
+        match self {
+            Confidence::High => Confidence::Medium,
+            _ => Confidence::Low,
+        }
+    }
+}
+
+/// A leg of a session together with a role in it: who did something.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Party {
+    /// Which leg, from the client on.
+    pub leg: usize,
+    /// Which end of it.
+    pub role: Role,
+}

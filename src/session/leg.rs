@@ -1,0 +1,451 @@
+//! A leg: one WebSocket, or one attempt at one, on one connection; and what is known of it.
+
+use std::time::Duration;
+
+use crate::http::handshake::{Answer, Offer};
+use crate::http::head::{RequestHead, ResponseHead};
+use crate::packet::Moment;
+use crate::stream::{ByRole, Role, Side};
+use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
+use crate::time::Timestamp;
+use crate::wire::Endpoint;
+use crate::ws::facts::{Close, FrameCounts, MessageCounts, Opcode, OpenFrame, Violation};
+
+/// A session's serial number, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SessionId(pub u64);
+
+/// Where a leg lies on the way from client to backend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum LegRole {
+    /// No proxy was seen.
+    #[default]
+    Direct,
+    /// From the client to the first proxy.
+    ClientProxy,
+    /// Between two proxies.
+    ProxyProxy,
+    /// From the last proxy to the backend.
+    ProxyBackend,
+}
+
+/// What ties a leg to the one before it, most certain first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum JoinReason {
+    /// The same Sec-WebSocket-Key.
+    Key,
+    /// A PROXY header names the client leg's addresses.
+    ProxyHeader,
+    /// The same request id field.
+    RequestId,
+    /// The same bytes in the tunnel.
+    TunnelBytes,
+    /// Record sizes of an encrypted leg that add up to the plain leg's bytes.
+    RecordSizes,
+    /// The same target, or X-Forwarded-For, while the client's leg waited.
+    Request,
+    /// A connection, or an attempt at one, from the proxy while the client's leg waited.
+    Time,
+}
+
+/// What became of a leg, and of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Outcome {
+    /// Still open when the capture ended.
+    Open,
+    /// The closing handshake was complete.
+    Closed,
+    /// Established, ended without one.
+    Aborted,
+    /// Answered with something other than a valid 101.
+    Rejected,
+    /// No answer to the request.
+    Unanswered,
+    /// TCP or TLS never came up.
+    Unreachable,
+    /// TLS without keys: nothing above it is known.
+    Encrypted,
+}
+
+impl Outcome {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Open => "open",
+            Outcome::Closed => "closed",
+            Outcome::Aborted => "aborted",
+            Outcome::Rejected => "rejected",
+            Outcome::Unanswered => "unanswered",
+            Outcome::Unreachable => "unreachable",
+            Outcome::Encrypted => "encrypted",
+        }
+    }
+}
+
+/// A request as a leg saw it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its head.
+    pub head: RequestHead,
+    /// What it offers.
+    pub offer: Offer,
+    /// The packet with its first byte.
+    pub begun: Moment,
+    /// The packet that completed its head.
+    pub moment: Moment,
+}
+
+/// A response as a leg saw it.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Its head.
+    pub head: ResponseHead,
+    /// What it agrees to.
+    pub answer: Answer,
+    /// The packet with its first byte.
+    pub begun: Moment,
+    /// The packet that completed its head.
+    pub moment: Moment,
+    /// The beginning of its body, escaped where it is not UTF-8. Hostile text.
+    pub body: Box<str>,
+    /// Whether it came as a final answer to the leg's request. Interim answers (1xx other than 101) are not kept.
+    pub head_bytes: u32,
+}
+
+/// A PROXY protocol header that came before anything else on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProxyHeader {
+    /// 1 (text) or 2 (binary).
+    pub version: u8,
+    /// The client that it names.
+    pub source: Option<Endpoint>,
+    /// The address that the client connected to.
+    pub destination: Option<Endpoint>,
+    /// The packet with it.
+    pub moment: Moment,
+}
+
+/// What the first bytes of one direction are, where they are not the HTTP that a leg should carry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FirstBytes {
+    /// An HTTP/1 message.
+    Http,
+    /// A TLS record: handshake.
+    TlsHandshake,
+    /// A TLS record: alert, with level and description.
+    TlsAlert(u8, u8),
+    /// The HTTP/2 connection preface or a SETTINGS frame.
+    Http2,
+    /// A PROXY header and nothing else yet.
+    Proxy,
+    /// Frames of a WebSocket that was open before the capture began.
+    WebSocket,
+    /// Text that is not HTTP.
+    Text,
+    /// Anything else.
+    Other,
+}
+
+/// Pings of one side and the pongs that answered them.
+#[derive(Clone, Debug, Default)]
+pub struct Pings {
+    /// Pings sent by this side.
+    pub sent: u32,
+    /// Of these, answered.
+    pub answered: u32,
+    /// The shortest time to the pong.
+    pub min: Option<Duration>,
+    /// The longest.
+    pub max: Option<Duration>,
+    /// The sum, for the average.
+    pub total: Duration,
+    /// The oldest ping that is still unanswered.
+    pub waiting_since: Option<Moment>,
+    /// How many are unanswered at the end.
+    pub unanswered: u32,
+    /// The first ping.
+    pub first: Option<Moment>,
+    /// The last ping.
+    pub last: Option<Moment>,
+}
+
+/// What one side of an established WebSocket did.
+#[derive(Clone, Debug, Default)]
+pub struct Direction {
+    /// Frames by opcode.
+    pub frames: FrameCounts,
+    /// Whole messages.
+    pub messages: MessageCounts,
+    /// The first Close frame.
+    pub close: Option<Close>,
+    /// Pings that this side sent, and the pongs to them.
+    pub pings: Pings,
+    /// Violations, the first ones.
+    pub violations: Vec<Violation>,
+    /// The first data frame.
+    pub first_frame: Option<Moment>,
+    /// The last frame of any kind.
+    pub last_frame: Option<Moment>,
+    /// The last data (not control) frame.
+    pub last_message: Option<Moment>,
+    /// The longest payload that a frame header announced, with the packet of that header.
+    pub largest_frame: Option<(u64, Moment)>,
+    /// The longest message: bytes after inflation, and the packet that ended it.
+    pub largest_message: Option<(u64, Moment)>,
+    /// A frame that is not complete at the end.
+    pub open_frame: Option<OpenFrame>,
+    /// A message that is not complete at the end: opcode of its first frame.
+    pub open_message: Option<Opcode>,
+    /// Bytes skipped because the frame boundary was lost.
+    pub lost_bytes: u64,
+    /// Payload bytes of the tunnel in this direction.
+    pub bytes: u64,
+    /// The first bytes in the tunnel, up to 64, escaped: to tell what is there when it is not frames.
+    pub first_bytes: Box<str>,
+    /// Application heartbeats seen in text messages (engine.io, SignalR, graphql-ws, STOMP, Phoenix, ActionCable).
+    pub heartbeats: Heartbeats,
+    /// The longest silence between two frames of this side.
+    pub longest_silence: Duration,
+}
+
+/// Heartbeats that an application protocol sends as messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Heartbeats {
+    /// Which protocol's, when one was recognised.
+    pub protocol: Option<HeartbeatProtocol>,
+    /// How many were sent by this side.
+    pub count: u32,
+    /// The first one.
+    pub first: Option<Moment>,
+    /// The last one.
+    pub last: Option<Moment>,
+}
+
+/// Application protocols whose heartbeats are known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HeartbeatProtocol {
+    /// engine.io 4: the server sends `2`, the client answers `3`.
+    EngineIo,
+    /// SignalR: `{"type":6}` and a record separator, each way.
+    SignalR,
+    /// graphql-ws: `{"type":"ping"}` and `{"type":"pong"}`, `ka` in the older protocol.
+    GraphqlWs,
+    /// STOMP: a line feed.
+    Stomp,
+    /// Phoenix channels: `heartbeat` on topic `phoenix`.
+    Phoenix,
+    /// ActionCable: `{"type":"ping"}` from the server.
+    ActionCable,
+}
+
+/// The WebSocket part of a leg: there is one once a 101 was answered or frames were recognised.
+#[derive(Clone, Debug, Default)]
+pub struct Tunnel {
+    /// What each side did.
+    pub sides: ByRole<Direction>,
+    /// Who sent the first Close frame.
+    pub first_close: Option<Role>,
+    /// Whether the capture saw the opening handshake.
+    pub handshake_seen: bool,
+    /// The end of the opening handshake, or the first frame that was recognised.
+    pub opened: Moment,
+    /// The last byte in either direction.
+    pub last_byte: Option<Moment>,
+    /// The longest time without a byte in either direction, not counting the time before the end.
+    pub longest_idle: Duration,
+    /// Bytes in the packet of the 101, behind it.
+    pub frame_with_answer: bool,
+}
+
+/// TLS as a leg shows it.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFacts {
+    /// `TLS 1.3`.
+    pub version: Option<&'static str>,
+    /// The server name that the client asked for. Hostile text.
+    pub sni: Option<String>,
+    /// The application protocols that the client offered.
+    pub alpn_offered: Vec<String>,
+    /// The one that the server chose, where it is in clear.
+    pub alpn: Option<String>,
+    /// The cipher suite's name.
+    pub cipher: Option<String>,
+    /// How the leg was decrypted: `keylog`, `secrets block`; `None` when it was not.
+    pub decrypted_by: Option<&'static str>,
+    /// Why it was not although there are secrets. For a person.
+    pub not_decrypted: Option<String>,
+    /// Alerts in order: who, level, description; `None` for encrypted ones.
+    pub alerts: Vec<TlsAlert>,
+    /// The ClientHello.
+    pub client_hello: Option<Moment>,
+    /// The ServerHello.
+    pub server_hello: Option<Moment>,
+    /// Whether both Finished messages went by, as far as can be told.
+    pub handshake_done: Option<Moment>,
+    /// Whether the server asked for a client certificate (TLS 1.2).
+    pub client_certificate_requested: bool,
+    /// Whether the client sent an empty list of certificates (TLS 1.2).
+    pub client_certificate_empty: bool,
+    /// The server's certificate, where it is in clear (TLS 1.2).
+    pub certificate: Option<Certificate>,
+    /// Whether the session was resumed.
+    pub resumed: bool,
+    /// Application data records and their plaintext sizes after the handshake, by side: the first sixteen each.
+    pub records: ByRole<Vec<(Timestamp, u32)>>,
+    /// Application data bytes, by side.
+    pub bytes: ByRole<u64>,
+    /// Why this may be a WebSocket, in words; empty when nothing says so.
+    pub likely_websocket: Vec<String>,
+    /// The period of small records at a steady pace, if there is one.
+    pub heartbeat: Option<Duration>,
+    /// What the client sent after the server's flight and before it left: an encrypted rejection has one shape.
+    pub client_left_after_server_flight: bool,
+}
+
+/// One TLS alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsAlert {
+    /// Who sent it.
+    pub by: Role,
+    /// 1 warning, 2 fatal; `None` when it is encrypted.
+    pub level: Option<u8>,
+    /// What it says (RFC 8446 §6); `None` when it is encrypted.
+    pub description: Option<u8>,
+    /// When, and in which packet.
+    pub moment: Moment,
+}
+
+/// What matters of a certificate.
+#[derive(Clone, Debug, Default)]
+pub struct Certificate {
+    /// Subject, as text. Hostile.
+    pub subject: String,
+    /// Issuer, as text. Hostile.
+    pub issuer: String,
+    /// DNS names and addresses it is for. Hostile.
+    pub names: Vec<String>,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid after.
+    pub not_after: Option<Timestamp>,
+    /// Whether issuer and subject are the same.
+    pub self_signed: bool,
+    /// How many certificates the server sent.
+    pub chain: usize,
+}
+
+/// A FIN or RST in terms of a leg's roles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LegEnd {
+    /// Who sent it.
+    pub by: Role,
+    /// Which of the two.
+    pub kind: EndKind,
+    /// When, and in which packet.
+    pub moment: Moment,
+}
+
+/// One leg.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// The connection that carries it.
+    pub connection: ConnectionId,
+    /// Which side of the connection the client is.
+    pub client_side: Side,
+    /// The client's endpoint.
+    pub client: Endpoint,
+    /// The server's endpoint.
+    pub server: Endpoint,
+    /// Where it lies.
+    pub role: LegRole,
+    /// What ties it to the leg before.
+    pub joined_by: Option<JoinReason>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// A PROXY header in front.
+    pub proxy_header: Option<ProxyHeader>,
+    /// What each side began with.
+    pub first_bytes: ByRole<Option<FirstBytes>>,
+    /// The opening handshake's request, or the request that stands for it on a leg where the upgrade is gone.
+    pub request: Option<Request>,
+    /// Requests on the same connection before this one: it was reused.
+    pub earlier_requests: u32,
+    /// A request head that never ended: how many bytes of it came, and its beginning.
+    pub incomplete_request: Option<(u32, Box<str>)>,
+    /// The answer.
+    pub response: Option<Response>,
+    /// What came from the server where an answer should be, when it is not HTTP: its beginning, escaped.
+    pub odd_answer: Option<Box<str>>,
+    /// The WebSocket.
+    pub tunnel: Option<Box<Tunnel>>,
+    /// TLS on this leg.
+    pub tls: Option<Box<TlsFacts>>,
+    /// TCP on this leg.
+    pub tcp: ConnectionFacts,
+}
+
+impl Leg {
+    /// The side that plays `role`.
+    pub fn side(&self, role: Role) -> Side {
+        match role {
+            Role::Client => self.client_side,
+            Role::Server => self.client_side.peer(),
+        }
+    }
+
+    /// The role that `side` plays.
+    pub fn role_of(&self, side: Side) -> Role {
+        if side == self.client_side { Role::Client } else { Role::Server }
+    }
+
+    /// The endpoint of `role`.
+    pub fn endpoint(&self, role: Role) -> Endpoint {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.server,
+        }
+    }
+
+    /// What TCP knows of what `role` sent.
+    pub fn half(&self, role: Role) -> &crate::tcp::HalfFacts {
+        &self.tcp.halves[self.side(role)]
+    }
+
+    /// FINs and RSTs in order of capture.
+    pub fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+        self.tcp.ends.iter().map(|end| LegEnd { by: self.role_of(end.side), kind: end.kind, moment: end.moment })
+    }
+
+    /// The first FIN or RST.
+    pub fn first_end(&self) -> Option<LegEnd> {
+        self.ends().next()
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> Option<u16> {
+        self.response.as_ref().map(|response| response.head.status)
+    }
+
+    /// Whether a WebSocket was established here, or was open before the capture began.
+    pub fn is_established(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    /// The last payload byte of either side, retransmissions aside.
+    pub fn last_data(&self) -> Option<Moment> {
+        self.tcp.halves.originator.last_data.max(self.tcp.halves.responder.last_data)
+    }
+
+    /// Whether packets of both sides were seen.
+    pub fn both_directions_seen(&self) -> bool {
+        self.tcp.unseen_side().is_none()
+    }
+
+    /// Whether bytes of either side are missing from the capture, by loss or by the snap length.
+    pub fn has_holes(&self) -> bool {
+        Side::BOTH.into_iter().any(|side| {
+            let half = &self.tcp.halves[side];
+            half.gap_bytes > 0 || half.cut_bytes > 0
+        })
+    }
+}

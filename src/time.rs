@@ -1,0 +1,68 @@
+//! Capture time. The core never reads a clock: every instant it knows came in with a packet.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An instant of the capture, in nanoseconds since the Unix epoch.
+///
+/// Arithmetic saturates: captures carry hostile and broken timestamps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// Before everything; what an engine believes before its first packet.
+    pub const ZERO: Timestamp = Timestamp(0);
+
+    /// From nanoseconds since the Unix epoch.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Timestamp(nanos)
+    }
+
+    /// From seconds and a fraction in nanoseconds.
+    pub const fn from_parts(seconds: u64, nanos: u32) -> Self {
+        Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos as u64))
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time since `earlier`; zero when `earlier` is later.
+    pub const fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The distance to `other`, whichever comes first.
+    pub const fn distance(self, other: Timestamp) -> Duration {
+        Duration::from_nanos(self.0.abs_diff(other.0))
+    }
+
+    /// This instant moved later.
+    pub const fn plus(self, duration: Duration) -> Timestamp {
+        let nanos = duration.as_nanos();
+        let nanos = if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 };
+        Timestamp(self.0.saturating_add(nanos))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates() {
+        let early = Timestamp::from_parts(1, 5);
+        let late = Timestamp::from_parts(2, 0);
+        assert_eq!(late.since(early), Duration::from_nanos(999_999_995));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.distance(late), late.distance(early));
+        assert_eq!(Timestamp::from_nanos(u64::MAX).plus(Duration::MAX), Timestamp::from_nanos(u64::MAX));
+    }
+}
