@@ -32,15 +32,32 @@ impl Session {
         &self.legs[0]
     }
 
-    /// Neighbouring legs: client side and backend side of each proxy, with the index of the former.
-    pub fn proxies(&self) -> impl Iterator<Item = (usize, &Leg, &Leg)> {
-        self.legs.windows(2).enumerate().map(|(index, pair)| (index, &pair[0], &pair[1]))
+    /// Every place where a proxy stands: the leg in front of it and a leg behind it. A proxy that tries one backend after
+    /// another stands in several pairs, with the same leg in front.
+    pub fn proxies(&self) -> impl Iterator<Item = Proxy<'_>> {
+        self.legs.iter().enumerate().filter_map(|(back_index, back)| {
+            let front_index = back.behind?;
+            Some(Proxy { front_index, front: self.legs.get(front_index)?, back_index, back })
+        })
     }
 
-    /// The last leg: the one nearest to the backend.
+    /// The last leg: the one nearest to the backend, the last attempt when there were several.
     pub fn last_leg(&self) -> &Leg {
         &self.legs[self.legs.len() - 1]
     }
+}
+
+/// A proxy, by the two legs that meet in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Proxy<'a> {
+    /// The index of the leg in front of it, towards the client.
+    pub front_index: usize,
+    /// That leg.
+    pub front: &'a Leg,
+    /// The index of the leg behind it, towards the backend.
+    pub back_index: usize,
+    /// That leg.
+    pub back: &'a Leg,
 }
 
 /// Who ended a session, as the contract words it.

@@ -358,7 +358,10 @@ pub struct Leg {
     pub server: Endpoint,
     /// Where it lies.
     pub role: LegRole,
-    /// What ties it to the leg before.
+    /// The index of the leg in front of it, towards the client; `None` for the first one. Legs with the same one in front
+    /// are attempts of one proxy.
+    pub behind: Option<usize>,
+    /// What ties it to the leg in front.
     pub joined_by: Option<JoinReason>,
     /// What became of it.
     pub outcome: Outcome,
