@@ -1,5 +1,7 @@
 //! The opening handshake: what a request offers and what an answer agrees to (RFC 6455 §4, RFC 7692 §7).
 
+use crate::http::head::{RequestHead, ResponseHead};
+
 /// The Sec-WebSocket-Key of a request (RFC 6455 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Key {
@@ -46,6 +48,12 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// Reads the fields of a request.
+    pub fn read(head: &RequestHead) -> Offer {
+        let _ = head;
+        Offer::default()
+    }
+
     /// Whether somebody wants a WebSocket here, however broken the request is.
     pub fn is_attempt(&self) -> bool {
         self.websocket_fields || matches!(self.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
@@ -102,6 +110,14 @@ pub struct Answer {
     pub extension_mismatch: bool,
     /// permessage-deflate as agreed.
     pub deflate: Option<PermessageDeflate>,
+}
+
+impl Answer {
+    /// Reads the fields of a response to a request, if that was seen.
+    pub fn read(head: &ResponseHead, request: Option<(&RequestHead, &Offer)>) -> Answer {
+        let _ = (head, request);
+        Answer::default()
+    }
 }
 
 /// How the answer's Sec-WebSocket-Protocol fits the offer (RFC 6455 §4.1, §4.2.2).

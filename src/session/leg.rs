@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead};
+pub use crate::http::{FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
@@ -110,40 +111,6 @@ pub struct Response {
     pub body: Box<str>,
     /// Whether it came as a final answer to the leg's request. Interim answers (1xx other than 101) are not kept.
     pub head_bytes: u32,
-}
-
-/// A PROXY protocol header that came before anything else on a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ProxyHeader {
-    /// 1 (text) or 2 (binary).
-    pub version: u8,
-    /// The client that it names.
-    pub source: Option<Endpoint>,
-    /// The address that the client connected to.
-    pub destination: Option<Endpoint>,
-    /// The packet with it.
-    pub moment: Moment,
-}
-
-/// What the first bytes of one direction are, where they are not the HTTP that a leg should carry.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum FirstBytes {
-    /// An HTTP/1 message.
-    Http,
-    /// A TLS record: handshake.
-    TlsHandshake,
-    /// A TLS record: alert, with level and description.
-    TlsAlert(u8, u8),
-    /// The HTTP/2 connection preface or a SETTINGS frame.
-    Http2,
-    /// A PROXY header and nothing else yet.
-    Proxy,
-    /// Frames of a WebSocket that was open before the capture began.
-    WebSocket,
-    /// Text that is not HTTP.
-    Text,
-    /// Anything else.
-    Other,
 }
 
 /// Pings of one side and the pongs that answered them.

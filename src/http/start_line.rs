@@ -1,0 +1,194 @@
+//! Start lines: what a message begins with (RFC 9112 §3, §4).
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The HTTP version of a start line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Version {
+    /// Before the dot.
+    pub major: u8,
+    /// After it.
+    pub minor: u8,
+}
+
+impl Version {
+    /// HTTP/1.0.
+    pub const HTTP_10: Version = Version { major: 1, minor: 0 };
+    /// HTTP/1.1.
+    pub const HTTP_11: Version = Version { major: 1, minor: 1 };
+
+    /// From `HTTP/1.1`: case matters, each number is one digit (RFC 9112 §2.3).
+    pub fn read(bytes: &[u8]) -> Option<Version> {
+        match *bytes.strip_prefix(b"HTTP/")? {
+            [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
+                Some(Version { major: major - b'0', minor: minor - b'0' })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP/{}.{}", self.major, self.minor)
+    }
+}
+
+/// The first line of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestLine {
+    /// The method, in its own case.
+    pub method: Arc<str>,
+    /// The request target, as it was on the wire.
+    pub target: Arc<str>,
+    /// The version; `None` for an HTTP/0.9 request line or one that names something else.
+    pub version: Option<Version>,
+}
+
+/// The first line of a response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatusLine {
+    /// The version.
+    pub version: Version,
+    /// The status code.
+    pub status: u16,
+    /// The reason phrase: some backends hide the truth in it.
+    pub reason: Arc<str>,
+}
+
+/// The parts of a request line as they stand in its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RequestParts<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
+    pub(super) version: Option<Version>,
+    /// Whether there is no third word: HTTP/0.9, which has no fields.
+    pub(super) simple: bool,
+}
+
+impl<'a> RequestParts<'a> {
+    /// Reads a line without its end. `None`: no request line, not even a poor one.
+    ///
+    /// More white space than one space between the words is forgiven (RFC 9112 §3). A target may hold spaces: what
+    /// stands between the first word and the version is the target.
+    pub(super) fn read(line: &'a [u8]) -> Option<RequestParts<'a>> {
+        let line = line.trim_ascii_end();
+        let (method, rest) = split_word(line)?;
+        if !is_token(method) {
+            return None;
+        }
+        let last = rest.iter().rposition(|&byte| byte == b' ' || byte == b'\t');
+        if let Some(space) = last {
+            let (target, version) = (rest[..space].trim_ascii_end(), &rest[space + 1..]);
+            let version = Version::read(version);
+            if version.is_some() || is_known_method(method) {
+                let target = if version.is_some() { target } else { split_word(rest).map_or(rest, |(word, _)| word) };
+                return Some(RequestParts { method, target, version, simple: false });
+            }
+            return None;
+        }
+        is_known_method(method).then_some(RequestParts { method, target: rest, version: None, simple: true })
+    }
+}
+
+/// The parts of a status line as they stand in its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct StatusParts<'a> {
+    pub(super) version: Version,
+    pub(super) status: u16,
+    pub(super) reason: &'a [u8],
+}
+
+impl<'a> StatusParts<'a> {
+    /// Reads a line without its end. The reason may be empty, and so may the space before it (RFC 9112 §4).
+    pub(super) fn read(line: &'a [u8]) -> Option<StatusParts<'a>> {
+        let version = Version::read(line.get(..8)?)?;
+        let rest = line[8..].strip_prefix(b" ")?.trim_ascii_start();
+        let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] = rest else { return None };
+        if reason.first().is_some_and(|&byte| byte != b' ' && byte != b'\t') {
+            return None;
+        }
+        let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+        Some(StatusParts { version, status, reason: reason.trim_ascii() })
+    }
+}
+
+/// Whether this is a method that RFC 9110 §9, RFC 5789 or WebDAV defines, or that is common.
+pub(super) fn is_known_method(method: &[u8]) -> bool {
+    const METHODS: [&[u8]; 14] = [
+        b"GET",
+        b"POST",
+        b"HEAD",
+        b"PUT",
+        b"DELETE",
+        b"OPTIONS",
+        b"PATCH",
+        b"CONNECT",
+        b"TRACE",
+        b"PROPFIND",
+        b"REPORT",
+        b"MKCOL",
+        b"LOCK",
+        b"PURGE",
+    ];
+    METHODS.contains(&method)
+}
+
+/// Whether these bytes are a token (RFC 9110 §5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// The first word and what follows the white space behind it.
+fn split_word(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = line.iter().position(|&byte| byte == b' ' || byte == b'\t')?;
+    let rest = line[space..].trim_ascii_start();
+    (!rest.is_empty()).then_some((&line[..space], rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &str) -> Option<(String, String, Option<Version>)> {
+        let parts = RequestParts::read(line.as_bytes())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some((text(parts.method), text(parts.target), parts.version))
+    }
+
+    fn is(method: &str, target: &str, version: Option<Version>) -> Option<(String, String, Option<Version>)> {
+        Some((method.into(), target.into(), version))
+    }
+
+    #[test]
+    fn request_lines() {
+        let v11 = Some(Version::HTTP_11);
+        assert_eq!(request("GET /ws?x=1 HTTP/1.1"), is("GET", "/ws?x=1", v11));
+        assert_eq!(request("GET http://a/ws HTTP/1.1"), is("GET", "http://a/ws", v11));
+        assert_eq!(request("FROB /  HTTP/1.0"), is("FROB", "/", Some(Version::HTTP_10)));
+        assert_eq!(request("GET /a b HTTP/1.1"), is("GET", "/a b", v11));
+        assert_eq!(request("GET /"), is("GET", "/", None));
+        assert_eq!(request("GET / HTTP/1.x"), is("GET", "/", None));
+        assert_eq!(request("PRI * HTTP/2.0"), is("PRI", "*", Some(Version { major: 2, minor: 0 })));
+        for line in
+            ["", "GET", "GET ", "EHLO mail.example", "SSH-2.0-OpenSSH_9.2", "+OK ready", "\u{1}\u{2} a HTTP/1.1"]
+        {
+            assert_eq!(request(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn status_lines() {
+        let read = |line: &'static str| {
+            StatusParts::read(line.as_bytes()).map(|parts| (parts.status, std::str::from_utf8(parts.reason).unwrap()))
+        };
+        assert_eq!(read("HTTP/1.1 101 Switching Protocols"), Some((101, "Switching Protocols")));
+        assert_eq!(read("HTTP/1.1 400 "), Some((400, "")));
+        assert_eq!(read("HTTP/1.0 400"), Some((400, "")));
+        assert_eq!(read("HTTP/1.1  999  x"), Some((999, "x")));
+        for line in ["", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 20", "HTTP/1.1 2000 x", "ICY 200 OK", "HTTP/1.1101 x"] {
+            assert_eq!(read(line), None, "{line:?}");
+        }
+    }
+}
