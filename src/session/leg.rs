@@ -301,6 +301,17 @@ pub struct Certificate {
     pub chain: usize,
 }
 
+/// What an HTTP/2 connection and stream say about a leg that runs on them (RFC 9113, RFC 8441).
+#[derive(Clone, Debug, Default)]
+pub struct H2Facts {
+    /// The stream.
+    pub stream_id: u32,
+    /// Whether the server's SETTINGS have ENABLE_CONNECT_PROTOCOL set to 1 (RFC 8441 §3); `None` when they were not seen.
+    pub connect_protocol_enabled: Option<bool>,
+    /// The RST_STREAM or GOAWAY that ended the stream: who, the error code, where.
+    pub reset: Option<(Role, u32, Moment)>,
+}
+
 /// A FIN or RST in terms of a leg's roles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LegEnd {
@@ -350,6 +361,8 @@ pub struct Leg {
     pub tunnel: Option<Box<Tunnel>>,
     /// TLS on this leg.
     pub tls: Option<Box<TlsFacts>>,
+    /// HTTP/2 on this leg.
+    pub h2: Option<Box<H2Facts>>,
     /// TCP on this leg.
     pub tcp: ConnectionFacts,
 }

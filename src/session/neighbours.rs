@@ -20,6 +20,8 @@ pub struct Neighbours {
     pub exchanges: Vec<PlainExchange>,
     /// Connections that never came up and belong to no session.
     pub failures: Vec<FailedConnection>,
+    /// Servers that got an ordinary request with `Connection: upgrade` and no Upgrade field: the first such request each.
+    pub static_upgrades: Vec<(Endpoint, Moment)>,
     /// DNS messages.
     pub dns: Vec<DnsMessage>,
     /// Connections that were up at some time, by server endpoint: how many, how many at the same time at most.
