@@ -10,6 +10,7 @@ use crate::stream::{ByRole, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
+pub use crate::ws::facts::HeartbeatProtocol;
 use crate::ws::facts::{Close, FrameCounts, MessageCounts, Opcode, OpenFrame, Violation};
 
 /// A session's serial number, from 1.
@@ -186,23 +187,6 @@ pub struct Heartbeats {
     pub first: Option<Moment>,
     /// The last one.
     pub last: Option<Moment>,
-}
-
-/// Application protocols whose heartbeats are known.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum HeartbeatProtocol {
-    /// engine.io 4: the server sends `2`, the client answers `3`.
-    EngineIo,
-    /// SignalR: `{"type":6}` and a record separator, each way.
-    SignalR,
-    /// graphql-ws: `{"type":"ping"}` and `{"type":"pong"}`, `ka` in the older protocol.
-    GraphqlWs,
-    /// STOMP: a line feed.
-    Stomp,
-    /// Phoenix channels: `heartbeat` on topic `phoenix`.
-    Phoenix,
-    /// ActionCable: `{"type":"ping"}` from the server.
-    ActionCable,
 }
 
 /// The WebSocket part of a leg: there is one once a 101 was answered or frames were recognised.

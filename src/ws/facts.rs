@@ -1,5 +1,7 @@
 //! What is known of the frames that one side sent.
 
+use std::time::Duration;
+
 use crate::packet::Moment;
 
 /// An opcode (RFC 6455 §5.2). Unknown ones keep their value.
@@ -140,4 +142,58 @@ pub struct OpenFrame {
     pub seen: u64,
     /// The packet with its header.
     pub moment: Moment,
+}
+
+/// All that a [`Decoder`](crate::ws::Decoder) knows of its direction.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DirectionFacts {
+    /// Frames by opcode, whole or not.
+    pub frames: FrameCounts,
+    /// Whole messages.
+    pub messages: MessageCounts,
+    /// Bytes of the stream: headers, payloads, gaps and what was skipped.
+    pub bytes: u64,
+    /// The first data (not control) frame.
+    pub first_data: Option<Moment>,
+    /// The last data frame.
+    pub last_data: Option<Moment>,
+    /// The last frame of any kind.
+    pub last_frame: Option<Moment>,
+    /// The longest silence between two frames, in whole milliseconds.
+    pub longest_silence: Duration,
+    /// The longest payload that the header of a data frame announced, with the packet of that header.
+    pub largest_frame: Option<(u64, Moment)>,
+    /// The longest whole message: bytes after inflation, and the packet that ended it.
+    pub largest_message: Option<(u64, Moment)>,
+    /// The frame that the direction is in the middle of.
+    pub open_frame: Option<OpenFrame>,
+    /// The message that it is in the middle of: the opcode of its first frame.
+    pub open_message: Option<Opcode>,
+    /// Captured bytes that were skipped because the frame boundary was lost.
+    pub lost_bytes: u64,
+    /// Violations, the first ones.
+    pub violations: Vec<Violation>,
+    /// Violations beyond those.
+    pub more_violations: u64,
+    /// The first bytes of the direction, up to 64, where they do not begin a proper frame; else empty.
+    pub first_bytes: Vec<u8>,
+    /// Compressed messages that were not inflated to their end because a bound was reached.
+    pub inflation_stopped: u64,
+}
+
+/// Application protocols whose heartbeats are known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HeartbeatProtocol {
+    /// engine.io 4: the server sends `2`, the client answers `3`.
+    EngineIo,
+    /// SignalR: `{"type":6}` and a record separator, each way.
+    SignalR,
+    /// graphql-ws: `{"type":"ping"}` and `{"type":"pong"}`, `ka` in the older protocol.
+    GraphqlWs,
+    /// STOMP: a line feed.
+    Stomp,
+    /// Phoenix channels: `heartbeat` on topic `phoenix`.
+    Phoenix,
+    /// ActionCable: `{"type":"ping"}` from the server.
+    ActionCable,
 }
