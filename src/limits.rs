@@ -31,6 +31,8 @@ pub struct Limits {
     pub pings_waiting: usize,
     /// Sessions kept until the end, so that they can be judged with knowledge of all others.
     pub sessions: usize,
+    /// Headers peeled off one packet, from the link layer to TCP. Three tunnels in one another need about twelve.
+    pub nested_headers: usize,
     /// Fragmented IP datagrams put together at a time.
     pub fragmented_datagrams: usize,
     /// Bytes of all fragments held at a time.
@@ -65,6 +67,7 @@ impl Default for Limits {
             violations: 8,
             pings_waiting: 16,
             sessions: 20_000,
+            nested_headers: 24,
             fragmented_datagrams: 1024,
             fragment_bytes: 8 << 20,
             fragment_time: Duration::from_secs(30),

@@ -3,11 +3,28 @@
 //! [`Dissector::dissect`] peels link layer, tunnels and IP, joins IP fragments, and gives what is left: a TCP
 //! [`Segment`], an [`IcmpError`] that quotes one, or the reason why there is neither.
 
+mod bytes;
+mod dns;
+mod fragments;
+mod icmp;
+mod ip;
+mod link;
+#[cfg(test)]
+mod samples;
+mod tcp;
+mod tunnel;
+
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::packet::Moment;
+use crate::limits::Limits;
+use crate::packet::{InterfaceId, Moment, Packet};
 use crate::tcp::SeqNumber;
+
+use bytes::Bytes;
+use fragments::FragmentTable;
+use ip::Datagram;
+use link::Layer;
 
 /// An address and a port.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +113,7 @@ pub struct Segment<'a> {
     /// IPv4 identification; 0 for IPv6.
     pub ip_id: u16,
     /// Where it was captured.
-    pub interface: crate::packet::InterfaceId,
+    pub interface: InterfaceId,
 }
 
 /// An ICMP or ICMPv6 error, tied to the TCP connection whose segment it quotes.
@@ -138,7 +155,7 @@ pub enum Ignored {
     Fragment,
     /// The headers are cut off by the snap length.
     CutHeader,
-    /// The headers contradict themselves.
+    /// The headers contradict themselves, or more of them are nested than the limits allow.
     Malformed,
     /// A link type that is not known here.
     UnknownLink,
@@ -170,4 +187,217 @@ pub enum Dissected<'a> {
     Dns(DnsMessage),
     /// Nothing for us.
     Ignored(Ignored),
+}
+
+/// What a [`Dissector`] did beside giving segments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DissectorCounts {
+    /// Datagrams put together from fragments.
+    pub datagrams_joined: u64,
+    /// Fragments given up because the rest of their datagram did not come in time.
+    pub fragments_expired: u64,
+    /// Fragments given up because [`Limits::fragmented_datagrams`] or [`Limits::fragment_bytes`] was reached.
+    pub fragments_evicted: u64,
+    /// Fragments that repeat a part of others. The first copy of each byte is believed.
+    pub fragments_overlapping: u64,
+    /// Packets with more nested headers than [`Limits::nested_headers`].
+    pub too_deep: u64,
+}
+
+/// Takes packets apart. Keeps IP fragments until their datagram is whole, and nothing else.
+#[derive(Debug)]
+pub struct Dissector {
+    nested_headers: usize,
+    too_deep: u64,
+    fragments: FragmentTable,
+    /// What was joined last, one for each fragmented datagram that may be nested in another one.
+    joined: [Vec<u8>; 2],
+}
+
+impl Dissector {
+    /// One with no fragments yet.
+    pub fn new(limits: &Limits) -> Dissector {
+        Dissector {
+            nested_headers: limits.nested_headers,
+            too_deep: 0,
+            fragments: FragmentTable::new(limits),
+            joined: Default::default(),
+        }
+    }
+
+    /// Peels a packet down to what is for us. Checksums are not looked at: captures are full of unfinished ones.
+    pub fn dissect<'a>(&'a mut self, packet: &Packet<'a>) -> Dissected<'a> {
+        self.peel(packet).unwrap_or_else(Dissected::Ignored)
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> DissectorCounts {
+        DissectorCounts { too_deep: self.too_deep, ..self.fragments.counts() }
+    }
+
+    /// Fragments that still wait for the rest of their datagram.
+    pub fn fragments_held(&self) -> usize {
+        self.fragments.held()
+    }
+
+    fn peel<'a>(&'a mut self, packet: &Packet<'a>) -> Result<Dissected<'a>, Ignored> {
+        let mut joined = self.joined.iter_mut();
+        let (interface, mut layer, mut bytes) = link::first(packet)?;
+        for _ in 0..self.nested_headers {
+            if layer != Layer::Ip {
+                (layer, bytes) = link::peel(layer, bytes)?;
+                continue;
+            }
+            let mut datagram = Datagram::parse(bytes)?;
+            if datagram.fragment.is_some() {
+                let whole = self.fragments.handle(&datagram, interface, packet.at)?;
+                let buffer = joined.next().ok_or(Ignored::Malformed)?;
+                *buffer = whole.captured;
+                datagram.join(whole.protocol, Bytes::new(buffer, whole.length))?;
+            }
+            let origin = Origin { moment: packet.moment(), interface };
+            match datagram.protocol {
+                ip::TCP => return tcp::segment(&datagram, origin).map(Dissected::Tcp),
+                ip::ICMP | ip::ICMPV6 => return icmp::error(&datagram, origin).map(Dissected::Icmp),
+                ip::UDP => {
+                    let (ports, payload) = ip::udp(datagram.payload)?;
+                    if ports.contains(&dns::PORT) {
+                        return dns::message(&datagram, ports, payload, origin).map(Dissected::Dns);
+                    }
+                    (layer, bytes) = tunnel::over_udp(ports[1], payload)?;
+                }
+                protocol => (layer, bytes) = tunnel::over_ip(protocol, datagram.payload)?,
+            }
+        }
+        self.too_deep += 1;
+        Err(Ignored::Malformed)
+    }
+}
+
+/// Where what is dissected comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    moment: Moment,
+    interface: InterfaceId,
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{LaxNetSlice, LaxSlicedPacket, PacketBuilder, TransportSlice};
+    use proptest::prelude::*;
+
+    use super::samples::packet;
+    use super::*;
+    use crate::packet::{LinkType, PacketNumber};
+    use crate::time::Timestamp;
+
+    /// Every link type that is known, and one that is not.
+    const LINKS: [u16; 11] = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 105];
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            packets in prop::collection::vec((0..LINKS.len(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..200)), 1..8),
+        ) {
+            let mut dissector = Dissector::new(&Limits::default());
+            for (link, length, data) in &packets {
+                let hostile = Packet { length: u32::from(*length), ..packet(LinkType(LINKS[*link]), data) };
+                if let Dissected::Tcp(segment) = dissector.dissect(&hostile) {
+                    segment.options();
+                    prop_assert!(segment.payload.len() <= segment.payload_length as usize);
+                }
+            }
+        }
+
+        /// Bytes that are nearly right get deeper than arbitrary ones.
+        #[test]
+        fn damaged_packets_never_panic(
+            sample in 0usize..6,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            use super::samples::{ethernet, ip4, tcp4, tcp6, udp4};
+            let vxlan = [&[8, 0, 0, 0, 0, 0, 42, 0], &ethernet(&[0x8100], &tcp4(b"x"))[..]].concat();
+            let mut data = ethernet(&[0x88A8, 0x8100], &match sample {
+                0 => tcp4(b"GET /"),
+                1 => tcp6(b"GET /"),
+                2 => udp4(30000, 4789, &vxlan),
+                3 => udp4(53, 30000, b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\0\0\0\x04abcd"),
+                4 => ip4(ip::ICMP, &[&[3, 1, 0, 0, 0, 0, 0, 0], &tcp4(b"x")[..]].concat()),
+                _ => ip4(ip::GRE, &[&[0xB0, 0, 0x65, 0x58], &[0; 12][..], &ethernet(&[], &tcp6(b"x"))].concat()),
+            });
+            for (at, value) in &damage {
+                let at = at.index(data.len());
+                data[at] = *value;
+            }
+            let mut cut_packet = packet(LinkType::ETHERNET, &data);
+            cut_packet.data = &data[..cut.index(data.len() + 1)];
+            let mut dissector = Dissector::new(&Limits::default());
+            for packet in [packet(LinkType::ETHERNET, &data), cut_packet] {
+                if let Dissected::Tcp(segment) = dissector.dissect(&packet) {
+                    segment.options();
+                }
+            }
+        }
+
+        /// What etherparse builds and reads back is what is found here: an independent opinion.
+        #[test]
+        fn agrees_with_etherparse(
+            (v6, vlan, ttl) in (any::<bool>(), any::<bool>(), any::<u8>()),
+            (ports, seq, ack, window) in (any::<[u16; 2]>(), any::<u32>(), any::<u32>(), any::<u16>()),
+            payload in prop::collection::vec(any::<u8>(), 0..100),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let link = PacketBuilder::ethernet2([2; 6], [4; 6]);
+            let ip = match (vlan, v6) {
+                (false, false) => link.ipv4([10, 1, 2, 3], [10, 3, 2, 1], ttl),
+                (true, false) => link.single_vlan(7u16.try_into().unwrap()).ipv4([10, 1, 2, 3], [10, 3, 2, 1], ttl),
+                (false, true) => link.ipv6([1; 16], [2; 16], ttl),
+                (true, true) => link.single_vlan(7u16.try_into().unwrap()).ipv6([1; 16], [2; 16], ttl),
+            };
+            let tcp = ip.tcp(ports[0], ports[1], seq, window).ack(ack).psh();
+            let mut data = Vec::new();
+            tcp.write(&mut data, &payload).unwrap();
+            let captured = &data[..cut.index(data.len() + 1)];
+            let theirs = LaxSlicedPacket::from_ethernet(captured);
+            let ours = Packet { length: data.len() as u32, ..packet(LinkType::ETHERNET, captured) };
+            let mut dissector = Dissector::new(&Limits::default());
+            match (dissector.dissect(&ours), theirs.as_ref().map(|packet| (&packet.net, &packet.transport))) {
+                (Dissected::Tcp(ours), Ok((Some(net), Some(TransportSlice::Tcp(tcp))))) => {
+                    let (source, destination): (IpAddr, IpAddr) = match net {
+                        LaxNetSlice::Ipv4(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
+                        LaxNetSlice::Ipv6(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
+                        LaxNetSlice::Arp(_) => return Err(TestCaseError::fail("ARP")),
+                    };
+                    prop_assert_eq!(ours.source, Endpoint { ip: source, port: tcp.source_port() });
+                    prop_assert_eq!(ours.destination, Endpoint { ip: destination, port: tcp.destination_port() });
+                    prop_assert_eq!((ours.seq.0, ours.ack.0), (tcp.sequence_number(), tcp.acknowledgment_number()));
+                    prop_assert_eq!((ours.window, ours.ttl), (tcp.window_size(), ttl));
+                    prop_assert_eq!(ours.flags, Flags(Flags::ACK | Flags::PSH));
+                    prop_assert_eq!(ours.payload, tcp.payload());
+                    prop_assert_eq!(ours.payload_length as usize, payload.len());
+                }
+                (Dissected::Ignored(Ignored::CutHeader), Err(_) | Ok((_, None))) => {}
+                (ours, theirs) => return Err(TestCaseError::fail(format!("{ours:?} {theirs:?}"))),
+            }
+        }
+    }
+
+    #[test]
+    fn moment_and_interface_are_those_of_the_packet() {
+        let data = samples::tcp4(b"");
+        let packet = Packet {
+            number: PacketNumber(7),
+            at: Timestamp::from_parts(5, 6),
+            interface: InterfaceId(3),
+            ..packet(LinkType::RAW, &data)
+        };
+        match Dissector::new(&Limits::default()).dissect(&packet) {
+            Dissected::Tcp(segment) => {
+                assert_eq!(segment.moment, packet.moment());
+                assert_eq!(segment.interface, InterfaceId(3));
+            }
+            other => panic!("{other:?}"),
+        };
+    }
 }
