@@ -13,6 +13,7 @@ pub mod stream;
 pub mod time;
 
 pub mod tcp;
+pub mod tls;
 pub mod wire;
 
 pub mod http;

@@ -8,7 +8,7 @@ pub use crate::http::{FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
-use crate::time::Timestamp;
+pub use crate::tls::facts::{Certificate, TlsAlert, TlsFacts};
 use crate::wire::Endpoint;
 pub use crate::ws::facts::HeartbeatProtocol;
 use crate::ws::facts::{Close, FrameCounts, MessageCounts, Opcode, OpenFrame, Violation};
@@ -206,83 +206,6 @@ pub struct Tunnel {
     pub longest_idle: Duration,
     /// Bytes in the packet of the 101, behind it.
     pub frame_with_answer: bool,
-}
-
-/// TLS as a leg shows it.
-#[derive(Clone, Debug, Default)]
-pub struct TlsFacts {
-    /// `TLS 1.3`.
-    pub version: Option<&'static str>,
-    /// The server name that the client asked for. Hostile text.
-    pub sni: Option<String>,
-    /// The application protocols that the client offered.
-    pub alpn_offered: Vec<String>,
-    /// The one that the server chose, where it is in clear.
-    pub alpn: Option<String>,
-    /// The cipher suite's name.
-    pub cipher: Option<String>,
-    /// How the leg was decrypted: `keylog`, `secrets block`; `None` when it was not.
-    pub decrypted_by: Option<&'static str>,
-    /// Why it was not although there are secrets. For a person.
-    pub not_decrypted: Option<String>,
-    /// Alerts in order: who, level, description; `None` for encrypted ones.
-    pub alerts: Vec<TlsAlert>,
-    /// The ClientHello.
-    pub client_hello: Option<Moment>,
-    /// The ServerHello.
-    pub server_hello: Option<Moment>,
-    /// Whether both Finished messages went by, as far as can be told.
-    pub handshake_done: Option<Moment>,
-    /// Whether the server asked for a client certificate (TLS 1.2).
-    pub client_certificate_requested: bool,
-    /// Whether the client sent an empty list of certificates (TLS 1.2).
-    pub client_certificate_empty: bool,
-    /// The server's certificate, where it is in clear (TLS 1.2).
-    pub certificate: Option<Certificate>,
-    /// Whether the session was resumed.
-    pub resumed: bool,
-    /// Application data records and their plaintext sizes after the handshake, by side: the first sixteen each.
-    pub records: ByRole<Vec<(Timestamp, u32)>>,
-    /// Application data bytes, by side.
-    pub bytes: ByRole<u64>,
-    /// Why this may be a WebSocket, in words; empty when nothing says so.
-    pub likely_websocket: Vec<String>,
-    /// The period of small records at a steady pace, if there is one.
-    pub heartbeat: Option<Duration>,
-    /// What the client sent after the server's flight and before it left: an encrypted rejection has one shape.
-    pub client_left_after_server_flight: bool,
-}
-
-/// One TLS alert.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TlsAlert {
-    /// Who sent it.
-    pub by: Role,
-    /// 1 warning, 2 fatal; `None` when it is encrypted.
-    pub level: Option<u8>,
-    /// What it says (RFC 8446 §6); `None` when it is encrypted.
-    pub description: Option<u8>,
-    /// When, and in which packet.
-    pub moment: Moment,
-}
-
-/// What matters of a certificate.
-#[derive(Clone, Debug, Default)]
-pub struct Certificate {
-    /// Subject, as text. Hostile.
-    pub subject: String,
-    /// Issuer, as text. Hostile.
-    pub issuer: String,
-    /// DNS names and addresses it is for. Hostile.
-    pub names: Vec<String>,
-    /// Not valid before.
-    pub not_before: Option<Timestamp>,
-    /// Not valid after.
-    pub not_after: Option<Timestamp>,
-    /// Whether issuer and subject are the same.
-    pub self_signed: bool,
-    /// How many certificates the server sent.
-    pub chain: usize,
 }
 
 /// What an HTTP/2 connection and stream say about a leg that runs on them (RFC 9113, RFC 8441).

@@ -1,0 +1,157 @@
+//! What is known of TLS on one connection, for those who judge it.
+
+use std::time::Duration;
+
+use crate::packet::Moment;
+use crate::stream::{ByRole, Role};
+use crate::time::Timestamp;
+
+/// TLS as a connection shows it, with secrets or without.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFacts {
+    /// `TLS 1.3`.
+    pub version: Option<&'static str>,
+    /// The server name that the client asked for. Hostile text.
+    pub sni: Option<String>,
+    /// The application protocols that the client offered. Hostile text.
+    pub alpn_offered: Vec<String>,
+    /// The one that the server chose, where it is in clear (TLS 1.2) or was decrypted. Hostile text.
+    pub alpn: Option<String>,
+    /// The cipher suite's name.
+    pub cipher: Option<String>,
+    /// How the leg was decrypted: `keylog`, `secrets block`; `None` when it was not.
+    pub decrypted_by: Option<&'static str>,
+    /// Why it was not although there are secrets. For a person.
+    pub not_decrypted: Option<String>,
+    /// Alerts in order: who, level, description; `None` for encrypted ones.
+    pub alerts: Vec<TlsAlert>,
+    /// The ClientHello.
+    pub client_hello: Option<Moment>,
+    /// The ServerHello.
+    pub server_hello: Option<Moment>,
+    /// Whether both Finished messages went by, as far as can be told.
+    pub handshake_done: Option<Moment>,
+    /// Whether the server asked for a client certificate (TLS 1.2, or decrypted).
+    pub client_certificate_requested: bool,
+    /// Whether the client sent an empty list of certificates (TLS 1.2, or decrypted).
+    pub client_certificate_empty: bool,
+    /// The server's certificate, where it is in clear (TLS 1.2) or was decrypted.
+    pub certificate: Option<Certificate>,
+    /// Whether the session was resumed.
+    pub resumed: bool,
+    /// Whether the server asked for another ClientHello (RFC 8446 §4.1.4).
+    pub hello_retry: bool,
+    /// What became of early data, when the client offered some (RFC 8446 §2.3).
+    pub early_data: Option<EarlyData>,
+    /// Handshakes on this connection after the first one (TLS 1.2).
+    pub renegotiations: u32,
+    /// What a record costs above its plaintext, in bytes, at least and at most: the two differ where padding hides it.
+    pub record_overhead: Option<(u16, u16)>,
+    /// Application data records and their plaintext sizes after the handshake, by side: the first
+    /// [`RECORDS_KEPT`] each. Where padding hides the size, it is the greatest that fits.
+    pub records: ByRole<Vec<(Timestamp, u32)>>,
+    /// How many such records there were.
+    pub record_count: ByRole<u64>,
+    /// Application data bytes, by side, as far as record sizes tell.
+    pub bytes: ByRole<u64>,
+    /// Bytes of records that were lost or could not be read although the leg was decrypted otherwise, by side.
+    pub unread_bytes: ByRole<u64>,
+    /// The last application data record and its plaintext size, by side.
+    pub last_record: ByRole<Option<(Moment, u32)>>,
+    /// The longest time without an application data record in either direction, the time before the end aside.
+    pub longest_silence: Duration,
+    /// Why this may be a WebSocket, in words; empty when nothing says so.
+    pub likely_websocket: Vec<String>,
+    /// How the exchange right after the TLS handshake went, by sizes alone.
+    pub opening: Option<OpeningShape>,
+    /// The period of small records at a steady pace, if there is one.
+    pub heartbeat: Option<Duration>,
+    /// Who sends those first.
+    pub heartbeat_by: Option<Role>,
+    /// What the client sent after the server's flight and before it left: an encrypted rejection has one shape.
+    pub client_left_after_server_flight: bool,
+    /// close_notify, by side: read, or by its shape (an encrypted alert as the last record).
+    pub close_notify: ByRole<Option<Moment>>,
+    /// Which side spoke something that is not TLS.
+    pub not_tls: Option<Role>,
+}
+
+/// Records whose sizes are kept for each direction: enough to recognise the same bytes on another connection.
+pub const RECORDS_KEPT: usize = 32;
+
+/// Alerts that are kept. A handshake has one or two; more is a flood.
+pub const ALERTS_KEPT: usize = 8;
+
+/// What became of early data (RFC 8446 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EarlyData {
+    /// Offered; the answer is encrypted.
+    Offered,
+    /// The server took it.
+    Accepted,
+    /// The server ignored it; the client sent the same again later.
+    Rejected,
+}
+
+/// The exchange right after the TLS handshake, as sizes show it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpeningShape {
+    /// Plaintext bytes that the client sent before the server answered.
+    pub request: u64,
+    /// Plaintext bytes of the answer, until the client spoke again.
+    pub reply: u64,
+    /// When the answer began.
+    pub replied: Moment,
+    /// What the sizes look like.
+    pub looks: OpeningLooks,
+}
+
+/// What an encrypted first exchange looks like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpeningLooks {
+    /// A request of the right size, an answer of the size of a 101, and the connection goes on.
+    Accepted,
+    /// A request of the right size, a longer answer, and the end.
+    Refused,
+    /// Neither.
+    Unclear,
+}
+
+/// One TLS alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsAlert {
+    /// Who sent it.
+    pub by: Role,
+    /// 1 warning, 2 fatal; `None` when it is encrypted.
+    pub level: Option<u8>,
+    /// What it says (RFC 8446 §6); `None` when it is encrypted.
+    pub description: Option<u8>,
+    /// When, and in which packet.
+    pub moment: Moment,
+}
+
+impl TlsAlert {
+    /// What it says, by its name in RFC 8446 §6; `None` when it is encrypted or the number is unknown.
+    pub fn name(&self) -> Option<&'static str> {
+        self.description.and_then(super::alert::name)
+    }
+}
+
+/// What matters of a certificate.
+#[derive(Clone, Debug, Default)]
+pub struct Certificate {
+    /// Subject, as text. Hostile.
+    pub subject: String,
+    /// Issuer, as text. Hostile.
+    pub issuer: String,
+    /// DNS names and addresses it is for. Hostile.
+    pub names: Vec<String>,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid after.
+    pub not_after: Option<Timestamp>,
+    /// Whether issuer and subject are the same.
+    pub self_signed: bool,
+    /// How many certificates the server sent.
+    pub chain: usize,
+}

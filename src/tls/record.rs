@@ -1,0 +1,319 @@
+//! The record layer (RFC 8446 §5.1, RFC 5246 §6.2): a stream of bytes cut into records, over holes too.
+
+use std::borrow::Cow;
+
+/// What a record carries, by its number. Unknown numbers keep their value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ContentType(pub u8);
+
+impl ContentType {
+    /// change_cipher_spec.
+    pub const CHANGE_CIPHER_SPEC: ContentType = ContentType(20);
+    /// alert.
+    pub const ALERT: ContentType = ContentType(21);
+    /// handshake.
+    pub const HANDSHAKE: ContentType = ContentType(22);
+    /// application_data.
+    pub const APPLICATION_DATA: ContentType = ContentType(23);
+    /// heartbeat (RFC 6520).
+    pub const HEARTBEAT: ContentType = ContentType(24);
+}
+
+/// The five bytes before every record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct RecordHeader {
+    /// What it carries; for an encrypted record of TLS 1.3 always application_data.
+    pub content: ContentType,
+    /// legacy_record_version.
+    pub version: u16,
+    /// Bytes behind the header.
+    pub length: u16,
+}
+
+impl RecordHeader {
+    /// Bytes of a header.
+    pub const LENGTH: usize = 5;
+
+    /// Reads a header; whether it may be one is for [`RecordHeader::is_plausible`] to say.
+    pub const fn parse(bytes: [u8; 5]) -> RecordHeader {
+        RecordHeader {
+            content: ContentType(bytes[0]),
+            version: u16::from_be_bytes([bytes[1], bytes[2]]),
+            length: u16::from_be_bytes([bytes[3], bytes[4]]),
+        }
+    }
+
+    /// The header as it was on the wire: TLS 1.3 authenticates it (RFC 8446 §5.2).
+    pub const fn to_bytes(self) -> [u8; 5] {
+        let [v, w] = self.version.to_be_bytes();
+        let [l, m] = self.length.to_be_bytes();
+        [self.content.0, v, w, l, m]
+    }
+
+    /// Whether a record may begin like this: a known type, SSL 3.0 to TLS 1.3, no more bytes than
+    /// a ciphertext may have (RFC 5246 §6.2.3), none only for application data.
+    pub const fn is_plausible(self) -> bool {
+        matches!(self.content.0, 20..=24)
+            && matches!(self.version, 0x0300..=0x0304)
+            && self.length <= (1 << 14) + 2048
+            && (self.length > 0 || self.content.0 == ContentType::APPLICATION_DATA.0)
+    }
+}
+
+/// Whether `bytes`, the first of a stream or of a segment, begin a TLS record; with as many of them as there are.
+pub fn begins_record(bytes: &[u8]) -> bool {
+    let Some((header, rest)) = bytes.split_first_chunk::<{ RecordHeader::LENGTH }>() else { return false };
+    let header = RecordHeader::parse(*header);
+    header.is_plausible() && successor_is_plausible(header, rest)
+}
+
+/// Whether behind the body of `header` another record begins, as far as that can be seen.
+fn successor_is_plausible(header: RecordHeader, behind: &[u8]) -> bool {
+    behind
+        .get(usize::from(header.length)..)
+        .and_then(|next| next.first_chunk())
+        .is_none_or(|next| RecordHeader::parse(*next).is_plausible())
+}
+
+/// What [`RecordReader::next`] found.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// A record and its body. Borrowed when all of it lies in the input, else put together.
+    Record(RecordHeader, Cow<'a, [u8]>),
+    /// A whole record whose body was not wanted.
+    Passed(RecordHeader),
+    /// A record with bytes missing from its body: so many.
+    Damaged(RecordHeader, u32),
+    /// So many bytes belong to records whose boundaries are not known: they are missing, or stood between the hole
+    /// and the next header.
+    Lost(u64),
+    /// The stream does not begin with a record: it is something else, and nothing more comes out of it.
+    NotTls,
+}
+
+/// Cuts one direction into records.
+///
+/// A record that lies in the input as a whole is not copied, and nothing is kept of one whose body is not wanted.
+/// Holds at most one record.
+#[derive(Debug)]
+pub struct RecordReader {
+    state: State,
+    header: [u8; RecordHeader::LENGTH],
+    /// How many bytes of `header` there are.
+    have: u8,
+    /// The record whose body comes.
+    current: RecordHeader,
+    /// How many bytes of the body are still to come.
+    left: u32,
+    /// How many bytes of it fell into holes.
+    missing: u32,
+    wanted: bool,
+    body: Vec<u8>,
+    lost: u64,
+    /// Whether any record was seen.
+    begun: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// A header comes.
+    Header,
+    /// A body comes.
+    Body,
+    /// The boundary is lost: the next plausible header is looked for.
+    Seek,
+    /// This is not TLS.
+    NotTls,
+}
+
+impl RecordReader {
+    /// A reader at the beginning of a stream.
+    pub fn new() -> RecordReader {
+        RecordReader {
+            state: State::Header,
+            header: [0; RecordHeader::LENGTH],
+            have: 0,
+            current: RecordHeader::parse([0; RecordHeader::LENGTH]),
+            left: 0,
+            missing: 0,
+            wanted: false,
+            body: Vec::new(),
+            lost: 0,
+            begun: false,
+        }
+    }
+
+    /// A reader in the middle of a stream: a record may be under way.
+    pub fn joined() -> RecordReader {
+        RecordReader { state: State::Seek, begun: true, ..RecordReader::new() }
+    }
+
+    /// The next step that `input` allows; takes from it what it read. `None` when all of it is read. `wanted` says for
+    /// each header whether the body is of use.
+    #[inline]
+    pub fn next<'a>(&mut self, input: &mut &'a [u8], wanted: impl Fn(RecordHeader) -> bool) -> Option<Step<'a>> {
+        loop {
+            match self.state {
+                State::Header => {
+                    if self.have == 0 && input.is_empty() {
+                        return None;
+                    }
+                    if !self.fill_header(input) {
+                        return None;
+                    }
+                    let header = RecordHeader::parse(self.header);
+                    if !header.is_plausible() {
+                        if !self.begun {
+                            self.state = State::NotTls;
+                            return Some(Step::NotTls);
+                        }
+                        self.state = State::Seek;
+                        continue;
+                    }
+                    self.begin_body(header, wanted(header));
+                }
+                State::Body => return self.body(input),
+                State::Seek => {
+                    let header = self.seek(input)?;
+                    self.begin_body(header, wanted(header));
+                    let lost = std::mem::take(&mut self.lost);
+                    if lost > 0 {
+                        return Some(Step::Lost(lost));
+                    }
+                }
+                State::NotTls => {
+                    *input = &[];
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// `bytes` of the stream are missing here. What the hole does to records shows in the steps after it.
+    pub fn gap(&mut self, bytes: u64) -> Option<Step<'static>> {
+        match self.state {
+            _ if bytes == 0 => {}
+            State::Body if bytes <= u64::from(self.left) => {
+                self.left -= bytes as u32;
+                self.missing += bytes as u32;
+                self.wanted = false;
+                self.body = Vec::new();
+                // A record that ends with the hole is over; there may be no byte more to find that out with.
+                return (self.left == 0).then(|| self.end_body()).flatten();
+            }
+            State::Body => {
+                let before = RecordHeader::LENGTH as u64 + u64::from(self.current.length) - u64::from(self.left);
+                self.lost += before + bytes;
+                self.body = Vec::new();
+                self.state = State::Seek;
+                self.have = 0;
+            }
+            State::Header | State::Seek => {
+                self.lost += u64::from(self.have) + bytes;
+                self.have = 0;
+                self.state = State::Seek;
+            }
+            State::NotTls => {}
+        }
+        None
+    }
+
+    /// The stream ends. What is left belongs to a record that never became whole: how many bytes of it came, header
+    /// included, and whether any came at all.
+    pub fn finish(&mut self) -> u64 {
+        let left = match self.state {
+            State::Header => u64::from(self.have),
+            State::Body => RecordHeader::LENGTH as u64 + u64::from(self.current.length) - u64::from(self.left),
+            State::Seek => self.lost + u64::from(self.have),
+            State::NotTls => 0,
+        };
+        *self = RecordReader::joined();
+        left
+    }
+
+    /// Whether the stream is not TLS.
+    pub fn is_not_tls(&self) -> bool {
+        self.state == State::NotTls
+    }
+
+    fn fill_header(&mut self, input: &mut &[u8]) -> bool {
+        let have = usize::from(self.have);
+        let take = (RecordHeader::LENGTH - have).min(input.len());
+        self.header[have..have + take].copy_from_slice(&input[..take]);
+        *input = &input[take..];
+        self.have += take as u8;
+        usize::from(self.have) == RecordHeader::LENGTH
+    }
+
+    fn begin_body(&mut self, header: RecordHeader, wanted: bool) {
+        self.begun = true;
+        self.current = header;
+        self.left = u32::from(header.length);
+        self.missing = 0;
+        self.wanted = wanted;
+        self.have = 0;
+        self.state = State::Body;
+    }
+
+    #[inline]
+    fn body<'a>(&mut self, input: &mut &'a [u8]) -> Option<Step<'a>> {
+        let take = (self.left as usize).min(input.len());
+        let (bytes, rest) = input.split_at(take);
+        *input = rest;
+        self.left -= take as u32;
+        if self.wanted {
+            if self.left == 0 && self.body.is_empty() {
+                self.state = State::Header;
+                return Some(Step::Record(self.current, Cow::Borrowed(bytes)));
+            }
+            self.body.reserve_exact(usize::from(self.current.length) - self.body.len());
+            self.body.extend_from_slice(bytes);
+        }
+        if self.left > 0 {
+            return None;
+        }
+        self.end_body()
+    }
+
+    fn end_body<'a>(&mut self) -> Option<Step<'a>> {
+        self.state = State::Header;
+        Some(if self.missing > 0 {
+            Step::Damaged(self.current, self.missing)
+        } else if self.wanted {
+            Step::Record(self.current, Cow::Owned(std::mem::take(&mut self.body)))
+        } else {
+            Step::Passed(self.current)
+        })
+    }
+
+    /// Looks for a header that is plausible, and whose successor is, as far as it can be seen. Keeps the last four
+    /// bytes in `header`, for a header may be split.
+    fn seek(&mut self, input: &mut &[u8]) -> Option<RecordHeader> {
+        let whole = *input;
+        for _ in 0..self.have {
+            if !self.fill_header(input) {
+                return None;
+            }
+            let header = RecordHeader::parse(self.header);
+            if header.is_plausible() && successor_is_plausible(header, input) {
+                return Some(header);
+            }
+            self.header.copy_within(1.., 0);
+            self.have -= 1;
+            self.lost += 1;
+        }
+        self.have = 0;
+        let last = whole.len().saturating_sub(RecordHeader::LENGTH - 1);
+        // The version's first byte rules out all but one in 256 places of ciphertext.
+        let start = (0..last).find(|&start| whole[start + 1] == 3 && begins_record(&whole[start..])).unwrap_or(last);
+        self.lost += start as u64;
+        *input = &whole[start..];
+        self.fill_header(input).then(|| RecordHeader::parse(self.header))
+    }
+}
+
+impl Default for RecordReader {
+    fn default() -> Self {
+        RecordReader::new()
+    }
+}
