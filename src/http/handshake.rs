@@ -1,6 +1,16 @@
 //! The opening handshake: what a request offers and what an answer agrees to (RFC 6455 §4, RFC 7692 §7).
 
-use crate::http::head::{RequestHead, ResponseHead};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use sha1::{Digest, Sha1};
+
+use crate::http::extension::{extensions, extensions_in, negotiate};
+use crate::http::fields::elements;
+use crate::http::head::{Field, RequestHead, ResponseHead};
+
+const KEY_BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// The Sec-WebSocket-Key of a request (RFC 6455 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -14,6 +24,22 @@ pub enum Key {
     Malformed,
     /// There are several fields.
     Repeated,
+}
+
+impl Key {
+    /// Reads the value of a field. Bits behind the last byte do not matter (RFC 4648 §3.5), as they do to no server.
+    pub fn read(value: &str) -> Key {
+        let mut bytes = [0; 16];
+        // 24 characters may hold 18 bytes: the decoder wants room for what might come.
+        let mut room = [0; 18];
+        match (value.len(), KEY_BASE64.decode_slice(value, &mut room)) {
+            (24, Ok(16)) => {
+                bytes.copy_from_slice(&room[..16]);
+                Key::Valid(bytes)
+            }
+            _ => Key::Malformed,
+        }
+    }
 }
 
 /// The Upgrade field of a message.
@@ -50,8 +76,30 @@ pub struct Offer {
 impl Offer {
     /// Reads the fields of a request.
     pub fn read(head: &RequestHead) -> Offer {
-        let _ = head;
-        Offer::default()
+        let mut offer = Offer::default();
+        let mut upgrades = UpgradeCount::default();
+        for Field { name, value } in head.fields.iter() {
+            match name.len() {
+                7 if name.eq_ignore_ascii_case("Upgrade") => upgrades.add(value),
+                10 if name.eq_ignore_ascii_case("Connection") => offer.connection_upgrade |= has_upgrade(value),
+                17.. if is_websocket_field(name) => offer.read_websocket_field(&name[14..], value),
+                _ => {}
+            }
+        }
+        offer.upgrade = upgrades.sum();
+        offer
+    }
+
+    /// Reads a Sec-WebSocket-* field by the rest of its name.
+    fn read_websocket_field(&mut self, name: &str, value: &str) {
+        self.websocket_fields = true;
+        if name.eq_ignore_ascii_case("Key") {
+            self.key = if self.key == Key::Absent { Key::read(value) } else { Key::Repeated };
+        } else if name.eq_ignore_ascii_case("Version") {
+            self.version_13 = value == "13";
+        } else if name.eq_ignore_ascii_case("Extensions") {
+            self.deflate |= extensions_in(value).any(|extension| extension.is_deflate());
+        }
     }
 
     /// Whether somebody wants a WebSocket here, however broken the request is.
@@ -80,6 +128,35 @@ pub enum Accept {
     Wrong,
     /// There is one, and no key to hold it against was seen.
     Unknown,
+}
+
+impl Accept {
+    /// Holds a value against the keys of the request. Whatever they are: servers hash the text as it stands.
+    fn read(value: &str, request: Option<&RequestHead>) -> Accept {
+        let Some(request) = request else { return Accept::Unknown };
+        let mut accept = Accept::Unknown;
+        for key in request.fields.all("Sec-WebSocket-Key") {
+            if accept_bytes(key) == value.as_bytes() {
+                return Accept::Valid;
+            }
+            accept = Accept::Wrong;
+        }
+        accept
+    }
+}
+
+/// The Sec-WebSocket-Accept that belongs to a key: base64(SHA1(key + GUID)) (RFC 6455 §4.2.2).
+pub fn accept_value(key: &str) -> String {
+    String::from_utf8_lossy(&accept_bytes(key)).into_owned()
+}
+
+fn accept_bytes(key: &str) -> [u8; 28] {
+    const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    let mut accept = [b'='; 28];
+    let written = STANDARD.encode_slice(digest, &mut accept);
+    debug_assert_eq!(written, Ok(28), "20 bytes are 28 characters");
+    accept
 }
 
 /// The parameters of permessage-deflate as agreed (RFC 7692 §7.1).
@@ -114,9 +191,33 @@ pub struct Answer {
 
 impl Answer {
     /// Reads the fields of a response to a request, if that was seen.
+    ///
+    /// Only a 101, or a 2xx to an extended CONNECT (RFC 8441 §4), agrees to subprotocol and extensions.
     pub fn read(head: &ResponseHead, request: Option<(&RequestHead, &Offer)>) -> Answer {
-        let _ = (head, request);
-        Answer::default()
+        let mut answer = Answer::default();
+        let mut upgrades = UpgradeCount::default();
+        let mut negotiates = false;
+        for Field { name, value } in head.fields.iter() {
+            match name.len() {
+                7 if name.eq_ignore_ascii_case("Upgrade") => upgrades.add(value),
+                10 if name.eq_ignore_ascii_case("Connection") => answer.connection_upgrade |= has_upgrade(value),
+                20 if name.eq_ignore_ascii_case("Sec-WebSocket-Accept") => {
+                    answer.accept = Accept::read(value, request.map(|(head, _)| head));
+                }
+                22 | 24 => negotiates |= is_websocket_field(name),
+                _ => {}
+            }
+        }
+        answer.upgrade = upgrades.sum();
+        if head.status == 101 || (200..300).contains(&head.status) {
+            answer.subprotocol = SubprotocolAnswer::read(head, request.map(|(head, _)| head));
+            if negotiates {
+                let agreement = negotiate(&head.fields, request.map(|(head, _)| &head.fields));
+                answer.extension_mismatch = agreement.mismatch;
+                answer.deflate = agreement.deflate;
+            }
+        }
+        answer
     }
 }
 
@@ -134,4 +235,216 @@ pub enum SubprotocolAnswer {
     NotOffered,
     /// More than one.
     Several,
+}
+
+impl SubprotocolAnswer {
+    fn read(answer: &ResponseHead, request: Option<&RequestHead>) -> SubprotocolAnswer {
+        let mut selected = answer.subprotocols();
+        match (selected.next(), selected.next()) {
+            (Some(_), Some(_)) => SubprotocolAnswer::Several,
+            (Some(name), None) if request.is_none_or(|head| head.subprotocols_offered().any(|offer| offer == name)) => {
+                SubprotocolAnswer::Selected
+            }
+            (Some(_), None) => SubprotocolAnswer::NotOffered,
+            (None, _) if request.is_some_and(|head| head.subprotocols_offered().next().is_some()) => {
+                SubprotocolAnswer::NotSelected
+            }
+            (None, _) => SubprotocolAnswer::None,
+        }
+    }
+}
+
+impl RequestHead {
+    /// The subprotocols that it offers, in order of preference. They differ by case (RFC 6455 §4.1).
+    pub fn subprotocols_offered(&self) -> impl Iterator<Item = &str> {
+        self.fields.list("Sec-WebSocket-Protocol")
+    }
+
+    /// The extensions that it offers, each with its parameters.
+    pub fn extensions_offered(&self) -> impl Iterator<Item = &str> {
+        extensions(&self.fields).map(|extension| extension.text)
+    }
+}
+
+impl ResponseHead {
+    /// The subprotocols that it selects: one at most, unless the server is wrong.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.fields.list("Sec-WebSocket-Protocol")
+    }
+
+    /// The extensions that it agrees to, each with its parameters.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        extensions(&self.fields).map(|extension| extension.text)
+    }
+}
+
+/// How often Upgrade fields name `websocket`, and whether they name anything.
+#[derive(Default)]
+struct UpgradeCount {
+    websocket: usize,
+    other: usize,
+}
+
+impl UpgradeCount {
+    /// Counts the protocols of one field: `name` or `name/version`, whatever the case (RFC 9110 §7.8).
+    fn add(&mut self, value: &str) {
+        for protocol in elements(value) {
+            let name = protocol.split('/').next().unwrap_or_default().trim_ascii_end();
+            if name.eq_ignore_ascii_case("websocket") {
+                self.websocket += 1;
+            } else {
+                self.other += 1;
+            }
+        }
+    }
+
+    fn sum(&self) -> Upgrade {
+        match self {
+            UpgradeCount { websocket: 0, other: 0 } => Upgrade::Absent,
+            UpgradeCount { websocket: 0, .. } => Upgrade::Other,
+            UpgradeCount { websocket: 1, .. } => Upgrade::WebSocket,
+            UpgradeCount { .. } => Upgrade::Duplicate,
+        }
+    }
+}
+
+fn has_upgrade(connection: &str) -> bool {
+    elements(connection).any(|option| option.eq_ignore_ascii_case("upgrade"))
+}
+
+fn is_websocket_field(name: &str) -> bool {
+    name.get(..14).is_some_and(|begin| begin.eq_ignore_ascii_case("Sec-WebSocket-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::head::Version;
+
+    fn request(lines: &str) -> RequestHead {
+        RequestHead::new("GET", "/chat", Some(Version::HTTP_11), lines)
+    }
+
+    fn response(status: u16, lines: &str) -> ResponseHead {
+        ResponseHead::new(Version::HTTP_11, status, "", lines)
+    }
+
+    fn answer(response: &ResponseHead, request: &RequestHead) -> Answer {
+        Answer::read(response, Some((request, &Offer::read(request))))
+    }
+
+    /// RFC 6455 §1.2, its example handshake.
+    const CLIENT: &str = "Host: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
+        Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Version: 13\r\n";
+    const SERVER: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n";
+
+    #[test]
+    fn rfc6455_1_2_handshake() {
+        let request = request(CLIENT);
+        let offer = Offer::read(&request);
+        assert!(offer.is_complete() && offer.is_attempt());
+        assert_eq!(offer.key, Key::Valid(*b"the sample nonce"));
+        let answer = answer(&response(101, SERVER), &request);
+        let expected = Answer {
+            upgrade: Upgrade::WebSocket,
+            connection_upgrade: true,
+            accept: Accept::Valid,
+            subprotocol: SubprotocolAnswer::Selected,
+            extension_mismatch: false,
+            deflate: None,
+        };
+        assert_eq!(answer, expected);
+    }
+
+    /// RFC 6455 §1.3.
+    #[test]
+    fn rfc6455_1_3_accept() {
+        assert_eq!(accept_value("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(Key::read("test"), Key::Malformed);
+        assert_eq!(Key::read(""), Key::Malformed);
+        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZQ"), Key::Malformed);
+        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZQ==="), Key::Malformed);
+        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZTE="), Key::Malformed, "17 bytes");
+        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZTE2"), Key::Malformed, "18 bytes");
+        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZR=="), Key::Valid(*b"the sample nonce"), "bits behind the end");
+        let twice = request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-key: x\r\n");
+        assert_eq!(Offer::read(&twice).key, Key::Repeated);
+        assert_eq!(Offer::read(&request("Host: a\r\n")).key, Key::Absent);
+    }
+
+    #[test]
+    fn upgrade_is_a_list_of_protocols() {
+        let read = |lines: &str| Offer::read(&request(lines)).upgrade;
+        assert_eq!(read("Upgrade: WebSocket\r\n"), Upgrade::WebSocket);
+        assert_eq!(read("upgrade: websocket/13, h2c\r\n"), Upgrade::WebSocket);
+        assert_eq!(read("Upgrade: websocket,websocket\r\n"), Upgrade::Duplicate);
+        assert_eq!(read("Upgrade: websocket\r\nUpgrade: websocket\r\n"), Upgrade::Duplicate);
+        assert_eq!(read("Upgrade: h2c\r\n"), Upgrade::Other);
+        assert_eq!(read("Upgrade: \r\n"), Upgrade::Absent);
+        assert_eq!(read("Host: a\r\n"), Upgrade::Absent);
+    }
+
+    #[test]
+    fn what_makes_an_attempt() {
+        let stripped = Offer::read(&request("Connection: close\r\nSec-WebSocket-Version: 13\r\n"));
+        assert!(stripped.is_attempt() && !stripped.is_complete() && !stripped.connection_upgrade);
+        let plain = Offer::read(&request("Connection: keep-alive\r\nUpgrade: h2c\r\n"));
+        assert!(!plain.is_attempt());
+        let firefox = Offer::read(&request("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"));
+        assert!(firefox.connection_upgrade && !firefox.is_complete());
+        assert!(!Offer::read(&request("Sec-WebSocket-Version: 8\r\n")).version_13);
+    }
+
+    #[test]
+    fn accept_is_held_against_the_text_of_the_key() {
+        let with = |key: &str, accept: &str| {
+            let request = request(&format!("Sec-WebSocket-Key: {key}\r\n"));
+            answer(&response(101, &format!("sec-websocket-accept: {accept}\r\n")), &request).accept
+        };
+        assert_eq!(with("test", &accept_value("test")), Accept::Valid);
+        assert_eq!(with("dGhlIHNhbXBsZSBub25jZQ==", &accept_value("test")), Accept::Wrong);
+        let unseen = Answer::read(&response(101, SERVER), None);
+        assert_eq!((unseen.accept, unseen.subprotocol), (Accept::Unknown, SubprotocolAnswer::Selected));
+        let keyless = answer(&response(101, SERVER), &request("Upgrade: websocket\r\n"));
+        assert_eq!(keyless.accept, Accept::Unknown);
+    }
+
+    #[test]
+    fn subprotocols() {
+        let with = |offered: &str, selected: &str| answer(&response(101, selected), &request(offered)).subprotocol;
+        let offer = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: superchat\r\n";
+        assert_eq!(with("", ""), SubprotocolAnswer::None);
+        assert_eq!(with(offer, ""), SubprotocolAnswer::NotSelected);
+        assert_eq!(with(offer, "Sec-WebSocket-Protocol: superchat\r\n"), SubprotocolAnswer::Selected);
+        assert_eq!(with(offer, "Sec-WebSocket-Protocol: Chat\r\n"), SubprotocolAnswer::NotOffered);
+        assert_eq!(with("", "Sec-WebSocket-Protocol: chat\r\n"), SubprotocolAnswer::NotOffered);
+        assert_eq!(with(offer, "Sec-WebSocket-Protocol: chat, superchat\r\n"), SubprotocolAnswer::Several);
+    }
+
+    #[test]
+    fn a_refusal_agrees_to_nothing() {
+        let request = request(CLIENT);
+        let refusal = answer(&response(426, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), &request);
+        assert_eq!(refusal, Answer::default());
+        let extended = answer(&response(101, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), &request);
+        assert!(extended.extension_mismatch && extended.deflate.is_some());
+    }
+
+    #[test]
+    fn offers_as_text() {
+        let request = request(
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x\r\n\
+             Sec-WebSocket-Protocol: a,b\r\n",
+        );
+        assert!(Offer::read(&request).deflate);
+        let extensions: Vec<_> = request.extensions_offered().collect();
+        assert_eq!(extensions, ["permessage-deflate; client_max_window_bits", "x"]);
+        assert_eq!(request.subprotocols_offered().collect::<Vec<_>>(), ["a", "b"]);
+    }
 }
