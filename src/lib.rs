@@ -24,3 +24,5 @@ pub mod session;
 pub mod diagnosis;
 
 pub mod engine;
+
+pub mod output;

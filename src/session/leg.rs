@@ -31,6 +31,18 @@ pub enum LegRole {
     ProxyBackend,
 }
 
+impl LegRole {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LegRole::Direct => "direct",
+            LegRole::ClientProxy => "client-proxy",
+            LegRole::ProxyProxy => "proxy-proxy",
+            LegRole::ProxyBackend => "proxy-backend",
+        }
+    }
+}
+
 /// What ties a leg to the one before it, most certain first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum JoinReason {
@@ -48,6 +60,21 @@ pub enum JoinReason {
     Request,
     /// A connection, or an attempt at one, from the proxy while the client's leg waited.
     Time,
+}
+
+impl JoinReason {
+    /// Its word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            JoinReason::Key => "key",
+            JoinReason::ProxyHeader => "proxy-header",
+            JoinReason::RequestId => "request-id",
+            JoinReason::TunnelBytes => "tunnel-bytes",
+            JoinReason::RecordSizes => "record-sizes",
+            JoinReason::Request => "request",
+            JoinReason::Time => "time",
+        }
+    }
 }
 
 /// What became of a leg, and of a session.

@@ -1,0 +1,14 @@
+//! What the engine tells, made readable: for a person, for a program, for a colleague.
+//!
+//! Each output is a [`Sink`](crate::engine::Sink). Text from the wire is hostile: it is masked by [`mask`] and made safe by
+//! [`escape`] before it is shown.
+
+pub mod clock;
+pub mod escape;
+pub mod json;
+pub mod line;
+pub mod mask;
+pub mod phrase;
+
+#[cfg(test)]
+mod samples;

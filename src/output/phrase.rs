@@ -1,0 +1,289 @@
+//! Small pieces of prose that the outputs share: numbers with their nouns, durations, what a request asks for.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::http::handshake::{Key, Upgrade};
+use crate::http::head::{RequestHead, Version};
+use crate::session::leg::Request;
+use crate::session::{JoinReason, Session};
+use crate::tcp::EndKind;
+use crate::wire::Endpoint;
+
+/// Appends a decimal number.
+pub fn push_number(out: &mut String, number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(str::from_utf8(&digits[start..]).expect("decimal digits are ASCII"));
+}
+
+/// Appends `1 session`, `2 sessions`. The noun takes an `s`.
+pub fn push_count(out: &mut String, number: u64, noun: &str) {
+    push_number(out, number);
+    out.push(' ');
+    out.push_str(noun);
+    if number != 1 {
+        out.push('s');
+    }
+}
+
+/// `1 session`, `2 sessions`.
+pub fn count(number: u64, noun: &str) -> String {
+    let mut out = String::new();
+    push_count(&mut out, number, noun);
+    out
+}
+
+/// Appends a duration in three digits or a little more: `0.05 ms`, `23.6 ms`, `185 ms`, `61.2 s`, `12 min 5 s`, `3 h 20 min`.
+pub fn push_duration(out: &mut String, duration: Duration) {
+    let micros = duration.as_micros().min(u128::from(u64::MAX)) as u64;
+    let seconds = duration.as_secs();
+    match micros {
+        0..10_000 => push_fraction(out, micros / 10, 2, " ms"),
+        10_000..99_950 => push_fraction(out, (micros + 50) / 100, 1, " ms"),
+        99_950..999_500 => push_fraction(out, (micros + 500) / 1000, 0, " ms"),
+        999_500..9_995_000 => push_fraction(out, (micros + 5000) / 10_000, 2, " s"),
+        9_995_000..120_000_000 => push_fraction(out, (micros + 50_000) / 100_000, 1, " s"),
+        120_000_000..7_200_000_000 => push_two(out, seconds / 60, " min", seconds % 60, " s"),
+        7_200_000_000..172_800_000_000 => push_two(out, seconds / 3600, " h", seconds / 60 % 60, " min"),
+        _ => push_two(out, seconds / 86_400, " d", seconds / 3600 % 24, " h"),
+    }
+}
+
+/// `185 ms`.
+pub fn duration(duration: Duration) -> String {
+    let mut out = String::new();
+    push_duration(&mut out, duration);
+    out
+}
+
+/// A number of `10^-places`, without zeros at its end.
+fn push_fraction(out: &mut String, number: u64, places: u32, unit: &str) {
+    let scale = 10u64.pow(places);
+    push_number(out, number / scale);
+    let (mut rest, mut place) = (number % scale, scale);
+    if rest > 0 {
+        out.push('.');
+    }
+    while rest > 0 {
+        place /= 10;
+        out.push(char::from(b'0' + (rest / place) as u8));
+        rest %= place;
+    }
+    out.push_str(unit);
+}
+
+fn push_two(out: &mut String, large: u64, large_unit: &str, small: u64, small_unit: &str) {
+    push_number(out, large);
+    out.push_str(large_unit);
+    if small > 0 {
+        out.push(' ');
+        push_number(out, small);
+        out.push_str(small_unit);
+    }
+}
+
+/// Bytes: `27 B`, `4.9 kB`, `2.1 MB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut out = String::new();
+    match bytes {
+        0..10_000 => push_fraction(&mut out, bytes, 0, " B"),
+        10_000..1_000_000 => push_fraction(&mut out, bytes / 100, 1, " kB"),
+        1_000_000..1_000_000_000 => push_fraction(&mut out, bytes / 100_000, 1, " MB"),
+        _ => push_fraction(&mut out, bytes / 100_000_000, 1, " GB"),
+    }
+    out
+}
+
+/// Appends an address and a port. IPv6 addresses stand in brackets.
+pub fn push_endpoint(out: &mut String, endpoint: Endpoint) {
+    match endpoint.ip {
+        std::net::IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push('.');
+                }
+                push_number(out, octet.into());
+            }
+            out.push(':');
+            push_number(out, endpoint.port.into());
+        }
+        std::net::IpAddr::V6(ip) => {
+            write!(out, "[{ip}]:{}", endpoint.port).expect("writing to a string cannot fail");
+        }
+    }
+}
+
+/// The way of a session: its client, the proxies by the address they listen on, the last server that was tried.
+pub fn path(session: &Session) -> impl Iterator<Item = Endpoint> {
+    // From the last leg back to the first; the first leg has none in front of it.
+    let mut servers = [None; 8];
+    let (mut next, mut hops) = (session.legs.len().checked_sub(1), 0);
+    while let Some(leg) = next.and_then(|index| session.legs.get(index)) {
+        if hops == servers.len() {
+            break;
+        }
+        servers[hops] = Some(leg.server);
+        hops += 1;
+        next = leg.behind;
+    }
+    let client = session.legs.first().map(|leg| leg.client);
+    client.into_iter().chain(servers.into_iter().rev().flatten())
+}
+
+/// How HTTP versions are written: HTTP/2 and later have no minor version (RFC 9113 §3.1).
+pub fn version(version: Version) -> &'static str {
+    match (version.major, version.minor) {
+        (0, 9) => "HTTP/0.9",
+        (1, 0) => "HTTP/1.0",
+        (1, 1) => "HTTP/1.1",
+        (2, _) => "HTTP/2",
+        (3, _) => "HTTP/3",
+        _ => "HTTP/?",
+    }
+}
+
+/// What a request asks for, and what it lacks to be an opening handshake: `asks for websocket`, or
+/// `HTTP/1.0, Connection: close, no Upgrade`. Quotes the wire.
+pub fn request(request: &Request) -> String {
+    let (head, offer) = (&request.head, &request.offer);
+    let is_http2 = head.version.is_some_and(|version| version.major >= 2);
+    if is_http2 && &*head.method == "CONNECT" {
+        return "asks for websocket (extended CONNECT)".to_owned();
+    }
+    let mut parts = Vec::new();
+    match head.version {
+        Some(Version::HTTP_11) => {}
+        Some(other) => parts.push(version(other).to_owned()),
+        None => parts.push("no HTTP version".to_owned()),
+    }
+    if offer.is_complete() && parts.is_empty() && &*head.method == "GET" {
+        return "asks for websocket".to_owned();
+    }
+    if !offer.connection_upgrade {
+        parts.push(field_or_none(head, "Connection"));
+    }
+    match offer.upgrade {
+        Upgrade::WebSocket => {}
+        Upgrade::Absent => parts.push("no Upgrade".to_owned()),
+        Upgrade::Duplicate => parts.push("Upgrade: websocket twice".to_owned()),
+        Upgrade::Other => parts.push(field_or_none(head, "Upgrade")),
+    }
+    if offer.is_attempt() {
+        match offer.key {
+            Key::Valid(_) => {}
+            Key::Absent => parts.push("no Sec-WebSocket-Key".to_owned()),
+            Key::Malformed => parts.push("malformed Sec-WebSocket-Key".to_owned()),
+            Key::Repeated => parts.push("Sec-WebSocket-Key twice".to_owned()),
+        }
+        if !offer.version_13 {
+            parts.push(field_or_none(head, "Sec-WebSocket-Version"));
+        }
+    }
+    if parts.is_empty() || offer.is_complete() {
+        parts.insert(0, "asks for websocket".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn field_or_none(head: &RequestHead, name: &str) -> String {
+    match head.fields.first(name) {
+        Some(value) => format!("{name}: {value}"),
+        None => format!("no {name}"),
+    }
+}
+
+/// Why two legs are one session.
+pub const fn join_reason(reason: JoinReason) -> &'static str {
+    match reason {
+        JoinReason::Key => "the same Sec-WebSocket-Key",
+        JoinReason::ProxyHeader => "the PROXY header names the client's addresses",
+        JoinReason::RequestId => "the same request id",
+        JoinReason::TunnelBytes => "the same bytes in the tunnel",
+        JoinReason::RecordSizes => "TLS record sizes that add up to the plain leg's bytes",
+        JoinReason::Request => "the same request while the client waited",
+        JoinReason::Time => "a connection from the proxy while the client waited",
+    }
+}
+
+/// `FIN` or `RST`.
+pub const fn flag(kind: EndKind) -> &'static str {
+    match kind {
+        EndKind::Fin => "FIN",
+        EndKind::Rst => "RST",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            (0, "0 ms"),
+            (50, "0.05 ms"),
+            (900, "0.9 ms"),
+            (23_600, "23.6 ms"),
+            (185_912, "186 ms"),
+            (999_499, "999 ms"),
+            (1_000_000, "1 s"),
+            (1_234_000, "1.23 s"),
+            (60_012_000, "60 s"),
+            (61_200_000, "61.2 s"),
+            (125_000_000, "2 min 5 s"),
+            (12_000_000_000, "3 h 20 min"),
+            (176_400_000_000, "2 d 1 h"),
+        ];
+        for (micros, text) in cases {
+            assert_eq!(duration(Duration::from_micros(micros)), text);
+        }
+        assert_eq!(duration(Duration::MAX), "213503982334601 d 7 h");
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count(1, "session"), "1 session");
+        assert_eq!(count(0, "session"), "0 sessions");
+        assert_eq!(count(u64::MAX, "packet"), "18446744073709551615 packets");
+        assert_eq!(bytes(27), "27 B");
+        assert_eq!(bytes(49_000), "49 kB");
+        assert_eq!(bytes(2_150_000), "2.1 MB");
+    }
+
+    #[test]
+    fn requests() {
+        let (session, _) = samples::stripped();
+        let ask = |leg: usize| request(session.legs[leg].request.as_ref().expect("the sample has requests"));
+        assert_eq!(ask(0), "asks for websocket");
+        assert_eq!(ask(1), "HTTP/1.0, Connection: close, no Upgrade");
+    }
+
+    #[test]
+    fn a_path_names_proxies_by_their_listening_address() {
+        let (session, _) = samples::stripped();
+        let ports: Vec<u16> = path(&session).map(|endpoint| endpoint.port).collect();
+        assert_eq!(ports, [39050, 8080, 9000]);
+    }
+
+    #[test]
+    fn endpoints_read_like_their_display() {
+        for text in ["10.0.0.7:80", "[2001:db8::1]:443"] {
+            let socket: std::net::SocketAddr = text.parse().expect("an address");
+            let endpoint = Endpoint { ip: socket.ip(), port: socket.port() };
+            let mut out = String::new();
+            push_endpoint(&mut out, endpoint);
+            assert_eq!((out.as_str(), endpoint.to_string().as_str()), (text, text));
+        }
+    }
+}
