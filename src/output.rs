@@ -4,11 +4,14 @@
 //! [`escape`] before it is shown.
 
 pub mod clock;
+pub mod comparison;
 pub mod escape;
+pub mod fix;
 pub mod json;
 pub mod line;
 pub mod mask;
 pub mod phrase;
+pub mod text;
 
 #[cfg(test)]
 mod samples;

@@ -110,14 +110,27 @@ impl Line {
         }
     }
 
-    /// Appends the value of a header field: masked by its name, and escaped.
-    pub fn field(&mut self, name: &str, value: &str) {
-        let value = self.mask.field(name, value);
-        let start = self.text.len();
-        escape::escape(&mut self.text, name);
-        self.text.push_str(": ");
-        escape::escape(&mut self.text, &value);
-        self.column += self.text[start..].width();
+    /// Appends text from the wire with line feeds between words, so that no line is wider than `columns`; all but the first
+    /// begin at `indent`. Words that are too long are not cut.
+    pub fn wire_wrapped(&mut self, text: &str, indent: usize, columns: usize) {
+        let text = self.mask.text(text);
+        for (index, word) in text.split(' ').enumerate() {
+            let word = escape::escaped(word);
+            let width = word.width();
+            if index > 0 && self.column + 1 + width > columns && self.column > indent {
+                self.next(indent);
+            } else if index > 0 {
+                self.pad(0, 1);
+            }
+            self.text.push_str(&word);
+            self.column += width;
+        }
+    }
+
+    /// Appends a header field, no wider than `columns`: its value masked by its name, and escaped.
+    pub fn field_within(&mut self, name: &str, value: &str, columns: usize) {
+        let field = format!("{name}: {}", self.mask.field(name, value));
+        self.column += escape::push_ellipsis(&mut self.text, &field, columns);
     }
 
     /// Appends by way of a writer of plain ASCII.

@@ -1,0 +1,109 @@
+//! Two requests side by side: what a proxy got and what it sent on.
+
+use std::collections::HashSet;
+
+use crate::output::phrase;
+use crate::session::leg::Request;
+
+/// What became of a part of a request on its way through a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It went on as it came.
+    Same,
+    /// It went on with another value.
+    Changed,
+    /// It was not forwarded.
+    Dropped,
+    /// The proxy put it in.
+    Added,
+}
+
+impl Change {
+    /// A sign for a narrow column.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Change::Same => "=",
+            Change::Changed => "≠",
+            Change::Dropped => "-",
+            Change::Added => "+",
+        }
+    }
+}
+
+/// One part of both requests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row<'a> {
+    /// The field's name; empty for the request line.
+    pub name: &'a str,
+    /// What came: of a field that came several times all values, with commas between them (RFC 9110 §5.3).
+    pub front: Option<String>,
+    /// What went on.
+    pub back: Option<String>,
+}
+
+impl Row<'_> {
+    /// What became of it.
+    pub fn change(&self) -> Change {
+        match (&self.front, &self.back) {
+            (Some(front), Some(back)) if front == back => Change::Same,
+            (Some(_), Some(_)) => Change::Changed,
+            (_, None) => Change::Dropped,
+            (None, _) => Change::Added,
+        }
+    }
+}
+
+/// The request line, the fields that came in their order, then those that were put in.
+pub fn compare<'a>(front: &'a Request, back: &'a Request) -> Vec<Row<'a>> {
+    let mut rows = vec![Row { name: "", front: Some(request_line(front)), back: Some(request_line(back)) }];
+    let mut seen = HashSet::new();
+    for field in front.head.fields.iter().chain(back.head.fields.iter()) {
+        if seen.insert(field.name.to_ascii_lowercase()) {
+            let values = |request: &Request| values(request, field.name);
+            rows.push(Row { name: field.name, front: values(front), back: values(back) });
+        }
+    }
+    rows
+}
+
+/// `GET /ws HTTP/1.1`.
+pub fn request_line(request: &Request) -> String {
+    let head = &request.head;
+    match head.version {
+        Some(version) => format!("{} {} {}", head.method, head.target, phrase::version(version)),
+        None => format!("{} {}", head.method, head.target),
+    }
+}
+
+fn values(request: &Request, name: &str) -> Option<String> {
+    let values: Vec<&str> = request.head.fields.all(name).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::samples;
+
+    #[test]
+    fn what_a_bare_nginx_does() {
+        let (session, _) = samples::stripped();
+        let request = |leg: usize| session.legs[leg].request.as_ref().expect("the sample has requests");
+        let rows = compare(request(0), request(1));
+        let signs: Vec<_> = rows.iter().map(|row| (row.name, row.change().sign())).collect();
+        assert_eq!(
+            signs,
+            [
+                ("", "≠"),
+                ("Host", "≠"),
+                ("Sec-WebSocket-Version", "="),
+                ("Sec-WebSocket-Key", "="),
+                ("Connection", "≠"),
+                ("Upgrade", "-"),
+                ("Cookie", "="),
+            ]
+        );
+        assert_eq!(rows[0].back.as_deref(), Some("GET /ws HTTP/1.0"));
+        assert_eq!(compare(request(1), request(0))[6].change(), Change::Added);
+    }
+}
