@@ -1,5 +1,267 @@
 //! The whole of it: packets in, events out.
+//!
+//! [`Engine`] composes what stands before it: it takes packets apart, follows connections, tracks what is spoken on them,
+//! judges sessions when they are over, and tells a [`Sink`]. Live and from files it is the same; its only clock is the
+//! packets.
 
+pub mod attempts;
+pub mod completion;
+pub mod encrypted;
 pub mod event;
+pub mod strays;
+pub mod tracker;
+pub mod tunnels;
 
-pub use event::{Event, Sink, Wants};
+use std::collections::BTreeMap;
+use std::io;
+
+pub use event::{Event, Sink, Summary, Wants};
+
+use crate::diagnosis::{self, Facts, Severity};
+use crate::engine::event::{IgnoredCounts, Loss};
+use crate::engine::tracker::{Stream, Tracker, Watch};
+use crate::limits::Limits;
+use crate::packet::Packet;
+use crate::session::{Outcome, Session, SessionId};
+use crate::stream::Side;
+use crate::tcp::Table;
+use crate::time::Timestamp;
+use crate::tls::Origin;
+use crate::wire::{Dissected, Dissector, Ignored};
+
+/// How an engine behaves, limits aside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineOptions {
+    /// Tell of each session when it is over. Else sessions are kept, within limits, to be judged with knowledge of all
+    /// others, and told in order of their start.
+    pub live: bool,
+    /// Somebody chose these packets with a filter: connections that failed are what is asked for.
+    pub filtered: bool,
+}
+
+/// Packets in, events out.
+pub struct Engine {
+    dissector: Dissector,
+    table: Table<Stream>,
+    tracker: Tracker,
+    options: EngineOptions,
+    tally: Tally,
+    now: Timestamp,
+    first: Option<Timestamp>,
+    packets: u64,
+    bytes: u64,
+    ignored: IgnoredCounts,
+    loss: Loss,
+}
+
+impl Engine {
+    /// With these bounds; for a sink that wants these events.
+    pub fn new(limits: &Limits, options: EngineOptions, wants: Wants) -> Engine {
+        Engine {
+            dissector: Dissector::new(limits),
+            table: Table::new(limits),
+            tracker: Tracker::new(limits, wants),
+            options,
+            tally: Tally::default(),
+            now: Timestamp::ZERO,
+            first: None,
+            packets: 0,
+            bytes: 0,
+            ignored: IgnoredCounts::default(),
+            loss: Loss::default(),
+        }
+    }
+
+    /// Takes the next packet.
+    pub fn packet(&mut self, packet: &Packet<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+        self.packets += 1;
+        self.bytes += u64::from(packet.length);
+        self.first.get_or_insert(packet.at);
+        self.now = self.now.max(packet.at);
+        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+        self.table.advance(self.now, &mut watch);
+        match self.dissector.dissect(packet) {
+            Dissected::Tcp(segment) => self.table.handle(&segment, &mut watch),
+            Dissected::Icmp(error) => self.table.icmp(&error, &mut watch),
+            Dissected::Dns(message) => watch.tracker.recorder.dns(message),
+            Dissected::Ignored(reason) => self.ignored.count(reason),
+        }
+        watch.result()?;
+        if !self.tracker.completed.is_empty() {
+            self.release(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Takes TLS secrets in NSS key log format; a line may come in pieces.
+    pub fn secrets(&mut self, origin: Origin, text: &[u8], sink: &mut dyn Sink) -> io::Result<()> {
+        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+        watch.secrets(origin, text);
+        watch.result()
+    }
+
+    /// Takes the time of a silent line.
+    pub fn advance(&mut self, now: Timestamp, sink: &mut dyn Sink) -> io::Result<()> {
+        self.now = self.now.max(now);
+        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+        self.table.advance(self.now, &mut watch);
+        watch.result()?;
+        self.release(sink)
+    }
+
+    /// Adds to what is counted as lost outside: by the kernel and the interface, live.
+    pub fn lost(&mut self, kernel: u64, interface: u64) {
+        self.loss.kernel = kernel;
+        self.loss.interface = interface;
+    }
+
+    /// Packets that a filter did not select.
+    pub fn filtered(&mut self, packets: u64) {
+        self.ignored.filtered = packets;
+    }
+
+    /// The capture is over: tells of everything that was kept, and the summary.
+    pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
+        self.tracker.finishing = true;
+        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+        self.table.finish(&mut watch);
+        watch.result()?;
+        self.tracker.recorder.span(self.first.unwrap_or_default(), self.now);
+        self.tell_failures();
+        self.release_all(sink)?;
+        for finding in diagnosis::judge_together(self.tracker.recorder.neighbours()) {
+            self.tally.finding(finding.finding.id, finding.finding.severity);
+            sink.event(&Event::Finding(&finding))?;
+        }
+        let summary = self.summary();
+        sink.event(&Event::Summary(&summary))?;
+        Ok(summary)
+    }
+
+    /// What is known so far, in numbers.
+    pub fn summary(&self) -> Summary {
+        let mut ignored = self.ignored;
+        ignored.not_websocket = self.tracker.not_websocket;
+        ignored.duplicates = self.table.duplicates();
+        let fragments = self.dissector.counts();
+        ignored.fragments = fragments.fragments_expired + fragments.fragments_evicted;
+        let mut loss = self.loss;
+        loss.gap_bytes = self.tally.gap_bytes;
+        let limits = self.bounds();
+        loss.wsflow = limits.iter().map(|(_, count)| count).sum();
+        Summary {
+            packets: self.packets,
+            bytes: self.bytes,
+            connections: self.table.connections_seen(),
+            sessions: self.tally.outcomes.iter().map(|(outcome, count)| (outcome.name(), *count)).collect(),
+            findings: self.tally.findings.iter().map(|(id, count)| (*id, *count)).collect(),
+            worst: self.tally.worst,
+            ignored,
+            loss,
+            limits,
+            first: self.first,
+            last: self.first.map(|_| self.now),
+            duration: self.first.map(|first| self.now.since(first)).unwrap_or_default(),
+        }
+    }
+
+    /// The bounds that were reached, and how often.
+    fn bounds(&self) -> Vec<(&'static str, u64)> {
+        let mut bounds = self.tracker.bounds.clone();
+        bounds.push(("neighbours remembered", self.tracker.recorder.overflows));
+        bounds.push(("failed connections remembered", self.tracker.strays.overflows));
+        bounds.push(("attempts waiting", self.tracker.joiner.overflows));
+        bounds.extend(self.table.bounds());
+        bounds.retain(|(_, count)| *count > 0);
+        bounds
+    }
+
+    /// Tells of sessions that are over: live at once; else when more are kept than the limits allow, the oldest first.
+    fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        let keep = if self.options.live { 0 } else { self.tracker.limits.sessions };
+        while self.tracker.completed.len() > keep
+            && let Some(id) = self.tracker.completed.pop_first()
+        {
+            if !self.options.live {
+                self.tracker.bound("sessions kept");
+            }
+            self.tracker.claim_strays(&[id]);
+            self.judge(id, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Tells of all sessions, in order of their start.
+    fn release_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        let mut ids: Vec<SessionId> = std::mem::take(&mut self.tracker.completed).into_iter().collect();
+        self.tracker.claim_strays(&ids);
+        ids.sort_by_key(|&id| (self.tracker.records.find(id).map(|record| record.start), id));
+        ids.into_iter().try_for_each(|id| self.judge(id, sink))
+    }
+
+    fn judge(&mut self, id: SessionId, sink: &mut dyn Sink) -> io::Result<()> {
+        let Some(session) = self.tracker.records.take(id).and_then(|record| completion::session_of(id, record)) else {
+            return Ok(());
+        };
+        let diagnosis =
+            diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
+        self.tally.session(&session);
+        for finding in &diagnosis.findings {
+            self.tally.finding(finding.id, finding.severity);
+        }
+        sink.event(&Event::Session(&session, &diagnosis))
+    }
+
+    /// Connections that never came up and that no session claims: sessions of their own where somebody asked for them,
+    /// where sessions lead to the same server, or where there is nothing else to tell.
+    fn tell_failures(&mut self) {
+        let ids: Vec<SessionId> = self.tracker.completed.iter().copied().collect();
+        self.tracker.claim_strays(&ids);
+        let alone = self.tally.outcomes.is_empty() && ids.is_empty();
+        let servers: Vec<_> = self.tracker.recorder.neighbours().endings.iter().map(|ending| ending.server).collect();
+        for leg in self.tracker.strays.take() {
+            let failed = !leg.tcp.came_up();
+            let elsewhere = self.tracker.came_up_elsewhere(&leg);
+            if failed && !elsewhere && (self.options.filtered || alone || servers.contains(&leg.server)) {
+                let start = leg.tcp.first.at;
+                self.tracker.open_done(leg, start);
+            }
+        }
+    }
+}
+
+/// What is counted of sessions and findings.
+#[derive(Debug, Default)]
+struct Tally {
+    outcomes: BTreeMap<Outcome, u64>,
+    findings: BTreeMap<&'static str, u64>,
+    worst: Option<Severity>,
+    gap_bytes: u64,
+}
+
+impl Tally {
+    fn session(&mut self, session: &Session) {
+        *self.outcomes.entry(session.outcome).or_default() += 1;
+        for leg in &session.legs {
+            self.gap_bytes += Side::BOTH.into_iter().map(|side| leg.tcp.halves[side].gap_bytes).sum::<u64>();
+        }
+    }
+
+    fn finding(&mut self, id: &'static str, severity: Severity) {
+        *self.findings.entry(id).or_default() += 1;
+        self.worst = self.worst.max(Some(severity));
+    }
+}
+
+impl IgnoredCounts {
+    fn count(&mut self, reason: Ignored) {
+        match reason {
+            Ignored::NotIp => self.not_ip += 1,
+            Ignored::NotTcp => self.not_tcp += 1,
+            Ignored::CutHeader => self.cut += 1,
+            Ignored::Malformed => self.malformed += 1,
+            Ignored::UnknownLink => self.unknown_link += 1,
+            Ignored::Fragment => {}
+        }
+    }
+}

@@ -14,6 +14,7 @@ pub mod head;
 pub mod head_store;
 pub mod proxy_header;
 pub mod start_line;
+pub mod text;
 
 pub use dialogue::{Dialogue, Event};
 pub use first_bytes::FirstBytes;

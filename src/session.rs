@@ -1,7 +1,14 @@
 //! Sessions: one WebSocket as its users see it, made of legs, each on one connection.
 
+pub mod closing;
+pub mod flow;
+pub mod joiner;
 pub mod leg;
+pub mod liveness;
 pub mod neighbours;
+pub mod records;
+pub mod slab;
+pub mod tunnel;
 
 pub use leg::{JoinReason, Leg, LegRole, Outcome, SessionId};
 pub use neighbours::Neighbours;

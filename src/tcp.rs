@@ -5,9 +5,11 @@
 
 pub mod facts;
 pub mod seq;
+pub mod table;
 
 pub use facts::{ConnectionFacts, End, EndKind, HalfFacts, ZeroWindow};
 pub use seq::SeqNumber;
+pub use table::{Connection, Table};
 
 use crate::packet::Moment;
 use crate::stream::{Side, StreamEvent};
@@ -21,24 +23,31 @@ pub struct ConnectionId(pub u64);
 ///
 /// The order for one connection: `opened`, `established`, any number of `stream`, `ended`, `forgotten`. All but `opened`
 /// and `forgotten` may be missing. A connection that is joined in mid-stream is `opened` and `established` at once.
-pub trait Listener<C: ?Sized> {
+pub trait Listener {
     /// What the listener keeps beside each connection.
     type Stream: Default;
 
     /// The first packet of a connection was seen.
-    fn opened(&mut self, connection: &C, stream: &mut Self::Stream, moment: Moment);
+    fn opened(&mut self, connection: &Connection, stream: &mut Self::Stream, moment: Moment);
 
     /// The handshake is complete (or was before the capture began).
-    fn established(&mut self, connection: &C, stream: &mut Self::Stream, moment: Moment);
+    fn established(&mut self, connection: &Connection, stream: &mut Self::Stream, moment: Moment);
 
     /// The stream that `side` sends goes on. `moment` is that of the packet which carried the bytes; for bytes that
     /// waited for a hole to fill it is earlier than now.
-    fn stream(&mut self, connection: &C, stream: &mut Self::Stream, side: Side, moment: Moment, event: StreamEvent<'_>);
+    fn stream(
+        &mut self,
+        connection: &Connection,
+        stream: &mut Self::Stream,
+        side: Side,
+        moment: Moment,
+        event: StreamEvent<'_>,
+    );
 
     /// Nothing more can come: both sides have finished, one has reset, or the connection was refused.
-    fn ended(&mut self, connection: &C, stream: &mut Self::Stream, moment: Moment);
+    fn ended(&mut self, connection: &Connection, stream: &mut Self::Stream, moment: Moment);
 
     /// The table forgets the connection: some time after its end, when its ports are used again, when room is needed
     /// or when the capture is over. The last look at its facts.
-    fn forgotten(&mut self, connection: &C, stream: Self::Stream, now: Timestamp);
+    fn forgotten(&mut self, connection: &Connection, stream: Self::Stream, now: Timestamp);
 }

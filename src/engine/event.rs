@@ -80,7 +80,7 @@ pub enum Event<'a> {
     /// A request that asks for a WebSocket, or what a proxy made of one.
     Request(Place, &'a Request),
     /// Its answer.
-    Response(Place, &'a Request, &'a Response),
+    Response(Place, Option<&'a Request>, &'a Response),
     /// A message or a control frame. Only with [`Wants::messages`].
     Message(Place, Role, Message<'a>),
     /// A Close frame: code and reason.

@@ -136,6 +136,11 @@ impl Dialogue {
         let _ = (role, event, moment, heads, listener);
     }
 
+    /// What the client sent behind its upgrade request while there is no answer, in pieces with their packets.
+    pub fn early(&self) -> impl Iterator<Item = (Moment, &[u8])> {
+        std::iter::empty()
+    }
+
     /// Whether HTTP is over: after [`Event::Tunnel`] the streams may as well go past the dialogue.
     pub fn is_tunnel(&self) -> bool {
         false

@@ -228,7 +228,7 @@ mod tests {
             let Some(request) = &leg.request else { continue };
             events.push((request.moment, Event::Request(place, request)));
             let Some(response) = &leg.response else { continue };
-            events.push((response.moment, Event::Response(place, request, response)));
+            events.push((response.moment, Event::Response(place, Some(request), response)));
             for end in leg.ends() {
                 events.push((end.moment, Event::End(place, end.by, end.kind, end.moment)));
             }

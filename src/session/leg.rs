@@ -152,8 +152,10 @@ pub struct Pings {
     pub min: Option<Duration>,
     /// The longest.
     pub max: Option<Duration>,
-    /// The sum, for the average.
+    /// The sum of `timed` round trips, for the average.
     pub total: Duration,
+    /// Round trips that were timed.
+    pub timed: u32,
     /// The oldest ping that is still unanswered.
     pub waiting_since: Option<Moment>,
     /// How many are unanswered at the end.

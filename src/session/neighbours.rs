@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use crate::http::handshake::Upgrade;
 use crate::packet::Moment;
 use crate::session::leg::SessionId;
@@ -28,6 +30,122 @@ pub struct Neighbours {
     pub servers: Vec<ServerUse>,
     /// When the first and the last packet of the capture came.
     pub span: (Timestamp, Timestamp),
+}
+
+/// Collects [`Neighbours`] while the capture goes by. Every list is bounded: the oldest gives way.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    neighbours: Neighbours,
+    servers: HashMap<Endpoint, usize, foldhash::fast::RandomState>,
+    bound: usize,
+    /// What the bound made us forget.
+    pub overflows: u64,
+}
+
+impl Recorder {
+    /// Remembers at most `bound` things of each kind.
+    pub fn new(bound: usize) -> Recorder {
+        Recorder { bound: bound.max(1), ..Recorder::default() }
+    }
+
+    /// What was collected.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// A packet of this time was read.
+    pub fn span(&mut self, first: Timestamp, last: Timestamp) {
+        self.neighbours.span = (first, last);
+    }
+
+    /// A session ended, or something more is known of how it did.
+    pub fn ending(&mut self, ending: Ending) {
+        self.overflows += push(&mut self.neighbours.endings, ending, self.bound);
+    }
+
+    /// A request and its answer that are no leg.
+    pub fn exchange(&mut self, exchange: PlainExchange) {
+        if exchange.connection_upgrade && exchange.upgrade == Upgrade::Absent {
+            let known = self.neighbours.static_upgrades.iter().any(|(server, _)| *server == exchange.server);
+            if !known {
+                let upgrade = (exchange.server, exchange.request);
+                self.overflows += push(&mut self.neighbours.static_upgrades, upgrade, self.bound);
+            }
+        }
+        if let Some(server) = self.server(exchange.server) {
+            server.http = true;
+        }
+        self.overflows += push(&mut self.neighbours.exchanges, exchange, self.bound);
+    }
+
+    /// A connection that never came up.
+    pub fn failure(&mut self, failure: FailedConnection) {
+        if let Some(server) = self.server(failure.server) {
+            server.failures = server.failures.saturating_add(1);
+        }
+        self.overflows += push(&mut self.neighbours.failures, failure, self.bound);
+    }
+
+    /// A DNS message.
+    pub fn dns(&mut self, message: DnsMessage) {
+        self.overflows += push(&mut self.neighbours.dns, message, self.bound);
+    }
+
+    /// A connection to this server came up.
+    pub fn established(&mut self, server: Endpoint) {
+        if let Some(server) = self.server(server) {
+            server.connections = server.connections.saturating_add(1);
+        }
+    }
+
+    /// A connection to this server carries TLS.
+    pub fn tls(&mut self, server: Endpoint) {
+        if let Some(server) = self.server(server) {
+            server.tls = true;
+        }
+    }
+
+    /// A connection to this server begins with a PROXY header.
+    pub fn proxy_header(&mut self, server: Endpoint) {
+        if let Some(server) = self.server(server) {
+            server.proxy_header = true;
+        }
+    }
+
+    /// The entry of a server, as long as there is room for one.
+    fn server(&mut self, server: Endpoint) -> Option<&mut ServerUse> {
+        let servers = &mut self.neighbours.servers;
+        let index = match self.servers.get(&server) {
+            Some(&index) => index,
+            None if servers.len() >= self.bound => {
+                self.overflows += 1;
+                return None;
+            }
+            None => {
+                self.servers.insert(server, servers.len());
+                servers.push(ServerUse {
+                    server,
+                    connections: 0,
+                    failures: 0,
+                    tls: false,
+                    http: false,
+                    proxy_header: false,
+                });
+                servers.len() - 1
+            }
+        };
+        servers.get_mut(index)
+    }
+}
+
+/// Adds to a list; makes room by forgetting the older half when it is full. Returns how many were forgotten.
+fn push<T>(list: &mut Vec<T>, item: T, bound: usize) -> u64 {
+    let mut forgotten = 0;
+    if list.len() >= bound {
+        forgotten = list.drain(..bound.div_ceil(2)).count() as u64;
+    }
+    list.push(item);
+    forgotten
 }
 
 /// How a session began and ended, in the terms by which sessions are compared.

@@ -37,6 +37,24 @@ pub struct ConnectionFacts {
 }
 
 impl ConnectionFacts {
+    /// The facts of a connection before anything is known of it.
+    pub fn nothing(id: ConnectionId, endpoints: Pair<Endpoint>, first: Moment) -> ConnectionFacts {
+        ConnectionFacts {
+            id,
+            endpoints,
+            first,
+            last: first,
+            syn: None,
+            syn_retransmissions: 0,
+            syn_ack: None,
+            established: None,
+            refused: None,
+            icmp: Vec::new(),
+            ends: Vec::new(),
+            halves: Pair::default(),
+        }
+    }
+
     /// Whether the handshake, or the middle of a connection, was seen.
     pub fn came_up(&self) -> bool {
         self.syn.is_none() || self.syn_ack.is_some() || self.established.is_some()

@@ -60,7 +60,7 @@ impl Layout {
             }
             Event::Response(place, request, response) => {
                 self.begin(line, clock, place, Role::Server, response.moment);
-                self.response(line, request, response);
+                self.response(line, *request, response);
             }
             Event::Message(place, by, message) => {
                 self.begin(line, clock, place, *by, message.moment);
@@ -155,13 +155,15 @@ impl Layout {
         self.packet(line, request.moment);
     }
 
-    fn response(&self, line: &mut Line, request: &Request, response: &Response) {
+    fn response(&self, line: &mut Line, request: Option<&Request>, response: &Response) {
         line.number(response.head.status.into());
         line.put(" ");
         line.wire_within(&response.head.reason, TARGET);
-        line.put(", ");
-        let latency = response.begun.at.since(request.moment.at);
-        line.ascii(|out| phrase::push_duration(out, latency));
+        if let Some(request) = request {
+            line.put(", ");
+            let latency = response.begun.at.since(request.moment.at);
+            line.ascii(|out| phrase::push_duration(out, latency));
+        }
         self.packet(line, response.moment);
     }
 

@@ -1,0 +1,375 @@
+//! Opening handshakes: what is asked and answered, and which leg it belongs to.
+
+use std::sync::Arc;
+
+use crate::engine::event::Event;
+use crate::engine::tracker::Watch;
+use crate::http::ProxyHeader;
+use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
+use crate::http::handshake::{Key, Upgrade};
+use crate::http::text::text;
+use crate::packet::Moment;
+use crate::session::flow::{App, Flow};
+use crate::session::joiner::{Match, PlainRequest, Waiting, may_be_proxy};
+use crate::session::leg::{JoinReason, Request, Response};
+use crate::session::neighbours::PlainExchange;
+use crate::session::records::{Entry, EntryState};
+use crate::session::slab::FlowId;
+use crate::session::tunnel::TunnelState;
+use crate::stream::Role;
+
+impl Watch<'_> {
+    /// The head of a request is complete.
+    pub(super) fn request(&mut self, id: FlowId, request: dialogue::Request) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let attempt = request.offer.is_attempt();
+        if flow.is_attempt() && flow.response.is_none() {
+            return; // pipelined behind an attempt that is not answered yet
+        }
+        if flow.session.is_some() {
+            self.freeze_attempt(id);
+        }
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        flow.earlier_requests = request.index;
+        flow.index = request.index;
+        flow.request = Some(Box::new(Request {
+            head: request.head,
+            offer: request.offer,
+            begun: request.begun,
+            moment: request.moment,
+        }));
+        flow.response = None;
+        if attempt { self.attempt(id) } else { self.plain_request(id) }
+    }
+
+    /// Somebody wants a WebSocket: finds out which session this is, and tells.
+    fn attempt(&mut self, id: FlowId) {
+        let Some(waiting) = self.waiting_of(id) else { return };
+        let named = self.tracker.flows.find(id).and_then(Flow::proxy_header);
+        let found = self.tracker.joiner.find(&waiting);
+        match (found, named) {
+            (Some(Match::SameAs(_)), _) => {
+                // The other copy is followed; this one would only tell everything a second time.
+                if let Some(flow) = self.tracker.flows.find_mut(id) {
+                    flow.app = App::Inert;
+                    flow.request = None;
+                    flow.rare().shadow = true;
+                }
+                return;
+            }
+            (Some(Match::Behind(front)), _) => self.join_behind(front, id, JoinReason::Key),
+            (Some(Match::InFront(back)), _) => {
+                self.ensure_session(id);
+                self.join_sessions(id, back, JoinReason::Key);
+            }
+            (None, Some(header)) => {
+                if let Some(front) = self.tracker.joiner.find_named(&header, waiting.connection, waiting.asked) {
+                    self.join_behind(front, id, JoinReason::ProxyHeader);
+                }
+            }
+            (None, None) => {}
+        }
+        self.ensure_session(id);
+        if self.tracker.flows.find(id).is_some_and(|flow| flow.depth == 0) {
+            self.join_encrypted_front(id, &waiting);
+        }
+        let ticket = self.tracker.joiner.ask(waiting);
+        if let Some(flow) = self.tracker.flows.find_mut(id) {
+            flow.ticket = Some(ticket);
+        }
+        self.tell_request(id);
+    }
+
+    fn tell_request(&mut self, id: FlowId) {
+        if !self.tracker.wants.progress {
+            return;
+        }
+        let Some(place) = self.tracker.place(id) else { return };
+        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        self.emit(&Event::Request(place, &request));
+    }
+
+    fn tell_response(&mut self, id: FlowId) {
+        if !self.tracker.wants.progress {
+            return;
+        }
+        let Some(place) = self.tracker.place(id) else { return };
+        let Some(flow) = self.tracker.flows.find(id) else { return };
+        let Some(response) = flow.response.clone() else { return };
+        let request = flow.request.clone();
+        self.emit(&Event::Response(place, request.as_deref(), &response));
+    }
+
+    /// A request for something else: remembered, for a proxy may have made it of an attempt.
+    fn plain_request(&mut self, id: FlowId) {
+        let Some(waiting) = self.waiting_of(id) else { return };
+        self.tracker.joiner.plain(PlainRequest {
+            flow: id,
+            connection: waiting.connection,
+            client: waiting.client.ip,
+            server: waiting.server,
+            asked: waiting.asked,
+        });
+    }
+
+    fn waiting_of(&self, id: FlowId) -> Option<Waiting> {
+        let flow = self.tracker.flows.find(id)?;
+        let request = flow.request.as_ref()?;
+        let key = match request.offer.key {
+            Key::Valid(key) => Some(key),
+            _ => None,
+        };
+        Some(Waiting {
+            flow: id,
+            connection: flow.connection,
+            client: flow.client(),
+            server: flow.server(),
+            key,
+            asked: request.moment.at,
+            answered: None,
+        })
+    }
+
+    /// The head of a response is complete.
+    pub(super) fn response(&mut self, id: FlowId, response: dialogue::Response) {
+        if response.interim {
+            return;
+        }
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let answers_current = response.request.is_none_or(|index| index == flow.index);
+        if !answers_current && flow.request.is_some() {
+            return;
+        }
+        let unasked = flow.request.is_none();
+        let websocket = response.head.status == 101
+            && (response.answer.upgrade != Upgrade::Absent || response.head.fields.has("Sec-WebSocket-Accept"));
+        let moment = response.moment;
+        flow.response = Some(Box::new(Response {
+            head: response.head,
+            answer: response.answer,
+            begun: response.begun,
+            moment: response.moment,
+            body: Box::default(),
+            head_bytes: response.head_bytes,
+        }));
+        if websocket && flow.session.is_none() && (unasked || flow.is_websocket_answer()) {
+            self.ensure_session(id);
+        }
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if flow.session.is_none() {
+            self.plain_answered(id);
+            return;
+        }
+        if let Some(ticket) = flow.ticket {
+            self.join_plain_behind(id);
+            self.tracker.joiner.answer(ticket, moment.at);
+        }
+        self.tell_response(id);
+    }
+
+    /// An exchange that is no leg, so far.
+    fn plain_answered(&mut self, id: FlowId) {
+        let Some(flow) = self.tracker.flows.find(id) else { return };
+        let (Some(request), Some(response)) = (&flow.request, &flow.response) else { return };
+        self.tracker.recorder.exchange(PlainExchange {
+            connection: flow.connection,
+            client: flow.client(),
+            server: flow.server(),
+            method: Arc::from(&*request.head.method),
+            target: Arc::from(&*request.head.target),
+            upgrade: request.offer.upgrade,
+            connection_upgrade: request.offer.connection_upgrade,
+            request: request.moment,
+            response: Some((response.head.status, response.moment)),
+        });
+    }
+
+    /// The next bytes of an answer's body: a little of it is kept, to be quoted.
+    pub(super) fn body(&mut self, id: FlowId, bytes: &[u8]) {
+        let bound = self.tracker.limits.body_bytes;
+        let somebody_waits = self.tracker.joiner.is_anybody_waiting();
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if flow.session.is_none() && flow.request.is_some() && !somebody_waits {
+            return;
+        }
+        let Some(response) = &mut flow.response else { return };
+        let room = bound.saturating_sub(response.body.len());
+        if room > 0 {
+            let mut body = String::from(std::mem::take(&mut response.body));
+            body.push_str(&text(&bytes[..bytes.len().min(room)]));
+            response.body = body.into();
+        }
+    }
+
+    /// HTTP is over on this connection.
+    pub(super) fn tunnel_begins(&mut self, id: FlowId, kind: TunnelKind) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        flow.app = match kind {
+            TunnelKind::Connect if flow.session.is_none() => {
+                flow.request = None;
+                flow.response = None;
+                App::Waiting
+            }
+            TunnelKind::Upgrade if flow.session.is_some() => {
+                let agreed = flow.response.as_ref().map(|response| response.answer.deflate);
+                let moment = flow.response.as_ref().map_or(flow.opened, |response| response.moment);
+                App::Tunnel(Box::new(TunnelState::new(agreed, moment)))
+            }
+            _ => App::Inert,
+        };
+    }
+
+    /// A PROXY header came first on this connection.
+    pub(super) fn proxy_header(&mut self, id: FlowId, header: ProxyHeader) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        flow.rare().proxy_header = Some(header);
+        let server = flow.server();
+        self.tracker.recorder.proxy_header(server);
+    }
+
+    /// A head did not come to its end.
+    pub(super) fn incomplete_head(&mut self, id: FlowId, role: Role, head: IncompleteHead) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        match role {
+            Role::Client if flow.request.is_none() || flow.response.is_some() => {
+                flow.rare().incomplete_request = Some((head.bytes, head.preview));
+            }
+            Role::Client => {}
+            Role::Server => {
+                flow.rare().odd_answer.get_or_insert(head.preview);
+            }
+        }
+    }
+
+    /// The server says something that is no answer.
+    pub(super) fn odd_answer(&mut self, id: FlowId, bytes: &[u8], moment: Moment) {
+        /// Enough to recognise what speaks there.
+        const QUOTED: usize = 256;
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if flow.session.is_none() || flow.response.is_some() {
+            return;
+        }
+        flow.rare().odd_answer.get_or_insert_with(|| text(&bytes[..bytes.len().min(QUOTED)]).into());
+        if let Some(ticket) = flow.ticket {
+            self.tracker.joiner.answer(ticket, moment.at);
+        }
+    }
+
+    /// Makes a session of a flow, if it is no leg yet. Says whether it is new.
+    pub(super) fn ensure_session(&mut self, id: FlowId) -> bool {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return false };
+        if flow.session.is_some() {
+            return false;
+        }
+        let session = self.tracker.records.open(id, flow.connection, flow.opened.at);
+        flow.session = Some(session);
+        true
+    }
+
+    /// Makes the flow a leg behind another one.
+    pub(super) fn join_behind(&mut self, front: FlowId, id: FlowId, reason: JoinReason) {
+        let Some(session) = self.tracker.flows.find(front).and_then(|flow| flow.session) else { return };
+        let Some(index) = self.tracker.records.find(session).and_then(|record| record.index_of(front)) else { return };
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        match flow.session {
+            Some(own) if own != session => self.merge(session, index, own, reason),
+            Some(_) => {}
+            None => {
+                let state = EntryState::Live(id);
+                let entry = Entry { connection: flow.connection, behind: None, joined_by: Some(reason), state };
+                flow.session = Some(session);
+                self.tracker.records.attach(session, index, entry);
+                self.tracker.measure_depth(id);
+            }
+        }
+    }
+
+    /// Puts the session of `back` behind `front`.
+    pub(super) fn join_sessions(&mut self, front: FlowId, back: FlowId, reason: JoinReason) {
+        let session_of = |id| self.tracker.flows.find(id).and_then(|flow: &Flow| flow.session);
+        let (Some(into), Some(from)) = (session_of(front), session_of(back)) else { return };
+        let Some(index) = self.tracker.records.find(into).and_then(|record| record.index_of(front)) else { return };
+        self.merge(into, index, from, reason);
+    }
+
+    fn merge(
+        &mut self,
+        into: crate::session::SessionId,
+        index: usize,
+        from: crate::session::SessionId,
+        reason: JoinReason,
+    ) {
+        for moved in self.tracker.records.merge(into, index, from, reason) {
+            if let Some(flow) = self.tracker.flows.find_mut(moved) {
+                flow.session = Some(into);
+            }
+            self.tracker.measure_depth(moved);
+        }
+        if self.tracker.wants.progress {
+            self.emit(&Event::Joined { into, from, reason });
+        }
+    }
+
+    /// The answer to an attempt is here, or will never come, and no leg behind it is known: a proxy may have made a plain request of
+    /// it, without the key.
+    pub(super) fn join_plain_behind(&mut self, id: FlowId) {
+        let Some(waiting) = self.waiting_of(id) else { return };
+        let has_back = |watch: &Self| {
+            let flow = watch.tracker.flows.find(id)?;
+            let record = watch.tracker.records.find(flow.session?)?;
+            let index = record.index_of(id)?;
+            Some(record.entries.iter().any(|entry| entry.behind == Some(index)))
+        };
+        if has_back(self).unwrap_or(true) {
+            return;
+        }
+        let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
+        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        let best = candidates
+            .into_iter()
+            .filter_map(|candidate| {
+                let flow = self.tracker.flows.find(candidate.flow)?;
+                let same = flow.connection == candidate.connection && flow.session.is_none();
+                let score = if same { likeness(&request, flow.request.as_deref()?, &waiting) } else { 0 };
+                (score > 0).then_some((score, candidate.flow))
+            })
+            .max_by_key(|(score, _)| *score);
+        if let Some((_, back)) = best {
+            self.join_behind(id, back, JoinReason::Request);
+            self.tell_request(back);
+            if self.tracker.flows.find(back).is_some_and(|flow| flow.response.is_some()) {
+                self.tell_response(back);
+            }
+        }
+    }
+
+    /// An attempt came in clear, and nobody asked for it in clear: the leg in front may be encrypted.
+    fn join_encrypted_front(&mut self, id: FlowId, waiting: &Waiting) {
+        let Some(front) = self.tracker.encrypted_front(id, waiting) else { return };
+        self.ensure_session(front);
+        self.join_sessions(front, id, JoinReason::Time);
+    }
+}
+
+/// How much a plain request looks like what a proxy made of an attempt; 0 when it does not.
+fn likeness(attempt: &Request, plain: &Request, waiting: &Waiting) -> u32 {
+    let (asked, got) = (&attempt.head, &plain.head);
+    let same = |name: &str| asked.fields.first(name).is_some() && asked.fields.first(name) == got.fields.first(name);
+    let forwarded = got
+        .fields
+        .list("X-Forwarded-For")
+        .chain(got.fields.all("X-Real-IP"))
+        .any(|from| from.parse() == Ok(waiting.client.ip));
+    let target = asked.target == got.target;
+    let id = same("X-Request-ID") || same("traceparent");
+    if !(target || id || (forwarded && got.path().ends_with(asked.path().rsplit('/').next().unwrap_or("/")))) {
+        return 0;
+    }
+    1 + 4 * u32::from(id)
+        + 2 * u32::from(target)
+        + u32::from(forwarded)
+        + u32::from(same("User-Agent"))
+        + u32::from(same("Origin"))
+        + u32::from(same("Cookie"))
+        + u32::from(may_be_proxy(waiting.server.ip, waiting.client.ip))
+}

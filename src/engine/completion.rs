@@ -1,0 +1,354 @@
+//! The end of flows and sessions: what is known of a leg is put down, and a session whose legs are all over is complete.
+
+use crate::engine::event::Event;
+use crate::engine::strays::Front;
+use crate::engine::tracker::{Tracker, Watch};
+use crate::packet::Moment;
+use crate::session::flow::{App, Flow};
+use crate::session::leg::JoinReason;
+use crate::session::neighbours::{Ending, FailedConnection};
+use crate::session::records::{self, Entry, EntryState, Record};
+use crate::session::slab::FlowId;
+use crate::session::{Leg, Session, SessionId};
+use crate::stream::{Role, Side};
+use crate::tcp::{Connection, ConnectionFacts, EndKind};
+use crate::time::Timestamp;
+
+impl Watch<'_> {
+    /// One side said that it is done.
+    pub(super) fn side_ended(&mut self, id: FlowId, side: Side, kind: EndKind, moment: Moment) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let role = flow.role_of(side);
+        flow.first_end.get_or_insert((role, kind, moment));
+        if flow.session.is_some()
+            && self.tracker.wants.progress
+            && let Some(place) = self.tracker.place(id)
+        {
+            self.emit(&Event::End(place, role, kind, moment));
+        }
+    }
+
+    /// Nothing more can come on this connection.
+    pub(super) fn flow_ended(&mut self, id: FlowId, moment: Moment) {
+        self.give_up_waiting(id, moment.at);
+    }
+
+    /// An attempt that was not answered will not be.
+    fn give_up_waiting(&mut self, id: FlowId, now: Timestamp) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if let Some(ticket) = flow.ticket.take() {
+            if flow.response.is_none() {
+                self.join_plain_behind(id);
+            }
+            self.tracker.joiner.answer(ticket, now);
+        }
+    }
+
+    /// The connection is over and done with.
+    pub(super) fn flow_forgotten(&mut self, id: FlowId, connection: &Connection, now: Timestamp) {
+        self.last_words(id, connection);
+        self.give_up_waiting(id, now);
+        let Some(mut flow) = self.tracker.flows.remove(id) else { return };
+        self.tracker.encrypted.retain(|&known| known != id);
+        let facts = connection.facts();
+        for (session, mut leg) in
+            flow.rare.as_mut().map(|rare| std::mem::take(&mut rare.earlier_legs)).unwrap_or_default()
+        {
+            leg.tcp = facts.clone();
+            self.tracker.put_down(session, flow.connection, leg);
+        }
+        match flow.session {
+            Some(session) => {
+                let leg = Box::new(flow.leg(facts));
+                self.tracker.put_down(session, flow.connection, leg);
+            }
+            None => self.sessionless(&flow, facts),
+        }
+    }
+
+    /// What decoders and dialogues held back comes out, and connections whose other half was never seen are judged.
+    fn last_words(&mut self, id: FlowId, connection: &Connection) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        match &flow.app {
+            App::Probing(_) => {
+                let App::Probing(mut adoption) = std::mem::replace(&mut flow.app, App::Inert) else { return };
+                if let crate::ws::Judgement::WebSocket { client } = adoption.finish() {
+                    self.adopt(id, client, *adoption);
+                }
+            }
+            App::Http(dialogue) => {
+                if flow.session.is_none() || flow.response.is_some() {
+                    if let Some(head) = dialogue.incomplete_head(Role::Client)
+                        && flow.request.is_none()
+                    {
+                        flow.rare().incomplete_request = Some((head.bytes, head.preview));
+                    }
+                    return;
+                }
+                self.adopt_half_seen(id, connection);
+            }
+            _ => {}
+        }
+        if let Some(flow) = self.tracker.flows.find_mut(id)
+            && let App::Tunnel(tunnel) = &mut flow.app
+        {
+            let place = crate::engine::event::Place {
+                session: flow.session.unwrap_or_default(),
+                client: flow.endpoints[flow.client_side],
+                server: flow.endpoints[flow.client_side.peer()],
+                leg: usize::from(flow.depth),
+            };
+            let (sink, error) = (&mut *self.sink, &mut self.error);
+            let mut teller = crate::engine::tunnels::Teller {
+                place,
+                wants: self.tracker.wants,
+                preview: self.tracker.limits.preview_bytes,
+                sink,
+                error,
+            };
+            tunnel.finish(&self.tracker.limits, &mut self.tracker.scratch, &mut teller);
+        }
+    }
+
+    /// Of an attempt only the client's packets were captured: what it sent behind its request may be frames.
+    fn adopt_half_seen(&mut self, id: FlowId, connection: &Connection) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if connection.facts().unseen_side() != Some(flow.side(Role::Server)) {
+            return;
+        }
+        let App::Http(dialogue) = std::mem::replace(&mut flow.app, App::Inert) else { return };
+        let side = flow.client_side;
+        let mut adoption = crate::ws::Adoption::new();
+        for (moment, bytes) in dialogue.early() {
+            let _ = adoption.handle(side, bytes, moment);
+        }
+        if let crate::ws::Judgement::WebSocket { client } = adoption.finish()
+            && client == side
+        {
+            self.adopt(id, client, adoption);
+        }
+    }
+
+    /// A connection is over that is no leg of any session.
+    fn sessionless(&mut self, flow: &Flow, facts: ConnectionFacts) {
+        self.tracker.not_websocket += 1;
+        if flow.rare.as_ref().is_some_and(|rare| rare.shadow) {
+            return;
+        }
+        let start = facts.first.at;
+        if let Some(tls) = flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()) {
+            let tls = tls.facts();
+            let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
+            let refused = tls.client_left_after_server_flight;
+            if failed || refused || !tls.likely_websocket.is_empty() {
+                self.tracker.open_done(flow.leg(facts), start);
+            }
+            return;
+        }
+        let cut_off = flow.rare.as_ref().and_then(|rare| rare.incomplete_request.as_ref());
+        if let Some((_, head)) = cut_off
+            && asks_for_websocket(head)
+        {
+            self.tracker.open_done(flow.leg(facts), start);
+            return;
+        }
+        if flow.request.is_none() && flow.response.is_none() {
+            self.tracker.strays.add(flow.leg(facts));
+        }
+    }
+
+    /// A connection was refused before anything was said on it.
+    pub(super) fn connection_failed(&mut self, connection: &Connection, moment: Moment) {
+        if connection.established_seen() {
+            return;
+        }
+        let (client, server) = (connection.endpoint(Side::Originator), connection.endpoint(Side::Responder));
+        let Some(front) = self.tracker.joiner.waiting_at(moment.at, client.ip, server) else { return };
+        let Some(session) = self.tracker.flows.find(front).and_then(|flow| flow.session) else { return };
+        if !self.tracker.wants.progress {
+            return;
+        }
+        let leg = self.tracker.flows.find(front).map_or(0, |flow| usize::from(flow.depth) + 1);
+        let place = crate::engine::event::Place { session, client, server, leg };
+        self.emit(&Event::Unreachable(place, moment));
+    }
+
+    /// A connection is over on which nothing was ever said.
+    pub(super) fn silent_connection_forgotten(&mut self, connection: &Connection) {
+        let facts = connection.facts();
+        if !facts.came_up()
+            && let Some(syn) = facts.syn
+        {
+            self.tracker.recorder.failure(FailedConnection {
+                connection: facts.id,
+                client: facts.endpoints.originator,
+                server: facts.endpoints.responder,
+                syn,
+                refused: facts.refused,
+            });
+        } else {
+            self.tracker.not_websocket += 1;
+        }
+        let flow = Flow::new(facts.id, facts.endpoints, facts.syn.is_some(), facts.first);
+        self.tracker.strays.add(flow.leg(facts));
+    }
+}
+
+impl Watch<'_> {
+    /// An attempt on a connection that is used again is over: the leg is put aside, the flow is free for the next one.
+    pub(super) fn freeze_attempt(&mut self, id: FlowId) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let facts = ConnectionFacts::nothing(flow.connection, flow.endpoints, flow.opened);
+        let leg = Box::new(flow.leg(facts));
+        let Some(session) = flow.session.take() else { return };
+        let ticket = flow.ticket.take();
+        flow.request = None;
+        flow.response = None;
+        flow.rare().earlier_legs.push((session, leg));
+        if let Some(ticket) = ticket {
+            self.tracker.joiner.answer(ticket, self.tracker.now);
+        }
+    }
+}
+
+impl Tracker {
+    /// A leg is over: its session may be complete.
+    fn put_down(&mut self, session: SessionId, connection: crate::tcp::ConnectionId, leg: Box<Leg>) {
+        let Some(record) = self.records.find_mut(session) else { return };
+        let entry = record
+            .entries
+            .iter_mut()
+            .find(|entry| entry.connection == connection && matches!(entry.state, EntryState::Live(_)));
+        let Some(entry) = entry else { return };
+        entry.state = EntryState::Done(leg);
+        record.live -= 1;
+        if record.live == 0 {
+            self.complete(session);
+        }
+    }
+
+    /// A session that is over the moment it is found.
+    pub(super) fn open_done(&mut self, leg: Leg, start: Timestamp) {
+        let session = self.records.open_done(leg, start);
+        self.complete(session);
+    }
+
+    fn complete(&mut self, session: SessionId) {
+        self.completed.insert(session);
+        let Some(record) = self.records.find(session) else { return };
+        if let Some(ending) = ending_of(session, record) {
+            self.recorder.ending(ending);
+        }
+    }
+
+    /// Gives complete sessions that are still alone with an unanswered request, or with a proxy's own answer, the
+    /// connections that their proxy tried to make.
+    pub(super) fn claim_strays(&mut self, sessions: &[SessionId]) {
+        let fronts: Vec<Front<(SessionId, usize)>> = sessions
+            .iter()
+            .filter_map(|&id| Some((id, self.records.find(id)?)))
+            .flat_map(|(id, record)| fronts_of(id, record))
+            .collect();
+        for ((session, index), leg) in self.strays.claim(&fronts) {
+            let entry = Entry {
+                connection: leg.connection,
+                behind: None,
+                joined_by: Some(JoinReason::Time),
+                state: EntryState::Done(Box::new(leg)),
+            };
+            self.records.attach(session, index, entry);
+        }
+    }
+}
+
+/// The legs of a session that waited in vain: no WebSocket came of them, and no other leg answers for them.
+fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
+    let mut fronts = Vec::new();
+    for (index, entry) in record.entries.iter().enumerate() {
+        let EntryState::Done(leg) = &entry.state else { continue };
+        let Some(request) = &leg.request else { continue };
+        let answered_behind = record.entries.iter().any(|other| {
+            other.behind == Some(index)
+                && matches!(&other.state, EntryState::Done(back) if back.response.is_some() && back.status() == leg.status())
+        });
+        if answered_behind || leg.tunnel.is_some() {
+            continue;
+        }
+        let until = leg.response.as_ref().map_or(leg.tcp.last.at, |response| response.moment.at);
+        fronts.push(Front { owner: (id, index), server: leg.server, asked: request.moment.at, until });
+    }
+    fronts
+}
+
+/// How a complete session ended, for comparison with others.
+fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
+    let legs: Vec<&Leg> = record
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.state {
+            EntryState::Done(leg) => Some(&**leg),
+            EntryState::Live(_) => None,
+        })
+        .collect();
+    let first = *legs.first()?;
+    let end = legs.iter().flat_map(|leg| leg.ends().map(|end| end.moment.at)).min();
+    let before_end = |at: Option<Moment>| at.filter(|moment| end.is_none_or(|end| moment.at <= end));
+    let last_byte = legs
+        .iter()
+        .filter_map(|leg| before_end(leg.tunnel.as_ref().map_or(leg.last_data(), |tunnel| tunnel.last_byte)))
+        .max();
+    let close = legs
+        .iter()
+        .filter_map(|leg| leg.tunnel.as_ref())
+        .flat_map(|tunnel| Role::BOTH.into_iter().filter_map(|role| tunnel.sides[role].close.as_ref()))
+        .min_by_key(|close| close.moment);
+    Some(Ending {
+        session: id,
+        client: first.client.ip,
+        server: first.server,
+        backend: legs.last().map_or(first.server, |leg| leg.server),
+        target: first.request.as_ref().map(|request| std::sync::Arc::from(&*request.head.target)),
+        start: record.start,
+        opened: first.tunnel.as_ref().map(|tunnel| tunnel.opened.at),
+        end,
+        ended_by: first.first_end().map(|end| end.by),
+        idle: last_byte.zip(end).map(|(last, end)| end.since(last.at)).unwrap_or_default(),
+        close_frame: close.is_some_and(|close| end.is_none_or(|end| close.moment.at <= end)),
+        close_code: close.and_then(|close| close.code),
+        status: first.status(),
+        proxy_ended: legs.len() > 1 && proxy_ended(&legs),
+    })
+}
+
+/// Whether the first FIN or RST of all legs comes from a proxy between them.
+fn proxy_ended(legs: &[&Leg]) -> bool {
+    let first = legs
+        .iter()
+        .enumerate()
+        .flat_map(|(index, leg)| leg.ends().map(move |end| (end.moment, index, end.by)))
+        .min_by_key(|(moment, ..)| *moment);
+    match first {
+        Some((_, 0, Role::Client)) | None => false,
+        Some((_, index, Role::Server)) if index + 1 == legs.len() => false,
+        Some(_) => true,
+    }
+}
+
+/// Makes a session of a record whose legs are all over.
+pub(super) fn session_of(id: SessionId, record: Record) -> Option<Session> {
+    let legs: Vec<_> = record
+        .entries
+        .into_iter()
+        .filter_map(|entry| match entry.state {
+            EntryState::Done(leg) => Some((*leg, entry.behind, entry.joined_by)),
+            EntryState::Live(_) => None,
+        })
+        .collect();
+    (!legs.is_empty()).then(|| records::complete(id, record.start, legs))
+}
+
+/// Whether the beginning of a request head asks for a WebSocket.
+fn asks_for_websocket(head: &str) -> bool {
+    let head = head.to_ascii_lowercase();
+    head.contains("upgrade: websocket") || head.contains("sec-websocket-")
+}

@@ -1,0 +1,158 @@
+//! Connections that carry TLS: what the observer reads goes on as if it were plain.
+
+use crate::engine::tracker::{Tracker, Watch};
+use crate::http::{self, FirstBytes};
+use crate::packet::Moment;
+use crate::session::flow::App;
+use crate::session::joiner::{Waiting, may_be_proxy};
+use crate::session::leg::JoinReason;
+use crate::session::slab::FlowId;
+use crate::stream::{Role, Side, StreamEvent};
+use crate::tls::{Observer, Origin, TlsOutput};
+
+/// Encrypted connections that are looked at when a leg in clear has none in front: the latest ones.
+const ENCRYPTED_KEPT: usize = 4096;
+
+impl Watch<'_> {
+    /// A connection begins with TLS records.
+    pub(super) fn tls_begins(&mut self, id: FlowId, role: Role, bytes: &[u8], moment: Moment) {
+        let limits = &self.tracker.limits;
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let observer = if flow.syn_seen { Observer::new(limits) } else { Observer::joined(limits) };
+        let (server, client, side) = (flow.server(), flow.client(), flow.side(role));
+        flow.rare().tls = Some(Box::new(observer));
+        flow.app = App::Waiting;
+        self.tracker.recorder.tls(server);
+        if self.tracker.encrypted.len() >= ENCRYPTED_KEPT {
+            self.tracker.encrypted.pop_front();
+        }
+        self.tracker.encrypted.push_back(id);
+        // A proxy that dials its backend with TLS does so while the client waits.
+        if let Some(front) = self.tracker.joiner.waiting_at(moment.at, client.ip, server)
+            && flow.session.is_none()
+        {
+            self.join_behind(front, id, JoinReason::Time);
+        }
+        self.encrypted(id, side, moment, StreamEvent::Data(bytes));
+    }
+
+    /// The stream of an encrypted connection goes on.
+    pub(super) fn encrypted(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let role = flow.role_of(side);
+        if let StreamEvent::Data(bytes) = event {
+            let first = flow.rare().first_bytes[role].is_none();
+            if first {
+                flow.rare().first_bytes[role] = Some(first_bytes(bytes));
+            }
+            let in_clear = flow.rare().first_bytes[role] == Some(FirstBytes::Http);
+            if in_clear {
+                // A server that takes a ClientHello for a bad request answers it in clear.
+                if first {
+                    flow.app = App::Http(Box::new(http::Dialogue::mid_stream()));
+                }
+                self.dialogue(id, role, moment, event);
+            }
+        }
+        self.observe(id, role, moment, event);
+        if matches!(event, StreamEvent::Finished | StreamEvent::Reset) {
+            self.application(id, side, moment, event);
+        }
+    }
+
+    /// Takes the observer out of the flow while it works, so that its plaintext can change the flow.
+    fn observe(&mut self, id: FlowId, role: Role, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let sides = (flow.side(Role::Client), flow.side(Role::Server));
+        let Some(mut observer) = flow.rare().tls.take() else { return };
+        let Some(secrets) = self.tracker.secrets.take() else { return };
+        let mut out = |role: Role, moment: Moment, output: TlsOutput<'_>| {
+            let side = if role == Role::Client { sides.0 } else { sides.1 };
+            let event = match output {
+                TlsOutput::Plain(bytes) => StreamEvent::Data(bytes),
+                TlsOutput::Gap { bytes, .. } => StreamEvent::Gap(bytes, crate::stream::GapCause::NotCaptured),
+                TlsOutput::End => return,
+            };
+            self.application(id, side, moment, event);
+        };
+        match event {
+            StreamEvent::Data(bytes) => observer.handle(role, bytes, moment, &secrets, &mut out),
+            StreamEvent::Gap(bytes, _) => observer.gap(role, bytes, moment, &secrets, &mut out),
+            StreamEvent::Finished | StreamEvent::Reset => observer.finish(role, moment, &secrets, &mut out),
+        }
+        self.tracker.secrets = Some(secrets);
+        if let Some(flow) = self.tracker.flows.find_mut(id) {
+            flow.rare().tls = Some(observer);
+        }
+    }
+
+    /// Takes secrets, and looks whether connections that are silent now have waited for them.
+    pub(super) fn secrets(&mut self, origin: Origin, text: &[u8]) {
+        let Some(store) = &mut self.tracker.secrets else { return };
+        let before = store.generation();
+        store.feed(origin, text);
+        if store.generation() == before {
+            return;
+        }
+        for id in self.tracker.encrypted.clone() {
+            let Some(flow) = self.tracker.flows.find_mut(id) else { continue };
+            let sides = (flow.side(Role::Client), flow.side(Role::Server));
+            let Some(mut observer) = flow.rare().tls.take() else { continue };
+            let Some(secrets) = self.tracker.secrets.take() else { return };
+            observer.retry(&secrets, &mut |role, moment, output| {
+                let side = if role == Role::Client { sides.0 } else { sides.1 };
+                if let TlsOutput::Plain(bytes) = output {
+                    self.application(id, side, moment, StreamEvent::Data(bytes));
+                }
+            });
+            self.tracker.secrets = Some(secrets);
+            if let Some(flow) = self.tracker.flows.find_mut(id) {
+                flow.rare().tls = Some(observer);
+            }
+        }
+    }
+}
+
+impl Tracker {
+    /// The encrypted connection on which the client may have sent what a proxy passed on as this attempt: the one that
+    /// carried application data from its client last, and leads to where the attempt comes from.
+    pub(super) fn encrypted_front(&self, id: FlowId, attempt: &Waiting) -> Option<FlowId> {
+        /// A proxy passes a request on within this time, a connection to the backend included.
+        const FORWARDING: std::time::Duration = std::time::Duration::from_millis(500);
+        self.encrypted
+            .iter()
+            .rev()
+            .take(256)
+            .filter_map(|&front| Some((front, self.flows.find(front)?)))
+            .filter(|(front, flow)| *front != id && flow.server() != attempt.server)
+            .filter(|(_, flow)| may_be_proxy(flow.server().ip, attempt.client.ip))
+            .filter_map(|(front, flow)| {
+                let tls = flow.rare.as_ref()?.tls.as_ref()?;
+                if tls.is_decrypting() {
+                    return None;
+                }
+                let facts = tls.facts();
+                let (last, _) = facts.last_record.client?;
+                let fresh = last.at <= attempt.asked && attempt.asked.since(last.at) < FORWARDING;
+                let unanswered = facts.last_record.server.is_none_or(|(server, _)| server.at <= last.at);
+                let free = flow
+                    .session
+                    .is_none_or(|session| self.records.find(session).is_some_and(|record| record.entries.len() == 1));
+                (fresh && unanswered && free).then_some((last.at, front))
+            })
+            .max()
+            .map(|(_, front)| front)
+    }
+}
+
+/// What the first bytes of a side are, on a connection where the other side speaks TLS.
+fn first_bytes(bytes: &[u8]) -> FirstBytes {
+    match bytes {
+        [0x15, 0x03, _, 0, 2, level, description, ..] => FirstBytes::TlsAlert(*level, *description),
+        [0x16, 0x03, ..] => FirstBytes::TlsHandshake,
+        [0x14 | 0x15 | 0x17, 0x03, ..] => FirstBytes::TlsRecord,
+        _ if bytes.starts_with(b"HTTP/") => FirstBytes::Http,
+        _ if bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => FirstBytes::Text,
+        _ => FirstBytes::Other,
+    }
+}

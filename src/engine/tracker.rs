@@ -1,0 +1,384 @@
+//! From what connections say to sessions: finds attempts at a WebSocket, follows them, and tells what happens.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+
+use crate::engine::event::{Event, Place, Sink, Wants};
+use crate::engine::strays::Strays;
+use crate::engine::tunnels::Teller;
+use crate::http::{self, FirstBytes, HeadStore};
+use crate::limits::Limits;
+use crate::packet::Moment;
+use crate::session::SessionId;
+use crate::session::flow::{App, Flow};
+use crate::session::joiner::Joiner;
+use crate::session::neighbours::Recorder;
+use crate::session::records::Records;
+use crate::session::slab::{FlowId, Slab};
+use crate::session::tunnel::TunnelState;
+use crate::stream::{Pair, Role, Side, StreamEvent};
+use crate::tcp::{Connection, EndKind, Listener};
+use crate::time::Timestamp;
+use crate::tls;
+use crate::ws::{Adoption, Judgement, Scratch};
+
+/// What the table of connections keeps for us beside each one.
+pub type Stream = Option<FlowId>;
+
+/// Connections remembered because a proxy may have opened them for a session: each is about two kilobytes.
+const STRAYS: usize = 1024;
+
+/// Everything that is followed above TCP.
+pub struct Tracker {
+    pub(super) limits: Limits,
+    pub(super) wants: Wants,
+    pub(super) flows: Slab<Flow>,
+    pub(super) records: Records,
+    pub(super) joiner: Joiner,
+    pub(super) heads: Option<HeadStore>,
+    pub(super) scratch: Scratch,
+    pub(super) recorder: Recorder,
+    pub(super) strays: Strays,
+    pub(super) completed: BTreeSet<SessionId>,
+    pub(super) secrets: Option<tls::SecretStore>,
+    /// Connections that carry TLS, the latest last.
+    pub(super) encrypted: VecDeque<FlowId>,
+    /// The time of the packet that is being handled.
+    pub(super) now: Timestamp,
+    /// The capture is over.
+    pub(super) finishing: bool,
+    /// Connections that carried no WebSocket.
+    pub not_websocket: u64,
+    /// Bounds that were reached: which, how often.
+    pub bounds: Vec<(&'static str, u64)>,
+}
+
+impl Tracker {
+    /// Follows within these limits, and tells what is wanted.
+    pub fn new(limits: &Limits, wants: Wants) -> Tracker {
+        Tracker {
+            limits: limits.clone(),
+            wants,
+            flows: Slab::default(),
+            records: Records::default(),
+            joiner: Joiner::new(limits.bystanders),
+            heads: Some(HeadStore::new(limits)),
+            scratch: Scratch::new(limits),
+            recorder: Recorder::new(limits.bystanders),
+            strays: Strays::new(STRAYS),
+            completed: BTreeSet::new(),
+            secrets: Some(tls::SecretStore::new(limits)),
+            encrypted: VecDeque::new(),
+            now: Timestamp::ZERO,
+            finishing: false,
+            not_websocket: 0,
+            bounds: Vec::new(),
+        }
+    }
+
+    /// A bound was reached.
+    pub(super) fn bound(&mut self, name: &'static str) {
+        match self.bounds.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => self.bounds.push((name, 1)),
+        }
+    }
+
+    /// Notes how many proxies are in front of a flow.
+    pub(super) fn measure_depth(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.find_mut(id) else { return };
+        let record = flow.session.and_then(|session| self.records.find(session));
+        let depth = record.and_then(|record| Some(record.depth(record.index_of(id)?)));
+        flow.depth = depth.unwrap_or(0).min(usize::from(u8::MAX)) as u8;
+    }
+
+    /// Where a flow is, for events; `None` when it is no leg.
+    pub(super) fn place(&self, id: FlowId) -> Option<Place> {
+        let flow = self.flows.find(id)?;
+        let session = flow.session?;
+        Some(Place { session, client: flow.client(), server: flow.server(), leg: usize::from(flow.depth) })
+    }
+
+    /// Whether the client of a failed connection reached the same port at another address right afterwards: of the
+    /// addresses of a name the first one that answers is taken (RFC 8305).
+    pub(super) fn came_up_elsewhere(&self, leg: &crate::session::Leg) -> bool {
+        /// Longer than any pause between attempts at two addresses of one name.
+        const TRYING: std::time::Duration = std::time::Duration::from_secs(5);
+        self.recorder.neighbours().endings.iter().any(|ending| {
+            ending.server.port == leg.server.port
+                && ending.server.ip != leg.server.ip
+                && ending.start.distance(leg.tcp.first.at) < TRYING
+        })
+    }
+}
+
+/// The tracker at work: with somebody who listens. The first error that the sink returns is kept, and ends the run.
+pub struct Watch<'a> {
+    /// The tracker.
+    pub tracker: &'a mut Tracker,
+    /// Who listens.
+    pub sink: &'a mut dyn Sink,
+    /// What went wrong with the listener.
+    pub error: Option<io::Error>,
+}
+
+impl<'a> Watch<'a> {
+    /// At work at this time.
+    pub fn new(tracker: &'a mut Tracker, sink: &'a mut dyn Sink, now: Timestamp) -> Watch<'a> {
+        tracker.now = now;
+        Watch { tracker, sink, error: None }
+    }
+
+    /// What went wrong with the listener, if anything did.
+    pub fn result(self) -> io::Result<()> {
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
+impl Watch<'_> {
+    /// Tells the sink, as long as it takes anything.
+    pub(super) fn emit(&mut self, event: &Event<'_>) {
+        if self.error.is_none()
+            && let Err(error) = self.sink.event(event)
+        {
+            self.error = Some(error);
+        }
+    }
+
+    /// The flow of a connection, made with its first bytes.
+    fn flow(&mut self, connection: &Connection, stream: &mut Stream, moment: Moment) -> FlowId {
+        *stream.get_or_insert_with(|| {
+            let endpoints = Pair {
+                originator: connection.endpoint(Side::Originator),
+                responder: connection.endpoint(Side::Responder),
+            };
+            self.tracker.flows.insert(Flow::new(connection.id(), endpoints, connection.syn_seen(), moment))
+        })
+    }
+
+    /// Bytes, a gap or an end of one direction, for whatever is spoken on this flow.
+    pub(super) fn application(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let role = flow.role_of(side);
+        match &mut flow.app {
+            App::Tunnel(tunnel) => {
+                let place = Place {
+                    session: flow.session.unwrap_or_default(),
+                    client: flow.endpoints[flow.client_side],
+                    server: flow.endpoints[flow.client_side.peer()],
+                    leg: usize::from(flow.depth),
+                };
+                let (sink, error) = (&mut *self.sink, &mut self.error);
+                let mut teller = Teller {
+                    place,
+                    wants: self.tracker.wants,
+                    preview: self.tracker.limits.preview_bytes,
+                    sink,
+                    error,
+                };
+                tunnel.handle(role, event, moment, &self.tracker.limits, &mut self.tracker.scratch, &mut teller);
+            }
+            App::Inert | App::Speaking => {}
+            App::Http(_) => self.dialogue(id, role, moment, event),
+            App::Probing(_) => self.probe(id, side, moment, event),
+            App::Waiting => self.first_data(id, side, moment, event),
+        }
+    }
+
+    /// The first thing that a connection says: decides who is the client, and what is spoken.
+    fn first_data(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let StreamEvent::Data(bytes) = event else { return };
+        if !flow.syn_seen {
+            flow.client_side = guess_client(side, bytes).unwrap_or(flow.client_side);
+        }
+        let role = flow.role_of(side);
+        if tls::begins_record(bytes) && !flow.is_encrypted() {
+            self.tls_begins(id, role, bytes, moment);
+            return;
+        }
+        let dialogue = if flow.syn_seen { http::Dialogue::new() } else { http::Dialogue::mid_stream() };
+        flow.app = App::Http(Box::new(dialogue));
+        self.dialogue(id, role, moment, event);
+    }
+
+    /// HTTP/1: takes the dialogue out of the flow while it speaks, so that what it tells can change the flow.
+    pub(super) fn dialogue(&mut self, id: FlowId, role: Role, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let App::Http(mut dialogue) = std::mem::replace(&mut flow.app, App::Inert) else { return };
+        flow.app = App::Speaking;
+        let Some(mut heads) = self.tracker.heads.take() else { return };
+        dialogue.handle(role, event, moment, &mut heads, &mut |event| self.told(id, event));
+        self.tracker.heads = Some(heads);
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        // What was told may have made a tunnel, or another protocol, of the connection.
+        if matches!(flow.app, App::Speaking) {
+            flow.app = if dialogue.is_inert() || dialogue.is_tunnel() { App::Inert } else { App::Http(dialogue) };
+        }
+    }
+
+    /// One thing that a dialogue tells.
+    fn told(&mut self, id: FlowId, event: http::Event<'_>) {
+        match event {
+            http::Event::ProxyHeader(header) => self.proxy_header(id, header),
+            http::Event::Request(request) => self.request(id, request),
+            http::Event::Response(response) => self.response(id, response),
+            http::Event::Body(Role::Server, bytes) => self.body(id, bytes),
+            http::Event::Tunnel(kind) => self.tunnel_begins(id, kind),
+            http::Event::TunnelStream(role, moment, event) => {
+                let Some(side) = self.tracker.flows.find(id).map(|flow| flow.side(role)) else { return };
+                self.application(id, side, moment, event);
+            }
+            http::Event::NotHttp(role, first, bytes, moment) => self.not_http(id, role, first, bytes, moment),
+            http::Event::IncompleteHead(role, head) => self.incomplete_head(id, role, head),
+            http::Event::Limit(_, bound) => self.tracker.bound(bound_name(bound)),
+            http::Event::Body(Role::Client, _) | http::Event::MessageEnd(_) | http::Event::Lost(..) => {}
+        }
+    }
+
+    /// What this side says is not HTTP.
+    fn not_http(&mut self, id: FlowId, role: Role, first: FirstBytes, bytes: &[u8], moment: Moment) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let nothing_before = flow.request.is_none() && flow.response.is_none();
+        flow.rare().first_bytes[role].get_or_insert(first);
+        match first {
+            FirstBytes::TlsHandshake | FirstBytes::TlsRecord if nothing_before => {
+                self.tls_begins(id, role, bytes, moment);
+                return;
+            }
+            FirstBytes::Http2 => flow.app = App::Inert,
+            _ if !flow.syn_seen || flow.is_attempt() => {
+                let side = flow.side(role);
+                flow.app = App::Probing(Box::default());
+                self.probe(id, side, moment, StreamEvent::Data(bytes));
+            }
+            _ => {}
+        }
+        if role == Role::Server {
+            self.odd_answer(id, bytes, moment);
+        }
+    }
+
+    /// Bytes of a protocol that is not known: they may be frames of a WebSocket that was open before the capture began.
+    fn probe(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let App::Probing(adoption) = &mut flow.app else { return };
+        let judgement = match event {
+            StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
+            StreamEvent::Gap(bytes, _) => {
+                adoption.gap(side, bytes);
+                Judgement::Undecided
+            }
+            StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),
+        };
+        match judgement {
+            Judgement::Undecided => {}
+            Judgement::Other => flow.app = App::Inert,
+            Judgement::WebSocket { client } => {
+                let App::Probing(adoption) = std::mem::replace(&mut flow.app, App::Inert) else { return };
+                self.adopt(id, client, *adoption);
+            }
+        }
+    }
+
+    /// A WebSocket that was open before the capture began: its bytes so far are frames.
+    pub(super) fn adopt(&mut self, id: FlowId, client: Side, adoption: Adoption) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        flow.client_side = client;
+        let (held, _) = adoption.into_held(client);
+        let first =
+            Side::BOTH.into_iter().filter_map(|side| held[side].packets.first()).map(|(moment, _)| *moment).min();
+        let moment = first.unwrap_or(flow.opened);
+        flow.app = App::Tunnel(Box::new(TunnelState::new(None, moment)));
+        for role in Role::BOTH {
+            flow.rare().first_bytes[role].get_or_insert(FirstBytes::WebSocket);
+        }
+        self.ensure_session(id);
+        if self.tracker.wants.progress
+            && let Some(place) = self.tracker.place(id)
+        {
+            self.emit(&Event::Adopted(place, moment));
+        }
+        let mut pieces: Vec<(Moment, Side, &[u8])> = Vec::new();
+        for side in Side::BOTH {
+            pieces.extend(held[side].pieces().map(|(moment, bytes)| (moment, side, bytes)));
+        }
+        pieces.sort_by_key(|(moment, ..)| *moment);
+        for (moment, side, bytes) in pieces {
+            self.application(id, side, moment, StreamEvent::Data(bytes));
+        }
+    }
+}
+
+impl Listener for Watch<'_> {
+    type Stream = Stream;
+
+    fn opened(&mut self, _connection: &Connection, _stream: &mut Stream, _moment: Moment) {}
+
+    fn established(&mut self, connection: &Connection, _stream: &mut Stream, _moment: Moment) {
+        self.tracker.recorder.established(connection.endpoint(Side::Responder));
+    }
+
+    fn stream(
+        &mut self,
+        connection: &Connection,
+        stream: &mut Stream,
+        side: Side,
+        moment: Moment,
+        event: StreamEvent<'_>,
+    ) {
+        let id = match (*stream, event) {
+            (Some(id), _) => id,
+            (None, StreamEvent::Data(_) | StreamEvent::Gap(..)) => self.flow(connection, stream, moment),
+            (None, _) => return,
+        };
+        let encrypted = self.tracker.flows.find(id).is_some_and(Flow::is_encrypted);
+        match encrypted {
+            true => self.encrypted(id, side, moment, event),
+            false => self.application(id, side, moment, event),
+        }
+        let end = match event {
+            StreamEvent::Finished => EndKind::Fin,
+            StreamEvent::Reset => EndKind::Rst,
+            _ => return,
+        };
+        self.side_ended(id, side, end, moment);
+    }
+
+    fn ended(&mut self, connection: &Connection, stream: &mut Stream, moment: Moment) {
+        match *stream {
+            Some(id) => self.flow_ended(id, moment),
+            None => self.connection_failed(connection, moment),
+        }
+    }
+
+    fn forgotten(&mut self, connection: &Connection, stream: Stream, now: Timestamp) {
+        match stream {
+            Some(id) => self.flow_forgotten(id, connection, now),
+            None => self.silent_connection_forgotten(connection),
+        }
+    }
+}
+
+/// Who the client is, where the first bytes tell: only a client sends a request, only a server an answer.
+fn guess_client(side: Side, bytes: &[u8]) -> Option<Side> {
+    const METHODS: [&[u8]; 7] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"CONNECT "];
+    // A TLS handshake record: type 22, and the type of its first message (RFC 8446 §4): 1 ClientHello, 2 ServerHello.
+    let hello = if bytes.starts_with(&[0x16, 0x03]) { bytes.get(5) } else { None };
+    if bytes.starts_with(b"HTTP/1.") || hello == Some(&2) {
+        Some(side.peer())
+    } else if METHODS.iter().any(|method| bytes.starts_with(method)) || hello == Some(&1) {
+        Some(side)
+    } else {
+        None
+    }
+}
+
+fn bound_name(bound: http::dialogue::Bound) -> &'static str {
+    match bound {
+        http::dialogue::Bound::HeadBytes => "bytes of a head",
+        http::dialogue::Bound::HeadFields => "fields of a head",
+        http::dialogue::Bound::EarlyBytes => "bytes before the answer",
+        http::dialogue::Bound::Pipeline => "requests without answer",
+    }
+}

@@ -1,0 +1,163 @@
+//! How legs and sessions ended, and who ended them: from the first Close, FIN or RST on any leg.
+
+use crate::http::handshake::{Accept, Upgrade};
+use crate::packet::Moment;
+use crate::session::leg::{Leg, Outcome};
+use crate::session::{Confidence, EndedBy, Party, Phase, Via, Who};
+use crate::stream::{Role, Side};
+use crate::tcp::EndKind;
+
+/// What became of a leg.
+pub fn outcome_of(leg: &Leg) -> Outcome {
+    if leg.tunnel.is_some() && !is_refused_101(leg) {
+        return outcome_of_tunnel(leg);
+    }
+    if leg.response.is_some() || leg.odd_answer.is_some() {
+        return Outcome::Rejected;
+    }
+    if leg.request.is_some() || leg.incomplete_request.is_some() {
+        return Outcome::Unanswered;
+    }
+    match &leg.tls {
+        Some(tls) if tls.handshake_done.is_some() => Outcome::Encrypted,
+        // The handshake was over before the capture began: records of data, and no hello.
+        Some(tls) if tls.client_hello.is_none() && tls.bytes.client + tls.bytes.server > 0 => Outcome::Encrypted,
+        Some(_) => Outcome::Unreachable,
+        None if leg.tcp.came_up() => Outcome::Unanswered,
+        None => Outcome::Unreachable,
+    }
+}
+
+/// Whether the 101 breaks RFC 6455 §4.1 and the client went away without a frame.
+fn is_refused_101(leg: &Leg) -> bool {
+    let (Some(response), Some(tunnel)) = (&leg.response, &leg.tunnel) else { return false };
+    let answer = &response.answer;
+    let broken = answer.upgrade != Upgrade::WebSocket
+        || !answer.connection_upgrade
+        || matches!(answer.accept, Accept::Wrong | Accept::Absent);
+    broken && tunnel.sides.client.frames.total() == 0
+}
+
+fn outcome_of_tunnel(leg: &Leg) -> Outcome {
+    let Some(tunnel) = &leg.tunnel else { return Outcome::Unanswered };
+    let closes = Role::BOTH.into_iter().filter(|&role| tunnel.sides[role].close.is_some()).count();
+    match (closes, leg.first_end()) {
+        (2, _) => Outcome::Closed,
+        // The other side's Close cannot be seen where its packets were not captured.
+        (1, Some(_)) if leg.tcp.unseen_side().is_some() => Outcome::Closed,
+        (_, None) => Outcome::Open,
+        (_, Some(_)) => Outcome::Aborted,
+    }
+}
+
+/// Who ended a session; `None` while it is open.
+pub fn ended_by(legs: &[Leg], outcome: Outcome) -> Option<EndedBy> {
+    match outcome {
+        Outcome::Closed | Outcome::Aborted => Some(end_of_tunnel(legs)),
+        Outcome::Open => end_of_open(legs),
+        Outcome::Rejected => Some(refusal(legs)),
+        Outcome::Unanswered => Some(first_end(legs, Phase::Opening).unwrap_or(silence(legs, Phase::Opening))),
+        Outcome::Unreachable => Some(failed_connection(legs)),
+        Outcome::Encrypted => first_end(legs, Phase::Open),
+    }
+}
+
+/// Who an end of a leg belongs to: the outer ends are client and backend, everything between is a proxy.
+fn who(legs: &[Leg], party: Party) -> Who {
+    let has_back = legs.iter().any(|leg| leg.behind == Some(party.leg));
+    match party.role {
+        Role::Client if legs[party.leg].behind.is_none() => Who::Client,
+        Role::Server if !has_back => Who::Server,
+        _ => Who::Proxy,
+    }
+}
+
+/// The first FIN or RST on any leg, in the order of capture.
+fn first_tcp_end(legs: &[Leg]) -> Option<(Moment, Party, EndKind)> {
+    legs.iter()
+        .enumerate()
+        .flat_map(|(index, leg)| leg.ends().map(move |end| (end.moment, Party { leg: index, role: end.by }, end.kind)))
+        .min_by_key(|(moment, ..)| *moment)
+}
+
+fn first_close(legs: &[Leg]) -> Option<(Moment, Party)> {
+    legs.iter()
+        .enumerate()
+        .filter_map(|(index, leg)| Some((index, leg.tunnel.as_ref()?)))
+        .flat_map(|(index, tunnel)| {
+            Role::BOTH.into_iter().filter_map(move |role| {
+                let close = tunnel.sides[role].close.as_ref()?;
+                Some((close.moment, Party { leg: index, role }))
+            })
+        })
+        .min_by_key(|(moment, _)| *moment)
+}
+
+fn end_of_tunnel(legs: &[Leg]) -> EndedBy {
+    let close = first_close(legs);
+    let end = first_tcp_end(legs);
+    if let Some((moment, party)) = close
+        && end.is_none_or(|(end, ..)| moment <= end)
+    {
+        let confidence = confidence(legs);
+        return EndedBy { who: who(legs, party), via: Via::CloseFrame, phase: Phase::Closing, confidence };
+    }
+    let phase = if close.is_some() { Phase::Closing } else { Phase::Open };
+    first_end(legs, phase).unwrap_or(silence(legs, phase))
+}
+
+/// A session that nobody ended may still be dead: data goes out again and again and nothing comes back.
+fn end_of_open(legs: &[Leg]) -> Option<EndedBy> {
+    let dead =
+        legs.iter().any(|leg| Side::BOTH.into_iter().any(|side| leg.tcp.halves[side].unanswered_retransmissions >= 4));
+    dead.then_some(EndedBy { who: Who::Network, via: Via::Timeout, phase: Phase::Open, confidence: Confidence::Medium })
+}
+
+fn first_end(legs: &[Leg], phase: Phase) -> Option<EndedBy> {
+    let (_, party, kind) = first_tcp_end(legs)?;
+    let via = match kind {
+        EndKind::Fin => Via::Fin,
+        EndKind::Rst => Via::Rst,
+    };
+    Some(EndedBy { who: who(legs, party), via, phase, confidence: confidence(legs) })
+}
+
+fn silence(legs: &[Leg], phase: Phase) -> EndedBy {
+    let lost =
+        legs.iter().any(|leg| Side::BOTH.into_iter().any(|side| leg.tcp.halves[side].unanswered_retransmissions > 0));
+    let who = if lost { Who::Network } else { Who::Unknown };
+    EndedBy { who, via: Via::Timeout, phase, confidence: Confidence::Low }
+}
+
+/// An answer was made by the last leg that has it with that status: a proxy passes it on.
+fn refusal(legs: &[Leg]) -> EndedBy {
+    let status = legs[0].status();
+    if status == Some(101) {
+        return first_end(legs, Phase::Opening).unwrap_or(silence(legs, Phase::Opening));
+    }
+    let maker = legs.iter().rposition(|leg| leg.response.is_some() && leg.status() == status).unwrap_or(0);
+    let who = who(legs, Party { leg: maker, role: Role::Server });
+    EndedBy { who, via: Via::HttpStatus, phase: Phase::Opening, confidence: confidence(legs) }
+}
+
+fn failed_connection(legs: &[Leg]) -> EndedBy {
+    let leg = &legs[0];
+    let alert = leg.tls.as_ref().and_then(|tls| tls.alerts.iter().find(|alert| alert.description != Some(0)));
+    if let Some(alert) = alert {
+        let who = who(legs, Party { leg: 0, role: alert.by });
+        return EndedBy { who, via: Via::TlsAlert, phase: Phase::Tls, confidence: Confidence::High };
+    }
+    if leg.tls.is_some() {
+        return first_end(legs, Phase::Tls).unwrap_or(silence(legs, Phase::Tls));
+    }
+    if leg.tcp.refused.is_some() {
+        return EndedBy { who: Who::Server, via: Via::Rst, phase: Phase::Connect, confidence: Confidence::High };
+    }
+    EndedBy { who: Who::Network, via: Via::Timeout, phase: Phase::Connect, confidence: Confidence::Medium }
+}
+
+/// With one leg of a proxied session, or with holes, another leg may know better.
+fn confidence(legs: &[Leg]) -> Confidence {
+    let doubtful = legs.iter().any(|leg| leg.has_holes() || !leg.both_directions_seen());
+    if doubtful { Confidence::Medium } else { Confidence::High }
+}

@@ -1,0 +1,194 @@
+//! A flow: what is being spoken on one connection, while it is followed.
+
+use crate::http::handshake::Upgrade;
+use crate::http::{self, FirstBytes, ProxyHeader};
+use crate::packet::Moment;
+use crate::session::joiner::Ticket;
+use crate::session::leg::{Leg, LegRole, Outcome, Request, Response, SessionId};
+use crate::session::tunnel::TunnelState;
+use crate::stream::{ByRole, Pair, Role, Side};
+use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
+use crate::tls;
+use crate::wire::Endpoint;
+use crate::ws;
+
+/// What a connection carries, as far as is known.
+pub enum App {
+    /// Nothing was said yet.
+    Waiting,
+    /// HTTP/1.
+    Http(Box<http::Dialogue>),
+    /// Something that may be a WebSocket which was open before: its bytes are kept until that is decided.
+    Probing(Box<ws::Adoption>),
+    /// A WebSocket.
+    Tunnel(Box<TunnelState>),
+    /// The dialogue is telling what it read.
+    Speaking,
+    /// Nothing for us.
+    Inert,
+}
+
+/// One connection, while it is followed.
+pub struct Flow {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its ends.
+    pub endpoints: Pair<Endpoint>,
+    /// Which side the client is.
+    pub client_side: Side,
+    /// Whether the capture saw the SYN: then the originator is the client.
+    pub syn_seen: bool,
+    /// Its first packet.
+    pub opened: Moment,
+    /// The session that it is a leg of.
+    pub session: Option<SessionId>,
+    /// How many proxies are in front of it.
+    pub depth: u8,
+    /// The number of its latest request on this connection, from 0.
+    pub index: u32,
+    /// Its place among those that wait for an answer.
+    pub ticket: Option<Ticket>,
+    /// What is spoken.
+    pub app: App,
+    /// The request that matters: an attempt at a WebSocket, or the latest one.
+    pub request: Option<Box<Request>>,
+    /// Its answer.
+    pub response: Option<Box<Response>>,
+    /// What most connections do not have.
+    pub rare: Option<Box<Rare>>,
+    /// Requests on this connection before the one that matters.
+    pub earlier_requests: u32,
+    /// The first FIN or RST: who sent it, and when.
+    pub first_end: Option<(Role, EndKind, Moment)>,
+}
+
+/// What most connections do not have.
+#[derive(Default)]
+pub struct Rare {
+    /// TLS.
+    pub tls: Option<Box<tls::Observer>>,
+    /// A PROXY header.
+    pub proxy_header: Option<ProxyHeader>,
+    /// What each end began with, where that is not HTTP.
+    pub first_bytes: ByRole<Option<FirstBytes>>,
+    /// A head that never ended.
+    pub incomplete_request: Option<(u32, Box<str>)>,
+    /// What stands where an answer should be.
+    pub odd_answer: Option<Box<str>>,
+    /// Legs that this connection carried before: it was used again. What TCP knows is filled in at the end.
+    pub earlier_legs: Vec<(SessionId, Box<Leg>)>,
+    /// Whether another copy of this connection is followed instead.
+    pub shadow: bool,
+}
+
+impl Flow {
+    /// A connection of which nothing is known yet.
+    pub fn new(connection: ConnectionId, endpoints: Pair<Endpoint>, syn_seen: bool, opened: Moment) -> Flow {
+        Flow {
+            connection,
+            endpoints,
+            client_side: Side::Originator,
+            syn_seen,
+            opened,
+            session: None,
+            depth: 0,
+            index: 0,
+            ticket: None,
+            app: App::Waiting,
+            request: None,
+            response: None,
+            rare: None,
+            earlier_requests: 0,
+            first_end: None,
+        }
+    }
+
+    /// The client's endpoint.
+    pub fn client(&self) -> Endpoint {
+        self.endpoints[self.client_side]
+    }
+
+    /// The server's endpoint.
+    pub fn server(&self) -> Endpoint {
+        self.endpoints[self.client_side.peer()]
+    }
+
+    /// The role that `side` plays.
+    pub fn role_of(&self, side: Side) -> Role {
+        if side == self.client_side { Role::Client } else { Role::Server }
+    }
+
+    /// The rare part, made when it is first needed.
+    pub fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Whether the request asks for a WebSocket.
+    pub fn is_attempt(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.offer.is_attempt())
+    }
+
+    /// Whether the answer opens a WebSocket although nothing that was seen asked for one.
+    pub fn is_websocket_answer(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| {
+            response.head.status == 101
+                && (matches!(response.answer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
+                    || response.head.fields.has("Sec-WebSocket-Accept"))
+        })
+    }
+
+    /// Whether the connection carries TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.tls.is_some())
+    }
+
+    /// The PROXY header in front.
+    pub fn proxy_header(&self) -> Option<ProxyHeader> {
+        self.rare.as_ref()?.proxy_header
+    }
+
+    /// Which side plays `role`.
+    pub fn side(&self, role: Role) -> Side {
+        match role {
+            Role::Client => self.client_side,
+            Role::Server => self.client_side.peer(),
+        }
+    }
+
+    /// What is known of the leg on this connection, with what TCP knows.
+    pub fn leg(&self, tcp: ConnectionFacts) -> Leg {
+        let rare = self.rare.as_deref();
+        let tunnel = match &self.app {
+            App::Tunnel(tunnel) => Some(Box::new(tunnel.facts())),
+            _ => None,
+        };
+        let mut first_bytes = rare.map(|rare| rare.first_bytes).unwrap_or_default();
+        if self.request.is_some() && first_bytes.client.is_none() {
+            first_bytes.client = Some(FirstBytes::Http);
+        }
+        if self.response.is_some() && first_bytes.server.is_none() {
+            first_bytes.server = Some(FirstBytes::Http);
+        }
+        Leg {
+            connection: self.connection,
+            client_side: self.client_side,
+            client: self.client(),
+            server: self.server(),
+            role: LegRole::Direct,
+            behind: None,
+            joined_by: None,
+            outcome: Outcome::Open,
+            proxy_header: rare.and_then(|rare| rare.proxy_header),
+            first_bytes,
+            request: self.request.as_deref().cloned(),
+            earlier_requests: self.earlier_requests,
+            incomplete_request: rare.and_then(|rare| rare.incomplete_request.clone()),
+            response: self.response.as_deref().cloned(),
+            odd_answer: rare.and_then(|rare| rare.odd_answer.clone()),
+            tunnel,
+            tls: rare.and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
+            h2: None,
+            tcp,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Which legs belong together: the two sides of a proxy, found while the client's leg waits for its answer.
+//!
+//! The key joins first: every proxy that speaks HTTP/1 on both sides passes it on. Test tools use one key again and
+//! again, so a key alone is not enough: the leg in front must be waiting for its answer, and lead elsewhere.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::http::ProxyHeader;
+use crate::session::slab::FlowId;
+use crate::tcp::ConnectionId;
+use crate::time::Timestamp;
+use crate::wire::Endpoint;
+
+/// How much later than its answer's time a leg still counts as waiting: captures on several interfaces are not in order.
+const TOLERANCE: Duration = Duration::from_millis(2);
+
+/// An attempt that waits for its answer, or did until a moment ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Its flow.
+    pub flow: FlowId,
+    /// Its connection: flows are used again, connections are not.
+    pub connection: ConnectionId,
+    /// The client's end.
+    pub client: Endpoint,
+    /// The server's end.
+    pub server: Endpoint,
+    /// Its key, when it has a valid one.
+    pub key: Option<[u8; 16]>,
+    /// When its request was complete.
+    pub asked: Timestamp,
+    /// When it was answered or given up.
+    pub answered: Option<Timestamp>,
+}
+
+/// Where a new leg belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Match {
+    /// Behind this leg.
+    Behind(FlowId),
+    /// In front of this one: the capture holds the packets of two interfaces out of order.
+    InFront(FlowId),
+    /// The same connection, seen a second time with other addresses on the way through a NAT.
+    SameAs(FlowId),
+}
+
+/// The number under which an attempt waits: later attempts have greater ones.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Ticket(u64);
+
+/// The attempts that wait, and the plain requests that may be what a proxy made of one.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    waiting: BTreeMap<Ticket, Waiting>,
+    by_key: HashMap<[u8; 16], Vec<Ticket>, foldhash::fast::RandomState>,
+    /// Answered a moment ago, and still in `waiting`.
+    answered: VecDeque<(Timestamp, Ticket)>,
+    plain: VecDeque<PlainRequest>,
+    bound: usize,
+    next: Ticket,
+    /// Attempts forgotten because too many waited.
+    pub overflows: u64,
+}
+
+/// A request that asks for no WebSocket, remembered because a proxy may have made it of one that does.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainRequest {
+    /// Its flow.
+    pub flow: FlowId,
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Where it came from.
+    pub client: IpAddr,
+    /// Where it went.
+    pub server: Endpoint,
+    /// When.
+    pub asked: Timestamp,
+}
+
+impl Joiner {
+    /// Remembers at most `bound` attempts, and as many plain requests.
+    pub fn new(bound: usize) -> Joiner {
+        Joiner { bound, ..Joiner::default() }
+    }
+
+    /// An attempt begins to wait.
+    pub fn ask(&mut self, attempt: Waiting) -> Ticket {
+        if self.waiting.len() >= self.bound
+            && let Some((&oldest, _)) = self.waiting.first_key_value()
+        {
+            self.overflows += 1;
+            self.forget(oldest);
+        }
+        let ticket = self.next;
+        self.next.0 += 1;
+        if let Some(key) = attempt.key {
+            self.by_key.entry(key).or_default().push(ticket);
+        }
+        self.waiting.insert(ticket, attempt);
+        ticket
+    }
+
+    /// An attempt was answered, or will not be. It is remembered a little longer.
+    pub fn answer(&mut self, ticket: Ticket, now: Timestamp) {
+        if let Some(attempt) = self.waiting.get_mut(&ticket)
+            && attempt.answered.is_none()
+        {
+            attempt.answered = Some(now);
+            self.answered.push_back((now, ticket));
+        }
+        while let Some(&(at, ticket)) = self.answered.front()
+            && now.since(at) > TOLERANCE
+        {
+            self.answered.pop_front();
+            self.forget(ticket);
+        }
+    }
+
+    /// Whether an attempt waits for its answer, or did a moment ago.
+    pub fn is_anybody_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// A plain request goes by.
+    pub fn plain(&mut self, request: PlainRequest) {
+        if self.plain.len() >= self.bound {
+            self.plain.pop_front();
+        }
+        self.plain.push_back(request);
+    }
+
+    /// Where an attempt belongs that has just been made.
+    pub fn find(&self, new: &Waiting) -> Option<Match> {
+        let same_key = new.key.and_then(|key| self.by_key.get(&key))?;
+        let mut best: Option<&Waiting> = None;
+        let others = same_key.iter().filter_map(|ticket| self.waiting.get(ticket));
+        for other in others.filter(|other| other.connection != new.connection) {
+            if other.client == new.client && other.server != new.server && is_near(other, new) {
+                return Some(Match::SameAs(other.flow));
+            }
+            if !is_waiting(other, new.asked) || other.server == new.server || other.client == new.client {
+                continue;
+            }
+            // Of several that wait the last one is the deepest: a chain of proxies asks in turn.
+            best = match best {
+                Some(best) if rank(best, new) >= rank(other, new) => Some(best),
+                _ => Some(other),
+            };
+        }
+        let other = best?;
+        let reversed = new.server.ip == other.client.ip && other.server.ip != new.client.ip;
+        Some(if reversed && other.asked.distance(new.asked) < TOLERANCE {
+            Match::InFront(other.flow)
+        } else {
+            Match::Behind(other.flow)
+        })
+    }
+
+    /// The attempt whose client a PROXY header names.
+    pub fn find_named(&self, header: &ProxyHeader, connection: ConnectionId, now: Timestamp) -> Option<FlowId> {
+        let source = header.source?;
+        let named = |attempt: &&Waiting| {
+            attempt.connection != connection && attempt.client == source && is_waiting(attempt, now)
+        };
+        self.waiting.values().rev().find(named).map(|attempt| attempt.flow)
+    }
+
+    /// Plain requests that may be what a proxy made of this attempt: sent since it asked, from where it may have asked
+    /// on, to somewhere else. The latest first.
+    pub fn plain_behind<'a>(&'a self, attempt: &'a Waiting) -> impl Iterator<Item = PlainRequest> + 'a {
+        self.plain
+            .iter()
+            .rev()
+            .take_while(move |request| request.asked.plus(TOLERANCE) >= attempt.asked)
+            .filter(move |request| {
+                request.connection != attempt.connection
+                    && request.server != attempt.server
+                    && may_be_proxy(attempt.server.ip, request.client)
+            })
+            .copied()
+    }
+
+    /// The attempt that was waiting at `at` and whose proxy may have dialled from `client` to `server`: the last to ask.
+    pub fn waiting_at(&self, at: Timestamp, client: IpAddr, server: Endpoint) -> Option<FlowId> {
+        self.waiting
+            .values()
+            .rev()
+            .find(|attempt| {
+                is_waiting(attempt, at) && attempt.server != server && may_be_proxy(attempt.server.ip, client)
+            })
+            .map(|attempt| attempt.flow)
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        let Some(attempt) = self.waiting.remove(&ticket) else { return };
+        let Some(key) = attempt.key else { return };
+        if let Some(tickets) = self.by_key.get_mut(&key) {
+            tickets.retain(|other| *other != ticket);
+            if tickets.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+}
+
+/// Whether the host that is reached at `server` may talk to its backend from `client`: the same address, or one that
+/// only the host itself uses.
+pub fn may_be_proxy(server: IpAddr, client: IpAddr) -> bool {
+    server == client || client.is_loopback()
+}
+
+fn is_waiting(attempt: &Waiting, at: Timestamp) -> bool {
+    let asked = attempt.asked <= at.plus(TOLERANCE);
+    asked && attempt.answered.is_none_or(|answered| answered.plus(TOLERANCE) >= at)
+}
+
+/// NAT delays a packet by less than this.
+fn is_near(one: &Waiting, other: &Waiting) -> bool {
+    one.asked.distance(other.asked) < Duration::from_millis(20)
+}
+
+/// A leg that leads to where the new one comes from is a better front than one that does not; then the later one.
+fn rank(front: &Waiting, new: &Waiting) -> (bool, bool, Timestamp) {
+    (front.answered.is_none(), may_be_proxy(front.server.ip, new.client.ip), front.asked)
+}

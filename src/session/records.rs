@@ -1,0 +1,216 @@
+//! The sessions that are being followed: which flows are their legs, and which legs are over.
+
+use std::collections::BTreeMap;
+
+use crate::session::Session;
+use crate::session::closing;
+use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
+use crate::session::slab::FlowId;
+use crate::tcp::ConnectionId;
+use crate::time::Timestamp;
+
+/// A leg of a session, while it is followed and after.
+#[derive(Debug)]
+pub struct Entry {
+    /// The connection that carries it.
+    pub connection: ConnectionId,
+    /// Which entry is in front of it.
+    pub behind: Option<usize>,
+    /// What ties it to that one.
+    pub joined_by: Option<JoinReason>,
+    /// Where it is.
+    pub state: EntryState,
+}
+
+/// Where a leg is.
+#[derive(Debug)]
+pub enum EntryState {
+    /// Being followed.
+    Live(FlowId),
+    /// Over: what is known of it.
+    Done(Box<Leg>),
+}
+
+/// A session that is being followed.
+#[derive(Debug)]
+pub struct Record {
+    /// Its first packet.
+    pub start: Timestamp,
+    /// Its legs, in the order in which they were found.
+    pub entries: Vec<Entry>,
+    /// Legs that are still followed.
+    pub live: usize,
+}
+
+impl Record {
+    /// The entry of a flow.
+    pub fn index_of(&self, flow: FlowId) -> Option<usize> {
+        self.entries.iter().position(|entry| matches!(entry.state, EntryState::Live(id) if id == flow))
+    }
+
+    /// How many proxies are in front of an entry.
+    pub fn depth(&self, mut index: usize) -> usize {
+        let mut depth = 0;
+        while let Some(front) = self.entries.get(index).and_then(|entry| entry.behind) {
+            depth += 1;
+            if depth > self.entries.len() {
+                break; // a ring cannot be made by joining, and must not hang if it were
+            }
+            index = front;
+        }
+        depth
+    }
+}
+
+/// All of them, by id.
+#[derive(Debug, Default)]
+pub struct Records {
+    records: BTreeMap<SessionId, Record>,
+    last: SessionId,
+}
+
+impl Records {
+    /// A new session with one leg.
+    pub fn open(&mut self, flow: FlowId, connection: ConnectionId, start: Timestamp) -> SessionId {
+        let entry = Entry { connection, behind: None, joined_by: None, state: EntryState::Live(flow) };
+        self.add(Record { start, entries: vec![entry], live: 1 })
+    }
+
+    /// A new session that is over already.
+    pub fn open_done(&mut self, leg: Leg, start: Timestamp) -> SessionId {
+        let entry =
+            Entry { connection: leg.connection, behind: None, joined_by: None, state: EntryState::Done(Box::new(leg)) };
+        self.add(Record { start, entries: vec![entry], live: 0 })
+    }
+
+    fn add(&mut self, record: Record) -> SessionId {
+        self.last.0 += 1;
+        self.records.insert(self.last, record);
+        self.last
+    }
+
+    /// The record of a session.
+    pub fn find(&self, id: SessionId) -> Option<&Record> {
+        self.records.get(&id)
+    }
+
+    /// The record of a session.
+    pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Record> {
+        self.records.get_mut(&id)
+    }
+
+    /// Takes a session out.
+    pub fn take(&mut self, id: SessionId) -> Option<Record> {
+        self.records.remove(&id)
+    }
+
+    /// Adds a leg behind entry `front` of a session; `None` when there is no such session.
+    pub fn attach(&mut self, id: SessionId, front: usize, mut entry: Entry) -> Option<usize> {
+        let record = self.records.get_mut(&id)?;
+        entry.behind = Some(front);
+        record.live += usize::from(matches!(entry.state, EntryState::Live(_)));
+        record.entries.push(entry);
+        Some(record.entries.len() - 1)
+    }
+
+    /// Puts all legs of `from` behind entry `front` of `into`. Returns the flows that moved.
+    pub fn merge(&mut self, into: SessionId, front: usize, from: SessionId, reason: JoinReason) -> Vec<FlowId> {
+        if into == from || !self.records.contains_key(&into) {
+            return Vec::new();
+        }
+        let Some(source) = self.records.remove(&from) else { return Vec::new() };
+        let Some(target) = self.records.get_mut(&into) else { return Vec::new() };
+        let base = target.entries.len();
+        let mut moved = Vec::new();
+        for mut entry in source.entries {
+            match entry.behind {
+                Some(index) => entry.behind = Some(base + index),
+                None => {
+                    entry.behind = Some(front);
+                    entry.joined_by = Some(reason);
+                }
+            }
+            if let EntryState::Live(flow) = entry.state {
+                moved.push(flow);
+            }
+            target.entries.push(entry);
+        }
+        target.live += source.live;
+        target.start = target.start.min(source.start);
+        moved
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// All, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Record)> {
+        self.records.iter().map(|(&id, record)| (id, record))
+    }
+}
+
+/// Makes a session of its legs: puts them in order, gives them their roles, says what became of it and who ended it.
+pub fn complete(id: SessionId, start: Timestamp, mut legs: Vec<(Leg, Option<usize>, Option<JoinReason>)>) -> Session {
+    let order = order_of(&legs);
+    let mut place = vec![0; legs.len()];
+    for (new, &old) in order.iter().enumerate() {
+        place[old] = new;
+    }
+    for (leg, behind, reason) in &mut legs {
+        leg.behind = behind.map(|front| place[front]);
+        leg.joined_by = *reason;
+    }
+    let mut slots: Vec<Option<Leg>> = legs.into_iter().map(|(leg, ..)| Some(leg)).collect();
+    let mut legs: Vec<Leg> = order.iter().filter_map(|&old| slots[old].take()).collect();
+    for index in 0..legs.len() {
+        legs[index].role = role_of(&legs, index);
+        legs[index].outcome = closing::outcome_of(&legs[index]);
+    }
+    let outcome = legs[0].outcome;
+    let end = legs.iter().map(|leg| leg.tcp.last.at).max().unwrap_or(start);
+    let ended_by = closing::ended_by(&legs, outcome);
+    Session { id, legs, start, end, outcome, ended_by }
+}
+
+/// From the client on; attempts of one proxy in the order in which they were made.
+fn order_of(legs: &[(Leg, Option<usize>, Option<JoinReason>)]) -> Vec<usize> {
+    let depth = |mut index: usize| {
+        let mut depth = 0;
+        while let Some(front) = legs[index].1
+            && depth < legs.len()
+        {
+            depth += 1;
+            index = front;
+        }
+        depth
+    };
+    let mut order: Vec<usize> = (0..legs.len()).collect();
+    order.sort_by_key(|&index| (depth(index), legs[index].0.tcp.first));
+    order
+}
+
+fn role_of(legs: &[Leg], index: usize) -> LegRole {
+    let has_back = legs.iter().any(|leg| leg.behind == Some(index));
+    match (legs[index].behind, has_back) {
+        (None, true) => LegRole::ClientProxy,
+        (Some(_), true) => LegRole::ProxyProxy,
+        (Some(_), false) => LegRole::ProxyBackend,
+        (None, false) if is_forwarded(&legs[index]) => LegRole::ProxyBackend,
+        (None, false) => LegRole::Direct,
+    }
+}
+
+/// Whether the request says itself that a proxy made it.
+fn is_forwarded(leg: &Leg) -> bool {
+    const MARKS: [&str; 6] =
+        ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto", "X-Forwarded-Host"];
+    leg.proxy_header.is_some()
+        || leg.request.as_ref().is_some_and(|request| MARKS.iter().any(|name| request.head.fields.has(name)))
+}

@@ -1,0 +1,235 @@
+//! A WebSocket while it is open: the decoders of both directions, and what only both together tell.
+
+use std::time::Duration;
+
+use crate::http::handshake::PermessageDeflate;
+use crate::limits::Limits;
+use crate::packet::Moment;
+use crate::session::leg::{Direction, Heartbeats, Tunnel};
+use crate::session::liveness::PingTracker;
+use crate::stream::{ByRole, Role, StreamEvent};
+use crate::ws::facts::{Close, Opcode};
+use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Message, Scratch, heartbeat};
+
+/// Who hears of messages and closes while a tunnel is open.
+pub trait TunnelListener {
+    /// How many bytes of each message are wanted; 0 when messages are not.
+    fn preview(&self) -> usize;
+    /// A whole message.
+    fn message(&mut self, by: Role, message: &Message<'_>);
+    /// A control frame.
+    fn control(&mut self, by: Role, control: &Control<'_>);
+    /// The first Close frame of this side.
+    fn close(&mut self, by: Role, close: &Close);
+}
+
+/// A WebSocket while it is open.
+#[derive(Debug)]
+pub struct TunnelState {
+    decoders: ByRole<Decoder>,
+    both: Both,
+}
+
+/// What is known of both directions together.
+#[derive(Debug)]
+struct Both {
+    handshake_seen: bool,
+    opened: Moment,
+    last_byte: Option<Moment>,
+    longest_idle: Duration,
+    first_close: Option<Role>,
+    frame_with_answer: bool,
+    closes: ByRole<Option<Box<Close>>>,
+    pings: ByRole<Option<Box<PingTracker>>>,
+    heartbeats: ByRole<Option<Box<Heartbeats>>>,
+}
+
+impl TunnelState {
+    /// Open from `opened` on. `agreed` is what the opening handshake says; `None` when it was not seen.
+    pub fn new(agreed: Option<Option<PermessageDeflate>>, opened: Moment) -> TunnelState {
+        let handshake_seen = agreed.is_some();
+        let deflate = agreed.flatten();
+        let direction = |no_context_takeover: fn(&PermessageDeflate) -> bool| Agreed {
+            deflate: deflate
+                .as_ref()
+                .map(|deflate| DeflateDirection { no_context_takeover: no_context_takeover(deflate) }),
+            handshake_seen,
+        };
+        TunnelState {
+            decoders: ByRole {
+                client: Decoder::new(Role::Client, direction(|deflate| deflate.client_no_context_takeover)),
+                server: Decoder::new(Role::Server, direction(|deflate| deflate.server_no_context_takeover)),
+            },
+            both: Both {
+                handshake_seen,
+                opened,
+                last_byte: None,
+                longest_idle: Duration::ZERO,
+                first_close: None,
+                frame_with_answer: false,
+                closes: ByRole::default(),
+                pings: ByRole::default(),
+                heartbeats: ByRole::default(),
+            },
+        }
+    }
+
+    /// The stream that `role` sends goes on.
+    pub fn handle<L: TunnelListener>(
+        &mut self,
+        role: Role,
+        event: StreamEvent<'_>,
+        moment: Moment,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        listener: &mut L,
+    ) {
+        let decoder = &mut self.decoders[role];
+        let mut hearing = Hearing { role, both: &mut self.both, limits, listener };
+        match event {
+            StreamEvent::Data(bytes) => {
+                hearing.both.byte(role, moment);
+                decoder.handle(bytes, moment, scratch, &mut hearing);
+            }
+            StreamEvent::Gap(bytes, _) => {
+                hearing.both.byte(role, moment);
+                decoder.gap(bytes, moment, scratch, &mut hearing);
+            }
+            StreamEvent::Finished | StreamEvent::Reset => decoder.finish(scratch, &mut hearing),
+        }
+    }
+
+    /// Nothing more comes.
+    pub fn finish<L: TunnelListener>(&mut self, limits: &Limits, scratch: &mut Scratch, listener: &mut L) {
+        for role in Role::BOTH {
+            let mut hearing = Hearing { role, both: &mut self.both, limits, listener };
+            self.decoders[role].finish(scratch, &mut hearing);
+        }
+    }
+
+    /// The last byte in either direction.
+    pub fn last_byte(&self) -> Option<Moment> {
+        self.both.last_byte
+    }
+
+    /// When it was opened.
+    pub fn opened(&self) -> Moment {
+        self.both.opened
+    }
+
+    /// The first Close frame of this side.
+    pub fn close(&self, role: Role) -> Option<&Close> {
+        self.both.closes[role].as_deref()
+    }
+
+    /// Who sent the first Close frame.
+    pub fn first_close(&self) -> Option<Role> {
+        self.both.first_close
+    }
+
+    /// All that is known.
+    pub fn facts(&self) -> Tunnel {
+        Tunnel {
+            sides: ByRole { client: self.direction(Role::Client), server: self.direction(Role::Server) },
+            first_close: self.both.first_close,
+            handshake_seen: self.both.handshake_seen,
+            opened: self.both.opened,
+            last_byte: self.both.last_byte,
+            longest_idle: self.both.longest_idle,
+            frame_with_answer: self.both.frame_with_answer,
+        }
+    }
+
+    fn direction(&self, role: Role) -> Direction {
+        let frames = self.decoders[role].facts();
+        Direction {
+            frames: frames.frames,
+            messages: frames.messages,
+            close: self.both.closes[role].as_deref().cloned(),
+            pings: self.both.pings[role].as_ref().map(|pings| pings.facts()).unwrap_or_default(),
+            violations: frames.violations,
+            first_frame: frames.first_data,
+            last_frame: frames.last_frame,
+            last_message: frames.last_data,
+            largest_frame: frames.largest_frame,
+            largest_message: frames.largest_message,
+            open_frame: frames.open_frame,
+            open_message: frames.open_message,
+            lost_bytes: frames.lost_bytes,
+            bytes: frames.bytes,
+            first_bytes: crate::http::text::text(&frames.first_bytes).into(),
+            heartbeats: self.both.heartbeats[role].as_deref().copied().unwrap_or_default(),
+            longest_silence: frames.longest_silence,
+        }
+    }
+}
+
+impl Both {
+    fn byte(&mut self, role: Role, moment: Moment) {
+        match self.last_byte {
+            Some(last) => self.longest_idle = self.longest_idle.max(moment.at.since(last.at)),
+            None => self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet,
+        }
+        self.last_byte = self.last_byte.max(Some(moment));
+    }
+}
+
+/// A decoder's listener: what concerns both directions is noted, the rest passed on.
+struct Hearing<'a, L> {
+    role: Role,
+    both: &'a mut Both,
+    limits: &'a Limits,
+    listener: &'a mut L,
+}
+
+impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
+    fn preview(&self) -> usize {
+        self.listener.preview()
+    }
+
+    fn control(&mut self, control: Control<'_>) {
+        match control.opcode {
+            Opcode::PING => {
+                let pings = self.both.pings[self.role].get_or_insert_default();
+                pings.ping(control.payload, control.moment, self.limits.pings_waiting);
+            }
+            Opcode::PONG => {
+                if let Some(pings) = &mut self.both.pings[self.role.peer()] {
+                    pings.pong(control.payload, control.moment);
+                }
+            }
+            Opcode::CLOSE if self.both.closes[self.role].is_none() => {
+                let close = read_close(&control);
+                self.both.first_close.get_or_insert(self.role);
+                self.listener.close(self.role, &close);
+                self.both.closes[self.role] = Some(Box::new(close));
+            }
+            _ => {}
+        }
+        self.listener.control(self.role, &control);
+    }
+
+    fn message(&mut self, message: Message<'_>) {
+        if message.opcode == Opcode::TEXT
+            && !message.truncated
+            && message.preview.len() <= crate::ws::message::SHORT_TEXT
+            && let Some(beat) = heartbeat::recognise(self.role, message.preview)
+        {
+            let beats = self.both.heartbeats[self.role].get_or_insert_default();
+            beats.protocol.get_or_insert(beat.protocol);
+            beats.count = beats.count.saturating_add(1);
+            beats.first.get_or_insert(message.moment);
+            beats.last = Some(message.moment);
+        }
+        self.listener.message(self.role, &message);
+    }
+}
+
+/// RFC 6455 §5.5.1: two bytes of code, then the reason; or nothing at all.
+fn read_close(control: &Control<'_>) -> Close {
+    let (code, reason) = match control.payload {
+        [high, low, reason @ ..] => (Some(u16::from_be_bytes([*high, *low])), reason),
+        _ => (None, &[][..]),
+    };
+    Close { code, reason: crate::http::text::text(reason).into(), moment: control.moment }
+}
