@@ -26,3 +26,6 @@ pub mod diagnosis;
 pub mod engine;
 
 pub mod output;
+
+pub mod cli;
+pub mod config;

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod comparison;
 pub mod escape;
+pub mod explain;
 pub mod fix;
 pub mod json;
 pub mod line;

@@ -1,0 +1,270 @@
+//! The command line as it is meant: defaults filled in, contradictions refused.
+
+use std::path::PathBuf;
+
+use crate::cli::{Args, ColorChoice, FailOn, OutputFormat, UsageError};
+use crate::diagnosis::Severity;
+use crate::output::mask::Mask;
+
+/// What a run does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Where packets come from.
+    pub input: Input,
+    /// Which of them count.
+    pub filter: Filter,
+    /// TLS secrets.
+    pub keylog: Option<Keylog>,
+    /// Packets to read at most.
+    pub count: Option<u64>,
+    /// What to print.
+    pub output: Output,
+    /// Also every message and control frame.
+    pub messages: bool,
+    /// Notes in full.
+    pub verbose: bool,
+    /// Whether secrets are masked.
+    pub mask: Mask,
+    /// With colour.
+    pub color: bool,
+    /// How wide the terminal is that is printed to.
+    pub columns: Option<usize>,
+    /// Hand on each line as soon as it is written.
+    pub line_buffered: bool,
+    /// A finding of at least this severity makes the run fail.
+    pub fail_on: Option<Severity>,
+}
+
+/// Where packets come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Savefiles; `-` is standard input.
+    Files(Vec<PathBuf>),
+    /// Interfaces.
+    Live(Vec<String>),
+}
+
+/// Which packets count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Filter {
+    /// All.
+    All,
+    /// Those that an expression selects.
+    Expression(String),
+    /// Those that the expression in a file selects, or the named one.
+    File(String),
+}
+
+/// Where TLS secrets are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keylog {
+    /// The file.
+    pub file: PathBuf,
+    /// Whether somebody asked for it by an option: then it has to be there.
+    pub required: bool,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Lines for a person.
+    Text {
+        /// One a session.
+        brief: bool,
+    },
+    /// JSON Lines.
+    Json,
+    /// One page.
+    Report,
+}
+
+/// What surrounds the program.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Surroundings {
+    /// Whether standard output is a terminal.
+    pub terminal: bool,
+    /// How wide it is, in columns.
+    pub columns: Option<usize>,
+    /// `NO_COLOR`
+    pub no_color: Option<String>,
+    /// `CLICOLOR`
+    pub clicolor: Option<String>,
+    /// `CLICOLOR_FORCE`
+    pub clicolor_force: Option<String>,
+    /// `TERM`
+    pub term: Option<String>,
+    /// `SSLKEYLOGFILE`
+    pub ssl_key_log_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// What these arguments mean in these surroundings.
+    pub fn new(args: Args, surroundings: &Surroundings) -> Result<Config, UsageError> {
+        let output = output(&args, surroundings)?;
+        not_yet(&args)?;
+        Ok(Config {
+            filter: filter(&args)?,
+            keylog: keylog(args.keylog, surroundings),
+            count: args.count,
+            output,
+            messages: args.messages,
+            verbose: args.verbose > 0,
+            mask: if args.show_secrets { Mask::Nothing } else { Mask::Secrets },
+            color: color(args.color, surroundings),
+            columns: if surroundings.terminal { surroundings.columns } else { None },
+            line_buffered: args.line_buffered || surroundings.terminal,
+            fail_on: args.fail_on.map(severity),
+            input: input(args.read, args.interfaces)?,
+        })
+    }
+}
+
+fn input(files: Vec<PathBuf>, interfaces: Vec<String>) -> Result<Input, UsageError> {
+    match (files.is_empty(), interfaces.is_empty()) {
+        (false, false) => Err(usage("-i and -r exclude each other: packets come from a line or from files")),
+        (false, true) => match files.iter().filter(|file| file.as_os_str() == "-").count() {
+            0 | 1 => Ok(Input::Files(files)),
+            _ => Err(usage("-r - can be given once: there is one standard input")),
+        },
+        (true, false) => Ok(Input::Live(interfaces)),
+        (true, true) => Ok(Input::Live(vec!["any".to_owned()])),
+    }
+}
+
+fn filter(args: &Args) -> Result<Filter, UsageError> {
+    match (&args.filter_file, args.words.is_empty()) {
+        (Some(_), false) => {
+            Err(usage(&format!("-F and filter words exclude each other; the words were: {}", args.words.join(" "))))
+        }
+        (Some(file), true) => Ok(Filter::File(file.clone())),
+        (None, false) => Ok(Filter::Expression(args.words.join(" "))),
+        (None, true) => Ok(Filter::All),
+    }
+}
+
+fn keylog(option: Option<PathBuf>, surroundings: &Surroundings) -> Option<Keylog> {
+    let asked = option.map(|file| Keylog { file, required: true });
+    let variable = surroundings.ssl_key_log_file.clone().filter(|file| !file.as_os_str().is_empty());
+    asked.or_else(|| variable.map(|file| Keylog { file, required: false }))
+}
+
+fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError> {
+    let asked = args.output.unwrap_or(if surroundings.terminal { OutputFormat::Tui } else { OutputFormat::Text });
+    let output = match asked {
+        // Text stands in for the terminal UI.
+        OutputFormat::Tui | OutputFormat::Text => Output::Text { brief: args.quiet },
+        OutputFormat::Json => Output::Json,
+        OutputFormat::Report => Output::Report,
+    };
+    match output {
+        Output::Report if args.messages => {
+            Err(usage("--messages is for -o text and -o json; a report has no messages"))
+        }
+        Output::Json | Output::Report if args.quiet => Err(usage("-q is for -o text: one line a session")),
+        output => Ok(output),
+    }
+}
+
+/// Options that are known and not built yet: said, never ignored.
+fn not_yet(args: &Args) -> Result<(), UsageError> {
+    let options = [
+        (args.write.is_some(), "-w"),
+        (args.where_.is_some(), "-Y"),
+        (args.list_interfaces, "-D"),
+        (args.list_data_link_types, "-L"),
+        (args.dump_filter > 0, "-d"),
+    ];
+    match options.iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(usage(&format!("{option} is not built yet"))),
+        None => Ok(()),
+    }
+}
+
+/// By the conventions of no-color.org and bixense.com/clicolors.
+fn color(choice: ColorChoice, surroundings: &Surroundings) -> bool {
+    let set = |variable: &Option<String>| variable.as_deref().is_some_and(|value| !value.is_empty());
+    let is = |variable: &Option<String>, value: &str| variable.as_deref() == Some(value);
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto if set(&surroundings.no_color) => false,
+        ColorChoice::Auto if set(&surroundings.clicolor_force) && !is(&surroundings.clicolor_force, "0") => true,
+        ColorChoice::Auto => {
+            surroundings.terminal && !is(&surroundings.clicolor, "0") && !is(&surroundings.term, "dumb")
+        }
+    }
+}
+
+const fn severity(fail_on: FailOn) -> Severity {
+    match fail_on {
+        FailOn::Note => Severity::Note,
+        FailOn::Warning => Severity::Warning,
+        FailOn::Error => Severity::Error,
+    }
+}
+
+fn usage(text: &str) -> UsageError {
+    UsageError(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(change: impl FnOnce(&mut Args)) -> Result<Config, UsageError> {
+        let mut args = Args { read: vec!["a.pcap".into()], ..Args::default() };
+        change(&mut args);
+        Config::new(args, &Surroundings::default())
+    }
+
+    #[test]
+    fn defaults() {
+        let config = config(|_| {}).expect("a file is enough");
+        assert_eq!(config.input, Input::Files(vec!["a.pcap".into()]));
+        assert_eq!((config.output, config.mask, config.color), (Output::Text { brief: false }, Mask::Secrets, false));
+        let live = Config::new(Args::default(), &Surroundings::default()).expect("nothing is enough");
+        assert_eq!(live.input, Input::Live(vec!["any".to_owned()]));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let refused = |change: fn(&mut Args)| config(change).expect_err("a contradiction").0;
+        assert!(refused(|args| args.interfaces = vec!["lo".to_owned()]).contains("-i and -r"));
+        assert!(refused(|args| args.read = vec!["-".into(), "-".into()]).contains("-r -"));
+        let both = refused(|args| {
+            args.filter_file = Some("f".to_owned());
+            args.words = vec!["port".to_owned(), "80".to_owned()];
+        });
+        assert!(both.contains("port 80"), "{both}");
+        assert!(refused(|args| (args.output, args.quiet) = (Some(OutputFormat::Json), true)).contains("-q"));
+        assert!(
+            refused(|args| (args.output, args.messages) = (Some(OutputFormat::Report), true)).contains("--messages")
+        );
+    }
+
+    #[test]
+    fn colour_by_its_conventions() {
+        let terminal = Surroundings { terminal: true, ..Surroundings::default() };
+        let pipe = Surroundings::default();
+        let some = |value: &str| Some(value.to_owned());
+        assert!(color(ColorChoice::Auto, &terminal));
+        assert!(!color(ColorChoice::Auto, &pipe));
+        assert!(color(ColorChoice::Always, &pipe));
+        assert!(!color(ColorChoice::Never, &terminal));
+        assert!(!color(ColorChoice::Auto, &Surroundings { no_color: some("1"), ..terminal.clone() }));
+        assert!(color(ColorChoice::Auto, &Surroundings { no_color: some(""), ..terminal.clone() }));
+        assert!(color(ColorChoice::Auto, &Surroundings { clicolor_force: some("1"), ..pipe.clone() }));
+        assert!(!color(ColorChoice::Auto, &Surroundings { clicolor_force: some("0"), ..pipe }));
+        assert!(!color(ColorChoice::Auto, &Surroundings { clicolor: some("0"), ..terminal.clone() }));
+        assert!(!color(ColorChoice::Auto, &Surroundings { term: some("dumb"), ..terminal }));
+    }
+
+    #[test]
+    fn secrets_may_be_named_by_the_environment() {
+        let surroundings = Surroundings { ssl_key_log_file: Some("keys".into()), ..Surroundings::default() };
+        let from_variable = keylog(None, &surroundings);
+        assert_eq!(from_variable, Some(Keylog { file: "keys".into(), required: false }));
+        let from_option = keylog(Some("mine".into()), &surroundings);
+        assert_eq!(from_option, Some(Keylog { file: "mine".into(), required: true }));
+    }
+}
