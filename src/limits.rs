@@ -21,6 +21,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes that a client sent behind its upgrade request, kept until the answer is known.
     pub early_bytes: usize,
+    /// Requests of one connection that may wait for their answers: nobody pipelines deeper.
+    pub pipelined_requests: usize,
     /// Bytes of a message kept as its preview, when somebody asks for messages.
     pub preview_bytes: usize,
     /// Bytes that one compressed message may inflate to before it is only counted: a bomb grows a thousandfold.
@@ -62,6 +64,7 @@ impl Default for Limits {
             head_fields: 256,
             body_bytes: 1 << 10,
             early_bytes: 16 << 10,
+            pipelined_requests: 64,
             preview_bytes: 256,
             inflated_bytes: 16 << 20,
             violations: 8,

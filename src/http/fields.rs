@@ -135,11 +135,6 @@ impl FieldLines {
         let text = self.text.as_bytes();
         text.len() == before.len() + after.len() && text.starts_with(before) && text.ends_with(after)
     }
-
-    /// Bytes of text.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
 }
 
 /// Where a field stands in the text. Heads are far below 4 GiB.
@@ -204,7 +199,7 @@ impl Aside {
 
 /// Where in these lines the value is that is worth keeping aside: that of the first Sec-WebSocket-Key or
 /// Sec-WebSocket-Accept, if it is short and plain.
-fn find_aside(lines: &[u8]) -> Option<Range<usize>> {
+pub(super) fn find_aside(lines: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         if let Some(range) = aside_in(line) {
@@ -246,7 +241,7 @@ mod tests {
         let fields = Fields::new(lines);
         let all: Vec<_> = fields.iter().map(|field| (field.name, field.value)).collect();
         assert_eq!(all, [("Host", "a"), ("sec-websocket-KEY", "dGhlIHNhbXBsZSBub25jZQ=="), ("Origin", "b")]);
-        assert_eq!(fields.lines.len(), lines.len() - 24);
+        assert_eq!(fields.lines.text.len(), lines.len() - 24);
     }
 
     #[test]
