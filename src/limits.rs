@@ -49,6 +49,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of TLS records held until a secret comes, for one direction.
     pub tls_held_bytes: usize,
+    /// Bytes of TLS records held so by all connections together.
+    pub tls_held_total: usize,
+    /// Bytes of one TLS handshake message: chains of certificates have some ten thousand.
+    pub tls_handshake_bytes: usize,
     /// TLS secrets kept.
     pub secrets: usize,
 }
@@ -78,6 +82,8 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             idle: Duration::from_secs(300),
             tls_held_bytes: 256 << 10,
+            tls_held_total: 64 << 20,
+            tls_handshake_bytes: 128 << 10,
             secrets: 1_000_000,
         }
     }

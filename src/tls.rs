@@ -5,15 +5,24 @@
 //! [`SecretStore`] is the one place for secrets; they may come after the data.
 
 pub mod alert;
+mod cbc;
+pub mod certificate;
+pub mod decryptor;
 pub mod facts;
+mod half;
+pub mod handshake;
+pub mod hello;
+pub mod key_schedule;
+mod negotiation;
+mod observer;
 pub mod record;
 pub mod secrets;
-
-use crate::limits::Limits;
-use crate::packet::Moment;
-use crate::stream::Role;
+mod shape;
+pub mod suite;
+mod waiting;
 
 pub use facts::TlsFacts;
+pub use observer::Observer;
 pub use record::begins_record;
 pub use secrets::{Origin, SecretStore};
 
@@ -31,67 +40,4 @@ pub enum TlsOutput<'a> {
     },
     /// close_notify: the sender sends nothing more.
     End,
-}
-
-/// One TLS connection.
-pub struct Observer {
-    facts: TlsFacts,
-}
-
-impl Observer {
-    /// A connection that is seen from its first byte.
-    pub fn new(_limits: &Limits) -> Observer {
-        Observer { facts: TlsFacts::default() }
-    }
-
-    /// A connection that was open before the capture began: the first bytes may lie in the middle of a record.
-    pub fn joined(limits: &Limits) -> Observer {
-        Observer::new(limits)
-    }
-
-    /// Takes the next bytes that `role` sent.
-    pub fn handle(
-        &mut self,
-        _role: Role,
-        _bytes: &[u8],
-        _moment: Moment,
-        _secrets: &SecretStore,
-        _out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
-    ) {
-    }
-
-    /// `bytes` of what `role` sent are missing here.
-    pub fn gap(
-        &mut self,
-        _role: Role,
-        _bytes: u64,
-        _moment: Moment,
-        _secrets: &SecretStore,
-        _out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
-    ) {
-    }
-
-    /// `role` sends nothing more (FIN or RST), or the capture is over.
-    pub fn finish(
-        &mut self,
-        _role: Role,
-        _moment: Moment,
-        _secrets: &SecretStore,
-        _out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
-    ) {
-    }
-
-    /// Looks for secrets again: for a connection that is silent while [`SecretStore::generation`] changed. `handle`
-    /// does so by itself. Records that waited come out with the moments at which they were captured.
-    pub fn retry(&mut self, _secrets: &SecretStore, _out: &mut impl FnMut(Role, Moment, TlsOutput<'_>)) {}
-
-    /// Whether plaintext came out, or will as soon as application data is sent.
-    pub fn is_decrypting(&self) -> bool {
-        self.facts.decrypted_by.is_some()
-    }
-
-    /// All that is known now.
-    pub fn facts(&self) -> TlsFacts {
-        self.facts.clone()
-    }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -179,6 +181,8 @@ pub struct SecretStore {
     hasher: RandomState,
     readers: [LineReader; 3],
     expected: [bool; 3],
+    generation: u64,
+    room: Room,
     counts: KeyLogCounts,
 }
 
@@ -193,6 +197,8 @@ impl SecretStore {
             hasher: RandomState::default(),
             readers: Default::default(),
             expected: [false; 3],
+            generation: 0,
+            room: Room { left: Arc::new(AtomicUsize::new(limits.tls_held_total)) },
             counts: KeyLogCounts::default(),
         }
     }
@@ -200,7 +206,7 @@ impl SecretStore {
     /// Takes the next bytes of a key log. A line may be split anywhere; each origin has its own unfinished line.
     /// Returns how many new secrets there are.
     pub fn feed(&mut self, origin: Origin, text: &[u8]) -> u64 {
-        self.expected[origin as usize] = true;
+        self.expect(origin);
         let before = self.taken;
         let mut reader = std::mem::take(&mut self.readers[origin as usize]);
         reader.read(text, |line| self.line(origin, line));
@@ -215,12 +221,15 @@ impl SecretStore {
         let mut reader = std::mem::take(&mut self.readers[origin as usize]);
         reader.finish(|line| self.line(origin, line));
         self.expected[origin as usize] = false;
+        self.generation += 1;
         self.taken - before
     }
 
     /// Secrets may come from `origin`: from now on records wait for them.
     pub fn expect(&mut self, origin: Origin) {
-        self.expected[origin as usize] = true;
+        if !std::mem::replace(&mut self.expected[origin as usize], true) {
+            self.generation += 1;
+        }
     }
 
     /// Whether more secrets may come.
@@ -261,6 +270,7 @@ impl SecretStore {
         let index = (serial % self.capacity) as usize;
         self.pieces[index / PIECE][index % PIECE] = secret;
         self.taken += 1;
+        self.generation += 1;
         self.counts.secrets += 1;
         true
     }
@@ -275,9 +285,20 @@ impl SecretStore {
         self.secrets(client_random, label).next().is_some()
     }
 
-    /// Changes with every new secret: whoever looked in vain need not look again before it does.
+    /// How many secrets there are for a client random.
+    pub fn count(&self, client_random: &ClientRandom) -> usize {
+        self.of(client_random).count()
+    }
+
+    /// Changes with every new secret, and when it changes whether more may come: whoever looked in vain need not look
+    /// again before it does.
     pub fn generation(&self) -> u64 {
-        self.taken
+        self.generation
+    }
+
+    /// The room for all records that wait for secrets of this store.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// How many secrets are kept.
@@ -351,6 +372,24 @@ impl SecretStore {
 impl fmt::Debug for SecretStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretStore").field("secrets", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A number of bytes that all connections share: [`Limits::tls_held_total`].
+#[derive(Clone)]
+pub(super) struct Room {
+    left: Arc<AtomicUsize>,
+}
+
+impl Room {
+    /// Whether there was so much room; it is taken then.
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    /// Gives back what was taken.
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,285 @@
+//! What record sizes and their timing tell without any secret: the end of the handshake, the first exchange,
+//! heartbeats, who left when.
+
+use std::time::Duration;
+
+use super::facts::{OpeningLooks, OpeningShape, RECORDS_KEPT, TlsFacts};
+use super::suite::CipherSuite;
+use crate::packet::Moment;
+use crate::stream::{ByRole, Role};
+use crate::time::Timestamp;
+
+/// The plaintext of an alert: level and description.
+const ALERT: u32 = 2;
+
+/// An opening handshake's request is about 300 to 900 bytes; cookies make it longer.
+const REQUEST: std::ops::RangeInclusive<u64> = 120..=16_000;
+
+/// A 101 is about 130 to 250 bytes; proxies add fields.
+const SWITCHING: std::ops::RangeInclusive<u64> = 100..=500;
+
+/// Both session tickets that a server sends at once have the same size, and come together.
+const TICKETS_APART: Duration = Duration::from_millis(5);
+
+/// Pings and application heartbeats are short.
+const SMALL: u32 = 160;
+
+/// Faster repetition is traffic, not a heartbeat.
+const FASTEST_BEAT: Duration = Duration::from_secs(1);
+
+/// Matching intervals that make a steady pace.
+const STEADY: u32 = 2;
+
+/// The shape of one connection.
+#[derive(Default)]
+pub(super) struct Shape {
+    /// TLS 1.3: an encrypted record of the server came: its flight is on.
+    server_flight: bool,
+    /// TLS 1.3: encrypted records of the client before its Finished, as far as their sizes tell.
+    client_flight: u8,
+    /// TLS 1.2: encrypted handshake records, one a side, end the handshake.
+    finished: ByRole<bool>,
+    first: Option<First>,
+    last: Option<Timestamp>,
+    beats: Vec<Beat>,
+}
+
+/// The exchange after the handshake.
+#[derive(Clone, Copy)]
+struct First {
+    request: u64,
+    reply: u64,
+    replied: Option<Moment>,
+    /// What the client sent after the reply: records, and the longest.
+    after: u64,
+    longest_after: u32,
+}
+
+/// Records of one size from one side, at intervals.
+#[derive(Clone, Copy)]
+struct Beat {
+    by: Role,
+    size: u32,
+    first: Timestamp,
+    last: Timestamp,
+    period: Duration,
+    steady: u32,
+}
+
+/// What an encrypted record of TLS 1.3 is, by its size and place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sealed {
+    /// Part of the handshake.
+    Handshake,
+    /// An alert where the client's Finished should be.
+    Rejection,
+    /// Application data, or what looks like it.
+    Data,
+}
+
+impl Shape {
+    /// An encrypted record of TLS 1.3 of `length` bytes.
+    pub(super) fn sealed_tls13(
+        &mut self,
+        role: Role,
+        moment: Moment,
+        length: u16,
+        suite: Option<CipherSuite>,
+        facts: &mut TlsFacts,
+    ) -> Sealed {
+        if facts.handshake_done.is_some() {
+            return Sealed::Data;
+        }
+        if role == Role::Server {
+            self.server_flight = true;
+            if self.client_flight > 0 {
+                // The client's flight went by in records that no size gave away: a certificate, all in one record.
+                facts.handshake_done = Some(moment);
+                return Sealed::Data;
+            }
+            return Sealed::Handshake;
+        }
+        if !self.server_flight && facts.server_hello.is_none() {
+            return Sealed::Handshake; // early data
+        }
+        // Finished: a header of four bytes and a hash (RFC 8446 §4.4.4); content type and tag behind it.
+        let tag = suite.and_then(CipherSuite::protection).map_or(16, |(cipher, _)| cipher.tag_length());
+        let finished = |hash: usize| usize::from(length) == 4 + hash + 1 + tag;
+        let is_finished = match suite.and_then(CipherSuite::protection) {
+            Some((_, hash)) => finished(hash.length()),
+            None => finished(32) || finished(48),
+        };
+        if is_finished {
+            facts.handshake_done = Some(moment);
+        } else if usize::from(length) == ALERT as usize + 1 + tag {
+            return Sealed::Rejection;
+        } else {
+            self.client_flight = self.client_flight.saturating_add(1);
+        }
+        Sealed::Handshake
+    }
+
+    /// An encrypted handshake record of TLS 1.2: a Finished, when it is the first.
+    pub(super) fn finished_tls12(&mut self, role: Role, moment: Moment, facts: &mut TlsFacts) {
+        self.finished[role] = true;
+        if self.finished.client && self.finished.server {
+            facts.handshake_done.get_or_insert(moment);
+        }
+    }
+
+    /// Whether the server's flight of TLS 1.3 was seen.
+    pub(super) fn saw_server_flight(&self) -> bool {
+        self.server_flight
+    }
+
+    /// Application data of `size` plaintext bytes at most.
+    pub(super) fn data(&mut self, role: Role, moment: Moment, size: u32, tls13: bool, facts: &mut TlsFacts) {
+        if tls13 && role == Role::Server && self.is_ticket(moment, size, facts) {
+            return;
+        }
+        facts.record_count[role] += 1;
+        facts.bytes[role] += u64::from(size);
+        if facts.records[role].len() < RECORDS_KEPT {
+            facts.records[role].push((moment.at, size));
+        }
+        facts.last_record[role] = Some((moment, size));
+        if let Some(last) = self.last.replace(moment.at) {
+            facts.longest_silence = facts.longest_silence.max(moment.at.since(last));
+        }
+        self.exchange(role, moment, size);
+        if size <= SMALL {
+            self.beat(role, moment.at, size);
+        }
+    }
+
+    /// The last record of `role` was no application data after all: an alert of TLS 1.3, which looks the same.
+    pub(super) fn take_back(&mut self, role: Role, facts: &mut TlsFacts) {
+        let Some((moment, size)) = facts.last_record[role] else { return };
+        facts.record_count[role] = facts.record_count[role].saturating_sub(1);
+        facts.bytes[role] = facts.bytes[role].saturating_sub(u64::from(size));
+        facts.records[role].pop_if(|last| *last == (moment.at, size));
+        if let Some(first) = self.first.as_mut().filter(|first| role == Role::Server && first.after == 0) {
+            first.reply = first.reply.saturating_sub(u64::from(size));
+        }
+    }
+
+    /// Whether a record of the server is a session ticket (RFC 8446 §4.6.1): it comes before any request, or it is one
+    /// of two of the same size at once where the answer should begin.
+    fn is_ticket(&mut self, moment: Moment, size: u32, facts: &mut TlsFacts) -> bool {
+        let Some(first) = &mut self.first else { return true };
+        let pair = facts.record_count.server == 1
+            && facts
+                .records
+                .server
+                .first()
+                .is_some_and(|&(at, other)| other == size && size > SMALL && moment.at.since(at) <= TICKETS_APART)
+            && first.after == 0;
+        if pair {
+            facts.record_count.server = 0;
+            facts.bytes.server = 0;
+            facts.records.server.clear();
+            facts.last_record.server = None;
+            first.reply = 0;
+            first.replied = None;
+        }
+        pair
+    }
+
+    fn exchange(&mut self, role: Role, moment: Moment, size: u32) {
+        let empty = First { request: 0, reply: 0, replied: None, after: 0, longest_after: 0 };
+        let first = self.first.get_or_insert(empty);
+        match role {
+            Role::Client if first.replied.is_none() => first.request += u64::from(size),
+            Role::Client => {
+                first.after += 1;
+                first.longest_after = first.longest_after.max(size);
+            }
+            Role::Server if first.after == 0 => {
+                first.reply += u64::from(size);
+                first.replied.get_or_insert(moment);
+            }
+            Role::Server => {}
+        }
+    }
+
+    fn beat(&mut self, by: Role, at: Timestamp, size: u32) {
+        let fresh = Beat { by, size, first: at, last: at, period: Duration::ZERO, steady: 0 };
+        if let Some(beat) = self.beats.iter_mut().find(|beat| beat.by == by && beat.size == size) {
+            let interval = at.since(beat.last);
+            let tolerance = (beat.period / 8).max(Duration::from_millis(300));
+            beat.last = at;
+            if interval < FASTEST_BEAT {
+                *beat = fresh;
+            } else if beat.period != Duration::ZERO && interval.abs_diff(beat.period) <= tolerance {
+                beat.steady += 1;
+            } else {
+                beat.period = interval;
+                beat.steady = 0;
+            }
+            return;
+        }
+        // A handful of sizes: pings, pongs, and heartbeats of the application, of both sides.
+        const KEPT: usize = 8;
+        if self.beats.len() < KEPT {
+            self.beats.push(fresh);
+        } else if let Some(oldest) =
+            self.beats.iter_mut().filter(|beat| beat.steady < STEADY).min_by_key(|beat| beat.last)
+        {
+            *oldest = fresh;
+        }
+    }
+
+    /// Writes what follows from all of it into `facts`. `ended` says which sides have ended.
+    pub(super) fn conclude(&self, ended: ByRole<bool>, facts: &mut TlsFacts) {
+        if let Some(beat) = self.steadiest() {
+            facts.heartbeat = Some(beat.period);
+            facts.heartbeat_by = Some(beat.by);
+        }
+        facts.opening = self.first.and_then(|first| {
+            let looks = self.looks(&first, ended);
+            first.replied.map(|replied| OpeningShape { request: first.request, reply: first.reply, replied, looks })
+        });
+        facts.likely_websocket = self.reasons(facts);
+    }
+
+    fn steadiest(&self) -> Option<&Beat> {
+        let steady = self.beats.iter().filter(|beat| beat.steady >= STEADY);
+        // Of ping and pong, which are equally steady, the ping came first.
+        steady.max_by_key(|beat| (beat.steady, std::cmp::Reverse(beat.first)))
+    }
+
+    fn looks(&self, first: &First, ended: ByRole<bool>) -> OpeningLooks {
+        if !REQUEST.contains(&first.request) || first.reply < *SWITCHING.start() {
+            return OpeningLooks::Unclear;
+        }
+        // Another request on the same connection would be about as long as the first one.
+        let goes_on = first.after > 0 && u64::from(first.longest_after) * 2 < first.request;
+        let goes_on = goes_on || first.after > 1 || self.steadiest().is_some();
+        match (SWITCHING.contains(&first.reply), goes_on) {
+            (true, true) => OpeningLooks::Accepted,
+            (_, false) if first.after == 0 && ended.server => OpeningLooks::Refused,
+            _ => OpeningLooks::Unclear,
+        }
+    }
+
+    fn reasons(&self, facts: &TlsFacts) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if facts.alpn.as_deref().is_some_and(|protocol| protocol != "http/1.1") {
+            return reasons;
+        }
+        if facts.alpn_offered == ["http/1.1"] {
+            reasons.push("the client offers http/1.1 alone, as browsers do for a WebSocket".to_owned());
+        }
+        if let Some(opening) = facts.opening.filter(|opening| opening.looks == OpeningLooks::Accepted) {
+            reasons.push(format!(
+                "a request of {} bytes got an answer of {} bytes, the size of a 101, and both sides went on",
+                opening.request, opening.reply
+            ));
+        }
+        if let Some(beat) = self.steadiest() {
+            let period = beat.period.as_secs_f64();
+            reasons.push(format!("the {} sends {} bytes every {period:.1} s", beat.by.name(), beat.size));
+        }
+        reasons
+    }
+}
