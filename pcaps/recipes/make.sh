@@ -77,7 +77,7 @@ case_backend_killed() { serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $f
 case_wss_to_plain_port() { nginx_ 'return 204;'; capture; URL=wss://127.0.0.1:8080/ws call insecure; }
 case_wss_with_keys() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=app.example -keyout "$tmp/key" -out "$tmp/cert" 2> /dev/null
-  serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward" '8443 ssl' "ssl_certificate $tmp/cert; ssl_certificate_key $tmp/key;"; capture
+  serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward" '8443 ssl' "ssl_protocols TLSv1.3; ssl_certificate $tmp/cert; ssl_certificate_key $tmp/key;"; capture
   rm -f "${file%.pcap}.keys"; NODE_OPTIONS="--tls-keylog=${file%.pcap}.keys" URL=wss://127.0.0.1:8443/ws call insecure
 }
 case_mid_stream() { serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward"; call busy & c=$!; sleep 1; capture; sleep 1; done_; kill "$c" 2> /dev/null || true; }
