@@ -224,7 +224,7 @@ impl Engine {
             let elsewhere = self.tracker.came_up_elsewhere(&leg);
             if failed && !elsewhere && (self.options.filtered || alone || servers.contains(&leg.server)) {
                 let start = leg.tcp.first.at;
-                self.tracker.open_done(leg, start);
+                self.tracker.open_done(*leg, start);
             }
         }
     }

@@ -73,7 +73,7 @@ impl Default for Limits {
             inflated_bytes: 16 << 20,
             violations: 8,
             pings_waiting: 16,
-            sessions: 20_000,
+            sessions: 5_000,
             nested_headers: 24,
             fragmented_datagrams: 1024,
             fragment_bytes: 8 << 20,

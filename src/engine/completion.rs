@@ -254,7 +254,7 @@ impl Tracker {
                 connection: leg.connection,
                 behind: None,
                 joined_by: Some(JoinReason::Time),
-                state: EntryState::Done(Box::new(leg)),
+                state: EntryState::Done(leg),
             };
             self.records.attach(session, index, entry);
         }

@@ -1,5 +1,6 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::session::Leg;
@@ -10,7 +11,7 @@ use crate::wire::Endpoint;
 /// Connections that said nothing we understand, kept for the sessions whose proxy may have made them.
 #[derive(Debug)]
 pub struct Strays {
-    legs: Vec<Leg>,
+    legs: VecDeque<Box<Leg>>,
     bound: usize,
     /// What the bound made us forget.
     pub overflows: u64,
@@ -32,21 +33,21 @@ pub struct Front<T> {
 impl Strays {
     /// Keeps at most so many.
     pub fn new(bound: usize) -> Strays {
-        Strays { legs: Vec::new(), bound, overflows: 0 }
+        Strays { legs: VecDeque::new(), bound, overflows: 0 }
     }
 
     /// One more. The oldest gives way.
     pub fn add(&mut self, leg: Leg) {
         if self.legs.len() >= self.bound {
-            self.legs.remove(0);
+            self.legs.pop_front();
             self.overflows += 1;
         }
-        self.legs.push(leg);
+        self.legs.push_back(Box::new(leg));
     }
 
     /// Takes every connection that a front's proxy may have opened: from its address, while it waited, to somewhere
     /// else. When several waited, the last to ask has it.
-    pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>]) -> Vec<(T, Leg)> {
+    pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>]) -> Vec<(T, Box<Leg>)> {
         /// Captures on several interfaces are not in order.
         const TOLERANCE: Duration = Duration::from_millis(2);
         let mut claimed = Vec::new();
@@ -62,14 +63,14 @@ impl Strays {
                 .max_by_key(|front| front.asked);
             match owner {
                 Some(front) => claimed.push((front.owner, leg)),
-                None => self.legs.push(leg),
+                None => self.legs.push_back(leg),
             }
         }
         claimed
     }
 
     /// All that nobody claimed.
-    pub fn take(&mut self) -> Vec<Leg> {
+    pub fn take(&mut self) -> VecDeque<Box<Leg>> {
         std::mem::take(&mut self.legs)
     }
 }
