@@ -10,7 +10,7 @@ use crate::http::handshake::{Key, Upgrade};
 use crate::http::text::text;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
-use crate::session::joiner::{Match, PlainRequest, Waiting, may_be_proxy};
+use crate::session::joiner::{Match, PlainRequest, Waiting};
 use crate::session::leg::{JoinReason, Request, Response};
 use crate::session::neighbours::PlainExchange;
 use crate::session::records::{Entry, EntryState};
@@ -57,7 +57,12 @@ impl Watch<'_> {
                 }
                 return;
             }
-            (Some(Match::Behind(front)), _) => self.join_behind(front, id, JoinReason::Key),
+            (Some(Match::Behind(front)), _) => {
+                if let Some(server) = self.tracker.flows.find(front).map(Flow::server) {
+                    self.tracker.joiner.learn_host(server.ip, waiting.client.ip);
+                }
+                self.join_behind(front, id, JoinReason::Key);
+            }
             (Some(Match::InFront(back)), _) => {
                 self.ensure_session(id);
                 self.join_sessions(id, back, JoinReason::Key);
@@ -371,5 +376,4 @@ fn likeness(attempt: &Request, plain: &Request, waiting: &Waiting) -> u32 {
         + u32::from(same("User-Agent"))
         + u32::from(same("Origin"))
         + u32::from(same("Cookie"))
-        + u32::from(may_be_proxy(waiting.server.ip, waiting.client.ip))
 }

@@ -249,7 +249,7 @@ impl Tracker {
             .filter_map(|&id| Some((id, self.records.find(id)?)))
             .flat_map(|(id, record)| fronts_of(id, record))
             .collect();
-        for ((session, index), leg) in self.strays.claim(&fronts) {
+        for ((session, index), leg) in self.strays.claim(&fronts, self.joiner.hosts()) {
             let entry = Entry {
                 connection: leg.connection,
                 behind: None,

@@ -4,7 +4,7 @@ use crate::engine::tracker::{Tracker, Watch};
 use crate::http::{self, FirstBytes};
 use crate::packet::Moment;
 use crate::session::flow::App;
-use crate::session::joiner::{Waiting, may_be_proxy};
+use crate::session::joiner::Waiting;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
 use crate::stream::{Role, Side, StreamEvent};
@@ -125,7 +125,7 @@ impl Tracker {
             .take(256)
             .filter_map(|&front| Some((front, self.flows.find(front)?)))
             .filter(|(front, flow)| *front != id && flow.server() != attempt.server)
-            .filter(|(_, flow)| may_be_proxy(flow.server().ip, attempt.client.ip))
+            .filter(|(_, flow)| self.joiner.hosts().may_be_one(flow.server().ip, attempt.client.ip))
             .filter_map(|(front, flow)| {
                 let tls = flow.rare.as_ref()?.tls.as_ref()?;
                 if tls.is_decrypting() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::session::Leg;
-use crate::session::joiner::may_be_proxy;
+use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
@@ -47,7 +47,7 @@ impl Strays {
 
     /// Takes every connection that a front's proxy may have opened: from its address, while it waited, to somewhere
     /// else. When several waited, the last to ask has it.
-    pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>]) -> Vec<(T, Box<Leg>)> {
+    pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>], hosts: &Hosts) -> Vec<(T, Box<Leg>)> {
         /// Captures on several interfaces are not in order.
         const TOLERANCE: Duration = Duration::from_millis(2);
         let mut claimed = Vec::new();
@@ -59,7 +59,7 @@ impl Strays {
             let owner = fronts
                 .iter()
                 .filter(|front| front.asked <= opened.plus(TOLERANCE) && opened <= front.until.plus(TOLERANCE))
-                .filter(|front| front.server != leg.server && may_be_proxy(front.server.ip, leg.client.ip))
+                .filter(|front| front.server != leg.server && hosts.may_be_one(front.server.ip, leg.client.ip))
                 .max_by_key(|front| front.asked);
             match owner {
                 Some(front) => claimed.push((front.owner, leg)),

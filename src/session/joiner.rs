@@ -60,10 +60,33 @@ pub struct Joiner {
     /// Answered a moment ago, and still in `waiting`.
     answered: VecDeque<(Timestamp, Ticket)>,
     plain: VecDeque<PlainRequest>,
+    hosts: Hosts,
     bound: usize,
     next: Ticket,
     /// Attempts forgotten because too many waited.
     pub overflows: u64,
+}
+
+/// Which addresses belong to one host: learnt from legs that a key has joined.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(Vec<(IpAddr, IpAddr)>);
+
+impl Hosts {
+    /// Pairs that are kept; a capture sees few proxies.
+    const BOUND: usize = 256;
+
+    /// A proxy that is reached at `server` dials from `client`.
+    pub fn learn(&mut self, server: IpAddr, client: IpAddr) {
+        if !self.may_be_one(server, client) && self.0.len() < Self::BOUND {
+            self.0.push((server, client));
+        }
+    }
+
+    /// Whether the host that is reached at `server` may dial from `client`: it is the same address, one of the two is an
+    /// address that only the host itself can use, or it was seen to do so.
+    pub fn may_be_one(&self, server: IpAddr, client: IpAddr) -> bool {
+        server == client || server.is_loopback() || client.is_loopback() || self.0.contains(&(server, client))
+    }
 }
 
 /// A request that asks for no WebSocket, remembered because a proxy may have made it of one that does.
@@ -133,6 +156,16 @@ impl Joiner {
         self.plain.push_back(request);
     }
 
+    /// The addresses that belong together.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// A proxy that is reached at `server` dials from `client`.
+    pub fn learn_host(&mut self, server: IpAddr, client: IpAddr) {
+        self.hosts.learn(server, client);
+    }
+
     /// Where an attempt belongs that has just been made.
     pub fn find(&self, new: &Waiting) -> Option<Match> {
         let same_key = new.key.and_then(|key| self.by_key.get(&key))?;
@@ -147,7 +180,7 @@ impl Joiner {
             }
             // Of several that wait the last one is the deepest: a chain of proxies asks in turn.
             best = match best {
-                Some(best) if rank(best, new) >= rank(other, new) => Some(best),
+                Some(best) if self.rank(best, new) >= self.rank(other, new) => Some(best),
                 _ => Some(other),
             };
         }
@@ -179,7 +212,7 @@ impl Joiner {
             .filter(move |request| {
                 request.connection != attempt.connection
                     && request.server != attempt.server
-                    && may_be_proxy(attempt.server.ip, request.client)
+                    && self.hosts.may_be_one(attempt.server.ip, request.client)
             })
             .copied()
     }
@@ -190,9 +223,14 @@ impl Joiner {
             .values()
             .rev()
             .find(|attempt| {
-                is_waiting(attempt, at) && attempt.server != server && may_be_proxy(attempt.server.ip, client)
+                is_waiting(attempt, at) && attempt.server != server && self.hosts.may_be_one(attempt.server.ip, client)
             })
             .map(|attempt| attempt.flow)
+    }
+
+    /// A leg that leads to where the new one comes from is a better front than one that does not; then the later one.
+    fn rank(&self, front: &Waiting, new: &Waiting) -> (bool, bool, Timestamp) {
+        (front.answered.is_none(), self.hosts.may_be_one(front.server.ip, new.client.ip), front.asked)
     }
 
     fn forget(&mut self, ticket: Ticket) {
@@ -207,12 +245,6 @@ impl Joiner {
     }
 }
 
-/// Whether the host that is reached at `server` may talk to its backend from `client`: the same address, or one that
-/// only the host itself uses.
-pub fn may_be_proxy(server: IpAddr, client: IpAddr) -> bool {
-    server == client || client.is_loopback()
-}
-
 fn is_waiting(attempt: &Waiting, at: Timestamp) -> bool {
     let asked = attempt.asked <= at.plus(TOLERANCE);
     asked && attempt.answered.is_none_or(|answered| answered.plus(TOLERANCE) >= at)
@@ -221,9 +253,4 @@ fn is_waiting(attempt: &Waiting, at: Timestamp) -> bool {
 /// NAT delays a packet by less than this.
 fn is_near(one: &Waiting, other: &Waiting) -> bool {
     one.asked.distance(other.asked) < Duration::from_millis(20)
-}
-
-/// A leg that leads to where the new one comes from is a better front than one that does not; then the later one.
-fn rank(front: &Waiting, new: &Waiting) -> (bool, bool, Timestamp) {
-    (front.answered.is_none(), may_be_proxy(front.server.ip, new.client.ip), front.asked)
 }
