@@ -12,7 +12,9 @@ pub mod json;
 pub mod line;
 pub mod mask;
 pub mod phrase;
+pub mod report;
 pub mod text;
+pub mod timeline;
 
 #[cfg(test)]
 mod samples;

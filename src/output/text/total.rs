@@ -41,7 +41,7 @@ fn packets(line: &mut Line, summary: &Summary) {
     line.put("  ");
     line.count(summary.packets, "packet");
     let loss = &summary.loss;
-    let lost = [(loss.kernel, "by the kernel"), (loss.interface, "by the interface"), (loss.wsflow, "by wsflow")];
+    let lost = [(loss.kernel, "by the kernel"), (loss.interface, "by the interface")];
     let some = lost.iter().filter(|(count, _)| *count > 0);
     if some.clone().next().is_none() {
         line.put(", none lost.");
