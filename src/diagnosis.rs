@@ -1,9 +1,31 @@
 //! Judgement: rules turn the facts of a session into findings, ranking chooses the cause, a verdict tells it.
+//!
+//! A rule is data and one pure function; each has a file in [`rules`], which lists them in the order of the catalogue.
+//! [`diagnose`] runs them all. What many rules ask is answered once, beside them: [`answer`] knows who made a refusal,
+//! [`backends`] and [`proxies`] know software by what it writes, [`parties`] names the ends of a leg.
 
-use std::borrow::Cow;
+pub mod answer;
+pub mod backends;
+pub mod complaint;
+pub mod evidence;
+pub mod fix;
+pub mod hops;
+pub mod origin;
+pub mod parties;
+pub mod proxies;
+pub mod ranking;
+pub mod rules;
+pub mod verdict;
+pub mod wording;
 
-use crate::packet::{Moment, PacketNumber};
-use crate::session::{Confidence, Neighbours, Session};
+#[cfg(test)]
+pub mod test_session;
+
+mod doubt;
+
+pub use evidence::Evidence;
+
+use crate::session::{Neighbours, Session};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -83,7 +105,7 @@ pub struct Rule {
     pub explanation: &'static str,
     /// How it looks on the wire.
     pub signature: &'static str,
-    /// What to do, in general: for nginx as lines to paste, in one sentence for the others.
+    /// What to do, in general: one line for each proxy, see [`fix`].
     pub fix: &'static str,
     /// What looks like it and is not.
     pub look_alikes: &'static str,
@@ -91,94 +113,6 @@ pub struct Rule {
     pub reference: &'static str,
     /// Judges one session.
     pub check: fn(&Facts<'_>) -> Option<Evidence>,
-}
-
-/// What a rule found: the reasons of a finding.
-#[derive(Clone, Debug)]
-pub struct Evidence {
-    /// The leg that shows it: its index from the client on; for a proxy's deed the leg behind the proxy.
-    pub leg: Option<usize>,
-    /// What was seen, in one line with names and numbers.
-    pub detail: String,
-    /// The packets that show it.
-    pub packets: Vec<(PacketNumber, Cow<'static, str>)>,
-    /// Another severity than the rule's usual one.
-    pub severity: Option<Severity>,
-    /// How sure it is.
-    pub confidence: Confidence,
-    /// Whether it may be the cause of the session's failure: false for what is only worth knowing.
-    pub may_be_cause: bool,
-    /// A fix that fits this case better than the rule's general one.
-    pub fix: Option<String>,
-    /// A sentence for the verdict, without the final full stop; else one is made of title and detail.
-    pub verdict: Option<String>,
-}
-
-impl Evidence {
-    /// Evidence on one leg, with high confidence.
-    pub fn on(leg: usize, detail: impl Into<String>) -> Evidence {
-        Evidence {
-            leg: Some(leg),
-            detail: detail.into(),
-            packets: Vec::new(),
-            severity: None,
-            confidence: Confidence::High,
-            may_be_cause: true,
-            fix: None,
-            verdict: None,
-        }
-    }
-
-    /// With a packet that shows it.
-    #[must_use]
-    pub fn packet(mut self, moment: Moment, note: impl Into<Cow<'static, str>>) -> Evidence {
-        self.packets.push((moment.packet, note.into()));
-        self
-    }
-
-    /// With a packet that shows it, if there is one.
-    #[must_use]
-    pub fn packet_if(self, moment: Option<Moment>, note: impl Into<Cow<'static, str>>) -> Evidence {
-        match moment {
-            Some(moment) => self.packet(moment, note),
-            None => self,
-        }
-    }
-
-    /// Sure to this degree.
-    #[must_use]
-    pub fn confidence(mut self, confidence: Confidence) -> Evidence {
-        self.confidence = confidence;
-        self
-    }
-
-    /// As severe as this.
-    #[must_use]
-    pub fn severity(mut self, severity: Severity) -> Evidence {
-        self.severity = Some(severity);
-        self
-    }
-
-    /// Not what the session failed of.
-    #[must_use]
-    pub fn not_cause(mut self) -> Evidence {
-        self.may_be_cause = false;
-        self
-    }
-
-    /// With this fix.
-    #[must_use]
-    pub fn fix(mut self, fix: impl Into<String>) -> Evidence {
-        self.fix = Some(fix.into());
-        self
-    }
-
-    /// With this sentence as the verdict.
-    #[must_use]
-    pub fn verdict(mut self, verdict: impl Into<String>) -> Evidence {
-        self.verdict = Some(verdict.into());
-        self
-    }
 }
 
 /// One judgement on a session.
@@ -230,12 +164,34 @@ pub struct GroupFinding {
     pub sessions: Vec<crate::session::SessionId>,
 }
 
-/// stub
-pub fn diagnose(_facts: &Facts<'_>) -> Diagnosis {
-    Diagnosis::default()
+/// Judges one session.
+pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
+    let mut found = Vec::new();
+    for rule in rules::RULES {
+        if let Some(evidence) = (rule.check)(facts) {
+            found.push(ranking::Found { rule, evidence: doubt::weigh(facts.session, rule, evidence) });
+        }
+    }
+    let cause = ranking::rank(facts.session, &mut found);
+    let verdict = verdict::verdict(facts.session, cause.map(|index| &found[index]));
+    let findings = found.into_iter().map(|found| finding(facts.session, found)).collect();
+    Diagnosis { findings, cause, verdict }
 }
 
-/// stub
+fn finding(session: &Session, found: ranking::Found) -> Finding {
+    let ranking::Found { rule, mut evidence } = found;
+    let fix = evidence.fix.take().unwrap_or_else(|| fix::for_session(rule.fix, session, evidence.leg));
+    Finding {
+        id: rule.id,
+        severity: evidence.severity.unwrap_or(rule.severity),
+        title: rule.title,
+        evidence,
+        fix,
+        reference: rule.reference,
+    }
+}
+
+/// Judges all sessions of a capture together, once they are known: what only shows in their number and their times.
 pub fn judge_together(_neighbours: &Neighbours) -> Vec<GroupFinding> {
     Vec::new()
 }

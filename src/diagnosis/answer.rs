@@ -1,0 +1,193 @@
+//! The answer that refused a handshake, and who made it.
+
+use std::fmt;
+
+use crate::diagnosis::backends::{self, Meaning, Reading};
+use crate::diagnosis::parties::{self, Name};
+use crate::diagnosis::proxies::{self, Software};
+use crate::diagnosis::wording::quote;
+use crate::http::head::Version;
+use crate::session::leg::{Request, Response};
+use crate::session::{Leg, Session};
+
+/// An answer that is no WebSocket, as the client got it.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The leg nearest to the client on which it can be read.
+    pub leg: usize,
+    /// The leg on which it was made: the last one that has it.
+    pub made_on: usize,
+    /// It, on the leg where it was made.
+    pub response: &'a Response,
+    /// The request that it answers there.
+    pub request: Option<&'a Request>,
+}
+
+/// The refusal of a session's request; `None` when it was not answered, or with a WebSocket.
+pub fn refusal(session: &Session) -> Option<Refusal<'_>> {
+    let (leg, response) = first_response(session)?;
+    if opens_tunnel(&session.legs[leg], response) {
+        return None;
+    }
+    let (made_on, response) = made_on(session, leg, response);
+    Some(Refusal { session, leg, made_on, response, request: session.legs[made_on].request.as_ref() })
+}
+
+/// The answer that is nearest to the client: legs in front of it may be encrypted.
+fn first_response(session: &Session) -> Option<(usize, &Response)> {
+    let mut index = 0;
+    loop {
+        if let Some(response) = &session.legs.get(index)?.response {
+            return Some((index, response));
+        }
+        // An answer that a proxy got and did not pass on is none.
+        if session.legs[index].request.is_some() {
+            return None;
+        }
+        index = parties::behind(session, index).filter(|&behind| behind > index)?;
+    }
+}
+
+/// Whether an answer makes a WebSocket: a 101, or a 2xx to an extended CONNECT (RFC 8441 §5).
+pub fn opens_tunnel(leg: &Leg, response: &Response) -> bool {
+    response.head.status == 101
+        || (leg.request.as_ref().is_some_and(is_extended_connect) && (200..300).contains(&response.head.status))
+}
+
+/// Whether a request is an extended CONNECT (RFC 8441 §4).
+pub fn is_extended_connect(request: &Request) -> bool {
+    request.head.version.is_some_and(|version| version.major >= 2) && &*request.head.method == "CONNECT"
+}
+
+/// A proxy passes an answer on with its status. So the last leg that has it is where it was made.
+fn made_on<'a>(session: &'a Session, leg: usize, response: &'a Response) -> (usize, &'a Response) {
+    let (mut made_on, mut made) = (leg, response);
+    while let Some(behind) = parties::behind(session, made_on).filter(|&behind| behind > made_on)
+        && let Some(response) = &session.legs[behind].response
+        && response.head.status == made.head.status
+    {
+        (made_on, made) = (behind, response);
+    }
+    (made_on, made)
+}
+
+impl<'a> Refusal<'a> {
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        self.response.head.status
+    }
+
+    /// What its words mean.
+    pub fn reading(&self) -> Option<Reading> {
+        backends::read(self.response)
+    }
+
+    /// What its words mean.
+    pub fn meaning(&self) -> Option<Meaning> {
+        self.reading().map(|reading| reading.meaning)
+    }
+
+    /// Whether its words mean this, or nothing that is known.
+    pub fn may_mean(&self, meaning: Meaning) -> bool {
+        self.meaning().is_none_or(|said| said == meaning)
+    }
+
+    /// Whether a proxy made it: there is a leg behind it that has another answer or none, or it is a proxy's own page.
+    pub fn by_proxy(&self) -> bool {
+        parties::behind(self.session, self.made_on).is_some() || proxies::error_page(self.response).is_some()
+    }
+
+    /// The software whose own page it is.
+    pub fn page_of(&self) -> Option<Software> {
+        proxies::error_page(self.response)
+    }
+
+    /// Whether the request that it answers was a complete opening handshake: then the request is not to blame.
+    pub fn request_was_intact(&self) -> bool {
+        self.request.is_some_and(|request| request.offer.is_complete() || is_extended_connect(request))
+    }
+
+    /// Who made it.
+    pub fn maker(&self) -> Maker<'a> {
+        let name = parties::server_of(self.session, self.made_on);
+        let software = match proxies::named_by(self.response) {
+            Some(fingerprint) => Some(fingerprint.software.name()),
+            None => backends::name(self.response),
+        };
+        let itself = self.by_proxy() && self.session.legs.len() > 1;
+        Maker { name, software, itself }
+    }
+
+    /// Status, reason and words: `403 Forbidden, "invalid Origin header: x"`.
+    pub fn said(&self) -> String {
+        said(self.response)
+    }
+}
+
+/// Status, reason and the first words of the body.
+pub fn said(response: &Response) -> String {
+    let head = &response.head;
+    let body = quote(&response.body);
+    let reason = quote(&head.reason);
+    let mut text = head.status.to_string();
+    if !reason.is_empty() {
+        text.push(' ');
+        text.push_str(&reason);
+    }
+    // A page and a repeated reason say nothing more.
+    if !body.is_empty() && !body.starts_with('<') && body != reason {
+        text.push_str(", \"");
+        text.push_str(&body);
+        text.push('"');
+    }
+    text
+}
+
+/// Who made an answer: `the proxy 10.0.0.1:80 itself (nginx)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Maker<'a> {
+    name: Option<Name>,
+    software: Option<&'a str>,
+    itself: bool,
+}
+
+impl Maker<'_> {
+    /// `proxy`, `backend` or `server`.
+    pub fn word(&self) -> &'static str {
+        self.name.map_or("server", |name| name.word)
+    }
+}
+
+impl fmt::Display for Maker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => write!(f, "{name}")?,
+            None => f.write_str("the server")?,
+        }
+        if self.itself {
+            f.write_str(" itself")?;
+        }
+        match self.software {
+            Some(software) => write!(f, " ({software})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What came back on a leg, for the end of a sentence about what was sent there: `the backend answered 426`.
+pub fn reaction(session: &Session, index: usize) -> String {
+    let Some(leg) = session.legs.get(index) else { return String::new() };
+    let word = parties::server_of(session, index).map_or("server", |name| name.word);
+    match (&leg.response, leg.first_end()) {
+        (Some(response), _) => format!("the {word} answered {}", response.head.status),
+        (None, Some(end)) if end.by == crate::stream::Role::Server => format!("the {word} closed without an answer"),
+        (None, _) => format!("the {word} gave no answer"),
+    }
+}
+
+/// The version of a request as the wire has it.
+pub fn version_of(request: &Request) -> String {
+    request.head.version.map_or_else(|| "no HTTP version".to_owned(), |version: Version| version.to_string())
+}

@@ -1,0 +1,212 @@
+//! Backends by the exact words with which they refuse a handshake, and what these words mean.
+//!
+//! Most of them say plainly what they miss; some say it in the reason phrase, some in words that mean several things.
+
+use crate::session::leg::Response;
+
+/// What a backend complains about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Meaning {
+    /// The request that reached it did not ask for an upgrade: no Upgrade, or not the right Connection.
+    NotAnUpgrade,
+    /// The HTTP version.
+    HttpVersion,
+    /// The method.
+    Method,
+    /// Sec-WebSocket-Key.
+    Key,
+    /// Sec-WebSocket-Version.
+    WebSocketVersion,
+    /// Sec-WebSocket-Protocol.
+    Subprotocol,
+    /// Sec-WebSocket-Extensions.
+    Extensions,
+    /// Where the page came from.
+    Origin,
+    /// Nothing listens under this path.
+    Path,
+    /// Who the client is.
+    Authentication,
+    /// The session that the request goes on with is not known here.
+    UnknownSession,
+    /// Another complaint of engine.io, by its code.
+    EngineIo(u8),
+    /// Too many connections.
+    Busy,
+    /// It speaks TLS and got plaintext.
+    WantsTls,
+    /// It speaks plaintext and got TLS.
+    GotTls,
+    /// What came was no HTTP at all.
+    NotHttp,
+    /// It wants a client certificate.
+    ClientCertificate,
+    /// The request's head is too large.
+    HeadTooLarge,
+}
+
+/// What an answer says about its maker and its reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// The software, when the words are its own.
+    pub software: Option<&'static str>,
+    /// What they mean.
+    pub meaning: Meaning,
+}
+
+/// Where the words stand.
+#[derive(Clone, Copy)]
+enum Words {
+    /// The body is this and nothing else.
+    Body(&'static str),
+    /// The body has this somewhere.
+    InBody(&'static str),
+    /// The reason phrase begins with this.
+    Reason(&'static str),
+    /// The body is this, and there is a Sec-WebSocket-Version field.
+    BodyWithVersion(&'static str),
+    /// The body is this, of type text/html with the connection closed: the way of the ws library.
+    BodyOfWs(&'static str),
+}
+
+use Meaning::*;
+use Words::*;
+
+/// Status (0 for any), words, software, meaning. The first row that fits counts.
+const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
+    // Whatever stands behind, these pages are about the listener.
+    (400, InBody("The plain HTTP request was sent to HTTPS port"), Some("nginx"), WantsTls),
+    (400, InBody("Client sent an HTTP request to an HTTPS server"), Some("Go"), WantsTls),
+    (400, InBody("speaking plain HTTP to an SSL-enabled server port"), Some("Apache"), WantsTls),
+    (400, InBody("Received HTTPS traffic on an HTTP port"), Some("aiohttp"), GotTls),
+    (400, InBody("No required SSL certificate was sent"), Some("nginx"), ClientCertificate),
+    (400, InBody("The SSL certificate error"), Some("nginx"), ClientCertificate),
+    (400, InBody("Request Header Or Cookie Too Large"), Some("nginx"), HeadTooLarge),
+    (400, Body("Invalid HTTP request received."), Some("uvicorn"), NotHttp),
+    (400, InBody("Invalid method encountered"), Some("aiohttp"), NotHttp),
+    // ws, npm.
+    (426, Body("Upgrade Required"), Some("ws"), NotAnUpgrade),
+    (405, Body("Invalid HTTP method"), Some("ws"), Method),
+    (400, Body("Invalid Upgrade header"), Some("ws"), NotAnUpgrade),
+    (400, Body("Missing or invalid Sec-WebSocket-Key header"), Some("ws"), Key),
+    (400, Body("Missing or invalid Sec-WebSocket-Version header"), Some("ws"), WebSocketVersion),
+    (400, Body("Invalid Sec-WebSocket-Protocol header"), Some("ws"), Subprotocol),
+    (400, Body("Invalid or unacceptable Sec-WebSocket-Extensions header"), Some("ws"), Extensions),
+    // engine.io: bare words to an upgrade request, JSON to a plain one.
+    (400, Body("Session ID unknown"), Some("engine.io"), UnknownSession),
+    (400, InBody("\"message\":\"Session ID unknown\""), Some("engine.io"), UnknownSession),
+    (400, Body("Transport unknown"), Some("engine.io"), EngineIo(0)),
+    (400, InBody("{\"code\":0,\"message\":\"Transport unknown\""), Some("engine.io"), EngineIo(0)),
+    (400, Body("Bad handshake method"), Some("engine.io"), Method),
+    (400, InBody("{\"code\":2,"), Some("engine.io"), Method),
+    // To a request with transport=websocket this means that it came without the upgrade.
+    (400, InBody("{\"code\":3,\"message\":\"Bad request\""), Some("engine.io"), NotAnUpgrade),
+    (400, Body("Bad request"), Some("engine.io"), EngineIo(3)),
+    (403, InBody("{\"code\":4,"), Some("engine.io"), EngineIo(4)),
+    (400, Body("Unsupported protocol version"), Some("engine.io"), EngineIo(5)),
+    (400, InBody("{\"code\":5,\"message\":\"Unsupported protocol version\""), Some("engine.io"), EngineIo(5)),
+    // ws again: a path that it does not serve is 400 with the status as the body, not 404.
+    (400, BodyOfWs("Bad Request"), Some("ws"), Path),
+    (503, BodyOfWs("Service Unavailable"), Some("ws"), Busy),
+    // gorilla: the status is all it says, but no one else sends its version field with a 403.
+    (403, BodyWithVersion("Forbidden"), Some("gorilla/websocket"), Origin),
+    // Go's x/net/websocket.
+    (400, Body("not websocket protocol"), Some("x/net/websocket"), NotAnUpgrade),
+    (400, Body("mismatch challenge/response"), Some("x/net/websocket"), Key),
+    (400, Body("missing or bad WebSocket Version"), Some("x/net/websocket"), WebSocketVersion),
+    (405, Body("bad method"), Some("x/net/websocket"), Method),
+    (404, Body("404 page not found"), Some("Go"), Path),
+    // coder/websocket.
+    (426, InBody("handshake request must be at least HTTP/1.1"), Some("coder/websocket"), HttpVersion),
+    (426, InBody("WebSocket protocol violation: Connection header"), Some("coder/websocket"), NotAnUpgrade),
+    (426, InBody("WebSocket protocol violation: Upgrade header"), Some("coder/websocket"), NotAnUpgrade),
+    (403, InBody("is not authorized for Host"), Some("coder/websocket"), Origin),
+    // Python's websockets.
+    (0, InBody("missing Connection header"), Some("websockets"), NotAnUpgrade),
+    (0, InBody("invalid Connection header"), Some("websockets"), NotAnUpgrade),
+    (0, InBody("missing Upgrade header"), Some("websockets"), NotAnUpgrade),
+    (0, InBody("invalid Upgrade header"), Some("websockets"), NotAnUpgrade),
+    (400, InBody("missing Sec-WebSocket-Key header"), Some("websockets"), Key),
+    (400, InBody("invalid Sec-WebSocket-Key header"), Some("websockets"), Key),
+    (0, InBody("missing Sec-WebSocket-Version header"), Some("websockets"), WebSocketVersion),
+    (0, InBody("invalid Sec-WebSocket-Version header"), Some("websockets"), WebSocketVersion),
+    (403, InBody("missing Origin header"), Some("websockets"), Origin),
+    (403, InBody("invalid Origin header"), Some("websockets"), Origin),
+    (405, InBody("unsupported HTTP method"), Some("websockets"), Method),
+    (505, InBody("unsupported HTTP version"), Some("websockets"), HttpVersion),
+    (400, InBody("missing subprotocol"), Some("websockets"), Subprotocol),
+    (400, InBody("invalid subprotocol"), Some("websockets"), Subprotocol),
+    // daphne says it in the reason phrase.
+    (400, Reason("HTTP Connection header missing"), Some("daphne"), NotAnUpgrade),
+    (400, Reason("HTTP Connection headers do not include"), Some("daphne"), NotAnUpgrade),
+    (400, Reason("HTTP Upgrade header"), Some("daphne"), NotAnUpgrade),
+    (400, Reason("bad Sec-WebSocket-Key"), Some("daphne"), Key),
+    (400, Reason("WebSocket connection denied - Hixie76"), Some("daphne"), WebSocketVersion),
+    (400, Reason("WebSocket version"), Some("daphne"), WebSocketVersion),
+    (405, Reason("HTTP method"), Some("daphne"), Method),
+    (503, Reason("maximum number of connections reached"), Some("daphne"), Busy),
+    // aiohttp.
+    (400, InBody("No WebSocket UPGRADE hdr"), Some("aiohttp"), NotAnUpgrade),
+    (400, InBody("No CONNECTION upgrade hdr"), Some("aiohttp"), NotAnUpgrade),
+    (400, InBody("Handshake error: "), Some("aiohttp"), Key),
+    (400, InBody("Unsupported version: "), Some("aiohttp"), WebSocketVersion),
+    (404, Body("404: Not Found"), Some("aiohttp"), Path),
+    // tornado, and Spring, which writes the second one with a small u.
+    (400, InBody("Can \"Upgrade\" only to \"WebSocket\""), None, NotAnUpgrade),
+    (400, InBody("\"Connection\" must be \"Upgrade\""), Some("tornado"), NotAnUpgrade),
+    (400, InBody("\"Connection\" must be \"upgrade\""), Some("Spring"), NotAnUpgrade),
+    (403, Body("Cross origin websockets not allowed"), Some("tornado"), Origin),
+    (403, Body("Invalid CORS request"), Some("Spring"), Origin),
+    // SignalR.
+    (404, Body("No Connection with that ID"), Some("SignalR"), UnknownSession),
+    (400, InBody("Connection ID required"), Some("SignalR"), UnknownSession),
+    // express and its like, Django.
+    (404, InBody("Cannot GET /"), Some("express"), Path),
+    (404, InBody("Not Found: /"), Some("Django"), Path),
+    // A version that one side does not speak comes back with the list of those it does.
+    (426, BodyWithVersion(""), None, WebSocketVersion),
+];
+
+/// What the words of a refusal mean; `None` when they say nothing more than the status.
+pub fn read(response: &Response) -> Option<Reading> {
+    let status = response.head.status;
+    let body = response.body.trim();
+    TEXTS
+        .iter()
+        .find(|(wanted, words, ..)| (*wanted == 0 || *wanted == status) && fits(*words, body, response))
+        .map(|&(_, _, software, meaning)| Reading { software, meaning })
+}
+
+fn fits(words: Words, body: &str, response: &Response) -> bool {
+    match words {
+        Body(text) => body == text,
+        InBody(text) => body.contains(text),
+        Reason(text) => response.head.reason.starts_with(text),
+        BodyWithVersion(text) => body == text && response.head.fields.has("Sec-WebSocket-Version"),
+        BodyOfWs(text) => body == text && is_ws(response),
+    }
+}
+
+/// Whether the answer has the shape of the ws library's refusals: three fields, and the status as the body.
+pub fn is_ws(response: &Response) -> bool {
+    let fields = &response.head.fields;
+    fields.has_token("Connection", "close")
+        && fields.first("Content-Type") == Some("text/html")
+        && fields.has("Content-Length")
+        && fields.iter().all(|field| {
+            ["Connection", "Content-Type", "Content-Length", "Sec-WebSocket-Version"].contains(&field.name)
+        })
+}
+
+/// The backend's name, by the words of its refusal or by its Server field.
+pub fn name(response: &Response) -> Option<&str> {
+    if let Some(software) = read(response).and_then(|reading| reading.software) {
+        return Some(software);
+    }
+    if is_ws(response) {
+        return Some("ws");
+    }
+    let server = response.head.fields.first("Server")?;
+    let known = ["uvicorn", "daphne", "hypercorn", "aiohttp", "websockets", "TornadoServer", "Cowboy", "Kestrel"];
+    known.into_iter().find(|known| server.contains(known))
+}

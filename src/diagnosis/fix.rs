@@ -1,0 +1,61 @@
+//! What to do, for the proxy that stands there.
+//!
+//! A rule's fix is one line for each case. A line whose words in front of the first colon name a proxy is for that proxy:
+//!
+//! ```text
+//! in the nginx location: proxy_http_version 1.1; ...
+//! Apache: ProxyPass "/ws" "http://BACKEND/ws" upgrade=websocket
+//! ```
+//!
+//! Lines without a name are for everybody.
+
+use crate::diagnosis::proxies::{self, Software};
+use crate::session::Session;
+
+/// The lines of a rule's fix for the proxy that deals with the leg of the evidence, if its software is recognised; else
+/// all of them.
+pub fn for_session(fix: &str, session: &Session, leg: Option<usize>) -> String {
+    let software = leg.and_then(|leg| proxy_at(session, leg));
+    for_software(fix, software)
+}
+
+/// The lines for everybody and for this software; all lines when there is none for it.
+pub fn for_software(fix: &str, software: Option<Software>) -> String {
+    let Some(software) = software.filter(|&software| fix.lines().any(|line| line_for(line) == Some(software))) else {
+        return fix.to_owned();
+    };
+    let lines: Vec<&str> = fix.lines().filter(|line| line_for(line).is_none_or(|other| other == software)).collect();
+    lines.join("\n")
+}
+
+/// The proxy that a line of a fix is for.
+fn line_for(line: &str) -> Option<Software> {
+    let (names, _) = line.split_once(": ")?;
+    Software::ALL.into_iter().find(|software| names.split(' ').any(|name| name == software.name()))
+}
+
+/// The software of the proxy in front of a leg, or of the leg's server.
+fn proxy_at(session: &Session, index: usize) -> Option<Software> {
+    let leg = session.legs.get(index)?;
+    let in_front = leg.behind.and_then(|front| session.legs.get(front)).and_then(|front| proxies::between(front, leg));
+    in_front.or_else(|| proxies::answering(leg)).map(|fingerprint| fingerprint.software)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIX: &str = "Look at it.\nin the nginx location: a;\nApache: ProxyPass b";
+
+    #[test]
+    fn a_recognised_proxy_gets_its_own_line() {
+        assert_eq!(for_software(FIX, Some(Software::Nginx)), "Look at it.\nin the nginx location: a;");
+        assert_eq!(for_software(FIX, Some(Software::Apache)), "Look at it.\nApache: ProxyPass b");
+    }
+
+    #[test]
+    fn without_a_line_of_its_own_it_gets_all() {
+        assert_eq!(for_software(FIX, Some(Software::Varnish)), FIX);
+        assert_eq!(for_software(FIX, None), FIX);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a proxy made of a request: the same request on both sides of it.
+
+use crate::diagnosis::answer;
+use crate::diagnosis::parties::{self, Name};
+use crate::http::handshake::{Key, Upgrade};
+use crate::http::head::Fields;
+use crate::session::leg::{JoinReason, Request};
+use crate::session::{Leg, Session};
+
+/// A proxy whose request can be read on both sides.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The index of the leg in front of the proxy.
+    pub front_index: usize,
+    /// That leg.
+    pub front: &'a Leg,
+    /// Its request.
+    pub asked: &'a Request,
+    /// The index of the leg behind the proxy.
+    pub back_index: usize,
+    /// That leg.
+    pub back: &'a Leg,
+    /// What the proxy made of the request.
+    pub forwarded: &'a Request,
+}
+
+/// The proxies of a session, from the client on. The first that changed something is guilty of it.
+pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
+    session.proxies().filter_map(move |proxy| {
+        let crate::session::Proxy { front_index, front, back_index, back } = proxy;
+        let (asked, forwarded) = (front.request.as_ref()?, back.request.as_ref()?);
+        Some(Hop { session, front_index, front, asked, back_index, back, forwarded })
+    })
+}
+
+/// The request nearest to the client that can be read: legs in front of it may be encrypted.
+pub fn first_request(session: &Session) -> Option<(usize, &Request)> {
+    session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg.request.as_ref()?)))
+}
+
+/// Whether a request asks for a WebSocket as far as Upgrade tells, or by an extended CONNECT (RFC 8441).
+pub fn asks_for_websocket(request: &Request) -> bool {
+    matches!(request.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate) || answer::is_extended_connect(request)
+}
+
+impl<'a> Hop<'a> {
+    /// Whether the proxy got its WebSocket in the end: whatever it changed did no harm.
+    pub fn works(&self) -> bool {
+        let opened = |leg: &Leg| leg.response.as_ref().is_some_and(|response| answer::opens_tunnel(leg, response));
+        opened(self.front) || opened(self.back)
+    }
+
+    /// Whether the two requests are surely one: so that a difference between them is the proxy's.
+    pub fn is_sure(&self) -> bool {
+        match (self.asked.offer.key, self.forwarded.offer.key) {
+            (Key::Valid(asked), Key::Valid(forwarded)) => asked == forwarded,
+            _ => self.back.joined_by.is_some_and(|reason| reason <= JoinReason::TunnelBytes),
+        }
+    }
+
+    /// The proxy, by the address that its clients know.
+    pub fn proxy(&self) -> Name {
+        parties::server_of(self.session, self.front_index)
+            .unwrap_or(Name { word: "proxy", endpoint: self.front.server })
+    }
+
+    /// Whom the proxy asked.
+    pub fn backend(&self) -> Name {
+        parties::server_of(self.session, self.back_index)
+            .unwrap_or(Name { word: "backend", endpoint: self.back.server })
+    }
+
+    /// What came back, for the end of a sentence: `the backend answered 426`.
+    pub fn reaction(&self) -> String {
+        answer::reaction(self.session, self.back_index)
+    }
+
+    /// The fields of the request in front.
+    pub fn before(&self) -> &'a Fields {
+        &self.asked.head.fields
+    }
+
+    /// The fields of the request behind.
+    pub fn after(&self) -> &'a Fields {
+        &self.forwarded.head.fields
+    }
+}
+
+/// All values of a field as one text; `None` when there is none.
+pub fn joined(fields: &Fields, name: &str) -> Option<String> {
+    let values: Vec<&str> = fields.all(name).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}

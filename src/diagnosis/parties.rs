@@ -1,0 +1,63 @@
+//! What the ends of a leg are called in a sentence.
+
+use std::fmt;
+
+use crate::session::leg::LegRole;
+use crate::session::{Leg, Session};
+use crate::wire::Endpoint;
+
+/// An end of a leg: `the proxy 10.0.0.1:8080`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Name {
+    /// `client`, `proxy`, `backend` or `server`.
+    pub word: &'static str,
+    /// Where it is reached; for a client, where it came from.
+    pub endpoint: Endpoint,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} {}", self.word, self.endpoint)
+    }
+}
+
+/// Who sends the requests on a leg. A proxy is called by the address where it is reached from the front.
+pub fn client_of(session: &Session, leg: usize) -> Option<Name> {
+    let this = session.legs.get(leg)?;
+    Some(match this.behind.and_then(|front| session.legs.get(front)) {
+        Some(front) => Name { word: "proxy", endpoint: front.server },
+        None if matches!(this.role, LegRole::ProxyBackend | LegRole::ProxyProxy) => {
+            Name { word: "proxy", endpoint: this.client }
+        }
+        None => Name { word: "client", endpoint: this.client },
+    })
+}
+
+/// Who answers the requests on a leg.
+pub fn server_of(session: &Session, leg: usize) -> Option<Name> {
+    let this = session.legs.get(leg)?;
+    Some(Name { word: server_word(session, leg, this), endpoint: this.server })
+}
+
+fn server_word(session: &Session, index: usize, leg: &Leg) -> &'static str {
+    if behind(session, index).is_some() {
+        return "proxy";
+    }
+    match leg.role {
+        LegRole::ClientProxy | LegRole::ProxyProxy => "proxy",
+        LegRole::ProxyBackend => "backend",
+        LegRole::Direct if leg.behind.is_some() => "backend",
+        LegRole::Direct => "server",
+    }
+}
+
+/// The leg behind the server of this one: the last attempt, when its proxy made several.
+pub fn behind(session: &Session, leg: usize) -> Option<usize> {
+    session.legs.iter().rposition(|other| other.behind == Some(leg))
+}
+
+/// Whether this leg is the last attempt of the proxy in front of it, which then answered by what came of it.
+pub fn is_last_attempt(session: &Session, leg: usize) -> bool {
+    let front = session.legs.get(leg).and_then(|leg| leg.behind);
+    front.is_some_and(|front| behind(session, front) == Some(leg))
+}

@@ -1,0 +1,114 @@
+//! Which finding is the cause, and in which order the others follow.
+
+use std::cmp::Reverse;
+
+use crate::diagnosis::{Evidence, Rule, Severity, Stage, rules};
+use crate::session::{Confidence, Outcome, Session};
+
+/// A rule, and what it found.
+#[derive(Clone)]
+pub struct Found {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Why.
+    pub evidence: Evidence,
+}
+
+impl Found {
+    /// How bad it is here.
+    pub fn severity(&self) -> Severity {
+        self.evidence.severity.unwrap_or(self.rule.severity)
+    }
+}
+
+/// Orders what was found: the cause first, then by severity and stage. Drops what only says the cause again. Returns the
+/// index of the cause, which is 0.
+pub fn rank(session: &Session, found: &mut Vec<Found>) -> Option<usize> {
+    if found.is_empty() {
+        return None;
+    }
+    let cause = cause_of(session, found).map(|index| found[index].rule.id);
+    if let Some(id) = cause {
+        let stage = stage_of(found, id);
+        found.retain(|other| other.rule.id == id || !restates(other, id, stage));
+    }
+    found.sort_by_key(|found| {
+        (Some(found.rule.id) != cause, Reverse(found.severity()), found.rule.stage, rules::position(found.rule.id))
+    });
+    cause.map(|_| 0)
+}
+
+/// The order of decision: the earlier stage explains the later one; within a stage the surer finding, then the worse one,
+/// then the one that stands first in the catalogue. A fallback only when nothing else explains.
+fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
+    let least = least_severity(session)?;
+    (0..found.len())
+        .filter(|&index| found[index].evidence.may_be_cause && found[index].severity() >= least)
+        .min_by_key(|&index| order_of_decision(&found[index]))
+}
+
+type Order = (bool, Stage, Reverse<Confidence>, Reverse<Severity>, usize);
+
+fn order_of_decision(found: &Found) -> Order {
+    let rule = found.rule;
+    let is_fallback = FALLBACKS.contains(&rule.id);
+    (is_fallback, rule.stage, Reverse(found.evidence.confidence), Reverse(found.severity()), rules::position(rule.id))
+}
+
+/// How bad a finding must be to explain what became of the session; `None` when there is nothing to explain.
+fn least_severity(session: &Session) -> Option<Severity> {
+    match session.outcome {
+        Outcome::Closed if closed_normally(session) => None,
+        // It works, or nobody knows: only what is broken for certain counts.
+        Outcome::Open | Outcome::Encrypted => Some(Severity::Error),
+        _ => Some(Severity::Warning),
+    }
+}
+
+/// Whether the Close frames that were seen say 1000, 1001 or nothing (RFC 6455 §7.4.1).
+pub fn closed_normally(session: &Session) -> bool {
+    session.legs.iter().filter_map(|leg| leg.tunnel.as_ref()).all(|tunnel| {
+        let codes = [&tunnel.sides.client.close, &tunnel.sides.server.close];
+        codes.into_iter().flatten().all(|close| matches!(close.code, None | Some(1000 | 1001)))
+    })
+}
+
+/// Rules that say what happened in general: they explain only when no other does.
+const FALLBACKS: &[&str] = &["handshake-rejected", "no-answer", "tls-handshake-failed"];
+
+/// Findings that read the answer. A cause that lies before the answer explains it.
+const READ_FROM_THE_ANSWER: &[&str] = &[
+    "redirected",
+    "upgrade-ignored",
+    "endpoint-not-found",
+    "authentication-required",
+    "origin-rejected",
+    "forbidden",
+    "rate-limited",
+    "engine-io-error",
+    "no-answer",
+];
+
+/// Findings that say less than these causes, about the same thing.
+const SAYS_LESS: &[(&str, &[&str])] = &[
+    ("connection-header-replaced", &["upgrade-headers-stripped"]),
+    ("upstream-http10", &["upgrade-headers-stripped", "connection-header-replaced"]),
+    ("invalid-upgrade-response", &["accept-mismatch"]),
+    ("accept-mismatch", &["invalid-upgrade-response"]),
+    ("client-rejected-answer", &["invalid-upgrade-response", "accept-mismatch", "subprotocol-mismatch"]),
+    ("upstream-premature-close", &["upstream-keepalive-race", "wrong-upstream-protocol"]),
+    ("wrong-upstream-protocol", &["plain-to-tls-port", "tls-to-plain-port"]),
+];
+
+fn restates(other: &Found, cause: &str, cause_stage: Stage) -> bool {
+    let id = other.rule.id;
+    FALLBACKS.contains(&id)
+        || (cause_stage < Stage::Response && READ_FROM_THE_ANSWER.contains(&id))
+        // What comes of a broken connection is no news about the proxy behind it.
+        || (cause_stage <= Stage::Tls && other.rule.stage == Stage::Upstream)
+        || SAYS_LESS.iter().any(|(less, causes)| *less == id && causes.contains(&cause))
+}
+
+fn stage_of(found: &[Found], id: &str) -> Stage {
+    found.iter().find(|found| found.rule.id == id).map_or(Stage::Capture, |found| found.rule.stage)
+}

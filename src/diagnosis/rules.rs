@@ -1,0 +1,303 @@
+//! The rules: one file each, in the order of the catalogue.
+//!
+//! To add one: write its file, name it in the list of modules and in the list below. A rule is asked about every
+//! session, and nearly all sessions are well: a check begins with what is cheapest to know, and allocates nothing
+//! before it has found something.
+
+pub mod authentication_required;
+pub mod connection_header_replaced;
+pub mod credentials_lost;
+pub mod duplicate_upgrade_header;
+pub mod endpoint_not_found;
+pub mod extension_answer_stripped;
+pub mod extension_offer_stripped;
+pub mod forbidden;
+pub mod forwarded_proto_missing;
+pub mod handshake_rejected;
+pub mod host_rewritten;
+pub mod origin_rejected;
+pub mod path_rewritten;
+pub mod query_lost;
+pub mod redirected;
+pub mod static_connection_upgrade;
+pub mod upgrade_headers_stripped;
+pub mod upgrade_ignored;
+pub mod upstream_http10;
+pub mod websocket_key_stripped;
+
+use crate::diagnosis::Rule;
+
+macro_rules! list {
+    ($($module:ident)*) => {
+        /// All rules, in the order of the catalogue.
+        pub static RULES: &[&Rule] = &[$(&$module::RULE),*];
+
+        /// The session that shows a rule's finding best, for each rule.
+        #[cfg(test)]
+        pub(super) fn examples() -> Vec<(&'static Rule, crate::diagnosis::test_session::TestSession)> {
+            vec![$((&$module::RULE, $module::tests::example())),*]
+        }
+    };
+}
+
+list! {
+    // The proxy changed the request.
+    upgrade_headers_stripped
+    connection_header_replaced
+    upstream_http10
+    static_connection_upgrade
+    duplicate_upgrade_header
+    websocket_key_stripped
+    path_rewritten
+    query_lost
+    host_rewritten
+    forwarded_proto_missing
+    credentials_lost
+    extension_offer_stripped
+    extension_answer_stripped
+    // The answer.
+    redirected
+    upgrade_ignored
+    endpoint_not_found
+    authentication_required
+    origin_rejected
+    forbidden
+    handshake_rejected
+}
+
+/// The rule of that id.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id).copied()
+}
+
+/// A rule's place in the catalogue.
+pub fn position(id: &str) -> usize {
+    RULES.iter().position(|rule| rule.id == id).unwrap_or(RULES.len())
+}
+
+/// All rules as a Markdown table, for the README.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| finding | severity | what it says |\n| --- | --- | --- |\n");
+    for rule in RULES {
+        table.push_str(&format!("| `{}` | {} | {} |\n", rule.id, rule.severity.name(), rule.title.replace('|', "\\|")));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::diagnosis::Severity;
+    use crate::diagnosis::test_session::healthy;
+
+    /// The public ids. They never change: scripts and habits hang on them.
+    const CATALOGUE: &[&str] = &[
+        // The proxy changed the request.
+        "upgrade-headers-stripped",
+        "connection-header-replaced",
+        "upstream-http10",
+        "static-connection-upgrade",
+        "duplicate-upgrade-header",
+        "websocket-key-stripped",
+        "path-rewritten",
+        "query-lost",
+        "host-rewritten",
+        "forwarded-proto-missing",
+        "credentials-lost",
+        "extension-offer-stripped",
+        "extension-answer-stripped",
+        // The client's request.
+        "invalid-websocket-key",
+        "unsupported-websocket-version",
+        "wrong-method",
+        "request-header-too-large",
+        "request-incomplete",
+        "client-gave-up",
+        // The answer.
+        "redirected",
+        "upgrade-ignored",
+        "endpoint-not-found",
+        "authentication-required",
+        "origin-rejected",
+        "forbidden",
+        "rate-limited",
+        "handshake-rejected",
+        "sticky-session-missing",
+        "engine-io-error",
+        "invalid-upgrade-response",
+        "accept-mismatch",
+        "subprotocol-mismatch",
+        "extension-mismatch",
+        "client-rejected-answer",
+        "no-answer",
+        "extended-connect-unsupported",
+        "slow-handshake",
+        // The proxy could not get an answer from its backend.
+        "upstream-refused",
+        "upstream-connect-timeout",
+        "upstream-unreachable",
+        "upstream-premature-close",
+        "upstream-response-timeout",
+        "upstream-header-too-large",
+        "upstream-not-dialled",
+        "proxy-out-of-connections",
+        "upstream-keepalive-race",
+        "upstream-retried",
+        "wrong-upstream-protocol",
+        // TLS and listeners.
+        "plain-to-tls-port",
+        "tls-to-plain-port",
+        "certificate-untrusted",
+        "certificate-expired",
+        "certificate-name-mismatch",
+        "tls-version-mismatch",
+        "tls-no-shared-cipher",
+        "tls-name-unrecognized",
+        "client-certificate-required",
+        "tls-handshake-failed",
+        "proxy-protocol-unexpected",
+        "proxy-protocol-missing",
+        "encrypted-no-keys",
+        // Connecting.
+        "connect-refused",
+        "connect-timeout",
+        // Frames.
+        "unmasked-client-frame",
+        "masked-server-frame",
+        "reserved-bits-set",
+        "reserved-opcode",
+        "fragmentation-violated",
+        "control-frame-violated",
+        "invalid-utf8",
+        "invalid-close-payload",
+        "corrupt-compressed-message",
+        "message-too-big",
+        "http-in-tunnel",
+        "truncated-frame",
+        // The end.
+        "idle-timeout",
+        "lifetime-cap",
+        "send-timeout",
+        "proxy-closed",
+        "mass-close",
+        "fin-without-close",
+        "reset-without-close",
+        "ping-unanswered",
+        "peer-vanished",
+        "stale-connection-reset",
+        "middlebox-reset",
+        "close-handshake-incomplete",
+        "close-going-away",
+        "close-policy-violation",
+        "close-internal-error",
+        "close-service-restart",
+        "close-try-again-later",
+        "close-unsupported-data",
+        "close-protocol-error",
+        "close-application-code",
+        "reconnect-storm",
+        // Network and capture.
+        "slow-consumer",
+        "mtu-black-hole",
+        "packet-loss",
+        "heartbeat-races-timer",
+        "no-keepalive",
+        "capture-loss",
+        "capture-one-direction",
+        "capture-cut",
+        "joined-mid-stream",
+        "duplicate-packets",
+        "upstream-leg-not-seen",
+    ];
+
+    /// A rule that never is the cause: it only says what is worth knowing.
+    const NEVER_THE_CAUSE: &[&str] = &["static-connection-upgrade", "extension-offer-stripped"];
+
+    #[test]
+    fn folder_list_and_catalogue_agree() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnosis/rules");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().replace('_', "-"))
+            .collect();
+        let listed: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+        assert_eq!(files, listed.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>());
+        let known: Vec<&str> = CATALOGUE.iter().copied().filter(|id| listed.contains(id)).collect();
+        assert_eq!(listed, known, "in the order of the catalogue, and nothing that it does not have");
+    }
+
+    #[test]
+    fn every_rule_is_written_out() {
+        for rule in RULES {
+            let texts = [rule.title, rule.explanation, rule.signature, rule.fix, rule.look_alikes, rule.reference];
+            assert!(texts.iter().all(|text| !text.trim().is_empty()), "{} lacks a text", rule.id);
+            assert!(rule.title.len() <= 72 && !rule.title.ends_with('.'), "{}: {}", rule.id, rule.title);
+            assert!(!rule.title.contains('\n') && !rule.signature.contains('\n'), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn every_example_is_found_by_its_rule() {
+        for (rule, example) in examples() {
+            let diagnosis = example.diagnose();
+            let ids: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.id).collect();
+            assert!(ids.contains(&rule.id), "{} is silent on its own example, found {ids:?}", rule.id);
+            if !NEVER_THE_CAUSE.contains(&rule.id) {
+                assert_eq!(diagnosis.cause().map(|cause| cause.id), Some(rule.id), "found {ids:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_finding_shows_packets_and_speaks_plainly() {
+        for (rule, example) in examples() {
+            let finding = example.finding(rule.id).unwrap();
+            let Evidence { detail, packets, verdict, .. } = &finding.evidence;
+            assert!(!packets.is_empty(), "{} shows no packet", rule.id);
+            assert!(!finding.fix.is_empty() && !detail.is_empty(), "{}", rule.id);
+            for text in [Some(detail), verdict.as_ref()].into_iter().flatten() {
+                assert!(!text.ends_with('.') && !text.contains("  ") && !text.contains('\n'), "{}: {text:?}", rule.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_healthy_session_has_no_findings() {
+        assert_eq!(healthy().ids(), [""; 0]);
+        assert_eq!(healthy().diagnose().verdict, "closed normally by the client after 3.3 s, 12 messages each way");
+    }
+
+    #[test]
+    fn the_readme_table_has_every_rule() {
+        assert_eq!(markdown_table().lines().count(), RULES.len() + 2);
+        assert!(RULES.iter().any(|rule| rule.severity == Severity::Note));
+    }
+
+    /// All verdicts and fixes, to be read by a person.
+    #[test]
+    fn verdicts() {
+        let mut text = String::new();
+        for (rule, example) in examples() {
+            let diagnosis = example.diagnose();
+            let finding = example.finding(rule.id).unwrap();
+            let confidence = finding.evidence.confidence.name();
+            writeln!(text, "## {} ({}, {confidence})", rule.id, finding.severity.name()).unwrap();
+            writeln!(text, "verdict: {}", diagnosis.verdict).unwrap();
+            writeln!(text, "detail:  {}", finding.evidence.detail).unwrap();
+            writeln!(text, "fix:     {}", finding.fix.replace('\n', "\n         ")).unwrap();
+            let others: Vec<&str> =
+                diagnosis.findings.iter().map(|other| other.id).filter(|id| *id != rule.id).collect();
+            if !others.is_empty() {
+                writeln!(text, "also:    {}", others.join(", ")).unwrap();
+            }
+            text.push('\n');
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    use crate::diagnosis::Evidence;
+}

@@ -1,0 +1,76 @@
+//! A 403 that does not say why.
+
+use crate::diagnosis::complaint::Complaint;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, origin};
+
+/// `forbidden`.
+pub const RULE: Rule = Rule {
+    id: "forbidden",
+    severity: Severity::Error,
+    stage: Stage::Response,
+    title: "The handshake was answered 403",
+    explanation: "A 403 alone has many reasons: an address that is denied, a firewall for web applications, a token that is \
+        not good enough, an origin that is not on the list, Envoy without upgrade_configs. Who made it narrows that down.",
+    signature: "403 with no better explanation",
+    fix: "Ask the log of whoever made the answer.\n\
+        nginx: look for deny, satisfy and a web application firewall in this location\n\
+        HAProxy: look for http-request deny rules that match this path\n\
+        Envoy: upgrade_configs: [{ upgrade_type: websocket }] in the HTTP connection manager; without it Envoy answers 403\n\
+        Apache: look for Require in the section of this path",
+    look_alikes: "origin-rejected, host-rewritten and credentials-lost come as 403 too, and say why.",
+    reference: "RFC 9110 §15.5.4",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let refusal = answer::refusal(facts.session)?;
+    let confidence = refusal.complains_about(Complaint::Forbidden)?;
+    let said = refusal.said();
+    let hint = match refusal.request.filter(|request| origin::is_foreign(request)) {
+        Some(request) => {
+            let origin = quote(request.head.fields.first("Origin").unwrap_or_default());
+            format!("; its Origin, {origin}, is not that of its Host, which may or may not be the reason")
+        }
+        None => String::new(),
+    };
+    Some(
+        Evidence::on(refusal.made_on, format!("answered {said}, which does not say why{hint}"))
+            .packet_if(refusal.request.map(|request| request.moment), "the request")
+            .packet(refusal.response.moment, "the answer")
+            .confidence(confidence)
+            .verdict(format!("{} refused the handshake with {said}, and does not say why{hint}", refusal.maker())),
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        answered("HTTP/1.1 403 Forbidden\nServer: nginx/1.22.1\n\n<html><hr><center>nginx/1.22.1</center></html>")
+    }
+
+    #[test]
+    fn mentions_a_foreign_origin_and_does_not_blame_it() {
+        let session =
+            example().client_leg(|leg| leg.request(&replaced(ASKED, "Origin", "Origin: http://evil.example")));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert!(session.diagnose().verdict.contains("may or may not be the reason"));
+    }
+
+    #[test]
+    fn is_dropped_when_the_cause_lies_before() {
+        let rewritten = FORWARDED.replace("/ws ", "/ ");
+        let session = refused_with("HTTP/1.1 403 Forbidden\n\n").backend_leg(|leg| leg.request(&rewritten));
+        assert_eq!(session.ids(), ["path-rewritten"]);
+    }
+
+    #[test]
+    fn is_silent_about_a_403_that_says_why() {
+        let gorilla = "HTTP/1.1 403 Forbidden\nSec-Websocket-Version: 13\n\nForbidden\n";
+        assert!(refused_with(gorilla).check(&RULE).is_none());
+        assert!(answered("HTTP/1.1 401 Unauthorized\n\n").check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! Refused, for a reason that no other rule knows.
+
+use crate::diagnosis::answer::{self, Refusal};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::Confidence;
+
+/// `handshake-rejected`.
+pub const RULE: Rule = Rule {
+    id: "handshake-rejected",
+    severity: Severity::Error,
+    stage: Stage::Response,
+    title: "The handshake was refused",
+    explanation: "The answer is neither 101 nor one of the refusals that are known better. Its status, its reason and its \
+        body are all that there is to go by, and who made it.",
+    signature: "any answer other than 101 that no other finding explains",
+    fix: "Ask the log of whoever made the answer; for a 5xx of a proxy, capture the leg behind it too.",
+    look_alikes: "The status is not the diagnosis: with both legs in the capture another finding is likely to explain it.",
+    reference: "RFC 6455 §4.1, §4.2.2",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let refusal = answer::refusal(session)?;
+    let (maker, said) = (refusal.maker(), refusal.said());
+    let unseen = match (500..600).contains(&refusal.status()) && session.legs.len() == 1 {
+        true => "; what happened behind it is not in the capture",
+        false => "",
+    };
+    let request = match refusal.request_was_intact() {
+        true => "the request was a complete handshake",
+        false => "the request was not a complete handshake",
+    };
+    Some(
+        Evidence::on(refusal.made_on, format!("answered {said}; {request}{unseen}"))
+            .packet_if(refusal.request.map(|request| request.moment), "the request")
+            .packet(refusal.response.moment, "the answer")
+            .confidence(confidence(&refusal))
+            .verdict(format!("{maker} refused the handshake with {said}{unseen}")),
+    )
+}
+
+fn confidence(refusal: &Refusal<'_>) -> Confidence {
+    match refusal.reading() {
+        Some(_) => Confidence::High,
+        None if refusal.by_proxy() && refusal.session.legs.len() == 1 => Confidence::Low,
+        None => Confidence::Medium,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        refused_with("HTTP/1.1 500 Internal Server Error\nServer: uvicorn\n\nInternal Server Error")
+    }
+
+    #[test]
+    fn quotes_what_was_said_and_by_whom() {
+        let verdict = answered("HTTP/1.1 418 I'm a teapot\n\nshort and stout\nand more").diagnose().verdict;
+        assert_eq!(verdict, "the server 10.0.0.1:80 refused the handshake with 418 I'm a teapot, \"short and stout\"");
+    }
+
+    #[test]
+    fn is_dropped_when_anything_else_explains() {
+        assert_eq!(refused_with("HTTP/1.1 404 Not Found\n\n").ids(), ["endpoint-not-found"]);
+    }
+
+    #[test]
+    fn says_that_the_leg_behind_is_missing() {
+        let session = answered("HTTP/1.1 500 Internal Server Error\n\n");
+        assert!(session.diagnose().verdict.ends_with("is not in the capture"));
+    }
+
+    #[test]
+    fn is_silent_without_an_answer_and_after_a_101() {
+        assert!(session().client_leg(|leg| leg.request(ASKED)).check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

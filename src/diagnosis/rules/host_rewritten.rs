@@ -1,0 +1,125 @@
+//! The backend compares Origin with a Host that the proxy replaced.
+
+use crate::diagnosis::backends::Meaning;
+use crate::diagnosis::hops::{self, Hop};
+use crate::diagnosis::origin::fits;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
+use crate::session::Confidence;
+
+/// `host-rewritten`.
+pub const RULE: Rule = Rule {
+    id: "host-rewritten",
+    severity: Severity::Error,
+    stage: Stage::RequestDiff,
+    title: "The proxy replaced Host, so Origin looks foreign",
+    explanation: "A backend that guards against other sites compares Origin with Host. The browser sent both with the same \
+        name; the proxy put the backend's own address into Host, and the two no longer fit: 403.",
+    signature: "in front of the proxy Host is the Origin's host, behind it Host is another one, and the answer is 403",
+    fix: "Or allow the origin in the application. Never blank Origin.\n\
+        in the nginx location: proxy_set_header Host $host; ($http_host when the port is not a usual one)\n\
+        Apache: ProxyPreserveHost On\n\
+        Caddy: remove header_up Host from reverse_proxy: it keeps Host by itself\n\
+        Traefik: passHostHeader: true\n\
+        HAProxy: remove http-request set-header Host\n\
+        Envoy: remove host_rewrite_literal or auto_host_rewrite from the route",
+    look_alikes: "An Origin that is foreign in front of the proxy too is origin-rejected.",
+    reference: "RFC 6455 §4.2.2, §10.2",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let (hop, change) = hops::hops(session).find_map(|hop| Some((hop, Change::of(&hop)?)))?;
+    let Change { origin, after } = change;
+    let after = match after {
+        Some(host) => format!("Host: {}", quote(host)),
+        None => "no Host".to_owned(),
+    };
+    let origin = quote(origin);
+    let detail = format!("Origin is {origin}; client sent the Host that fits, upstream got {after}");
+    let evidence = Evidence::on(hop.back_index, detail)
+        .packet(hop.asked.moment, "request whose Host fits its Origin")
+        .packet(hop.forwarded.moment, "the proxy's request, with another Host");
+    let Some(refusal) = answer::refusal(session).filter(|refusal| {
+        let about_origin = refusal.meaning() == Some(Meaning::Origin);
+        about_origin || (refusal.status() == 403 && refusal.meaning().is_none())
+    }) else {
+        return Some(evidence.severity(Severity::Note).not_cause());
+    };
+    let sure = refusal.meaning() == Some(Meaning::Origin);
+    Some(evidence.confidence(if sure { Confidence::High } else { Confidence::Medium }).verdict(format!(
+        "{} replaced Host: {} got {after} with Origin: {origin}; {}",
+        hop.proxy(),
+        hop.back.server,
+        hop.reaction()
+    )))
+}
+
+/// Host fitted Origin in front of the proxy, and does not behind it.
+struct Change<'a> {
+    origin: &'a str,
+    after: Option<&'a str>,
+}
+
+impl<'a> Change<'a> {
+    fn of(hop: &Hop<'a>) -> Option<Change<'a>> {
+        let (mut origin, mut before) = (None, None);
+        for field in hop.before().iter() {
+            if field.name.eq_ignore_ascii_case("Origin") {
+                origin = Some(field.value);
+            } else if field.name.eq_ignore_ascii_case("Host") {
+                before = Some(field.value);
+            }
+        }
+        let (origin, before) = (origin?, before?);
+        if !fits(origin, before) {
+            return None;
+        }
+        let after = hop.after().first("Host");
+        (!after.is_some_and(|host| fits(origin, host))).then_some(Change { origin, after })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    fn with_backend_host() -> String {
+        replaced(FORWARDED, "Host", "Host: 127.0.0.1:9000")
+    }
+
+    pub(crate) fn example() -> TestSession {
+        let answer =
+            "HTTP/1.1 403 Forbidden\nContent-Type: text/plain; charset=utf-8\nSec-Websocket-Version: 13\n\nForbidden";
+        let passed_on = with_field(answer, "Server: nginx/1.22.1");
+        refused_with(answer)
+            .client_leg(|leg| leg.response(&passed_on))
+            .backend_leg(|leg| leg.request(&with_backend_host()))
+    }
+
+    #[test]
+    fn is_less_sure_of_a_403_that_does_not_say_why() {
+        let bare = "HTTP/1.1 403 Forbidden\n\n";
+        let session = example().client_leg(|leg| leg.response(bare)).backend_leg(|leg| leg.response(bare));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn is_a_note_while_it_works_or_when_another_thing_was_refused() {
+        let session = healthy().backend_leg(|leg| leg.request(&with_backend_host()));
+        assert_eq!((session.cause(), session.finding(RULE.id).unwrap().severity), (None, Severity::Note));
+        let session =
+            refused_with("HTTP/1.1 401 Unauthorized\n\n").backend_leg(|leg| leg.request(&with_backend_host()));
+        assert_eq!(session.cause(), Some("authentication-required"));
+    }
+
+    #[test]
+    fn is_silent_when_the_origin_was_foreign_from_the_start() {
+        let foreign = replaced(ASKED, "Origin", "Origin: http://evil.example");
+        assert!(example().client_leg(|leg| leg.request(&foreign)).check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,94 @@
+//! The proxy speaks HTTP/1.0 to its backend.
+
+use crate::diagnosis::backends::{self, Meaning};
+use crate::diagnosis::hops::{self, Hop};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::http::handshake::Upgrade;
+use crate::http::head::Version;
+
+/// `upstream-http10`.
+pub const RULE: Rule = Rule {
+    id: "upstream-http10",
+    severity: Severity::Warning,
+    stage: Stage::RequestDiff,
+    title: "The proxy speaks HTTP/1.0 to the backend",
+    explanation: "HTTP/1.0 has no Upgrade: a server may ignore it or refuse the request. Many backends upgrade all the \
+        same, so this works until the backend is replaced or updated: websockets for Python answers 505, hypercorn 400, \
+        coder/websocket 426. nginx before 1.29.7 speaks HTTP/1.0 unless it is told otherwise.",
+    signature: "the client's request is HTTP/1.1 or later, the proxy's is HTTP/1.0 with Upgrade and Connection intact",
+    fix: "in the nginx location: proxy_http_version 1.1;\n\
+        Apache: remove SetEnv force-proxy-request-1.0",
+    look_alikes: "HTTP/1.0 without Upgrade is upgrade-headers-stripped: then the version alone is not the mistake.",
+    reference: "RFC 6455 §4.2.1, RFC 9110 §7.8",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let hop = hops::hops(facts.session).find(is_downgraded)?;
+    let detail = "Upgrade and Connection are forwarded, but the request line says HTTP/1.0";
+    let evidence = Evidence::on(hop.back_index, detail)
+        .packet(hop.asked.moment, "request from the client")
+        .packet(hop.forwarded.moment, "request to the backend, HTTP/1.0");
+    if hop.works() || !explains_refusal(&hop) {
+        return Some(evidence.not_cause());
+    }
+    Some(evidence.severity(Severity::Error).verdict(format!(
+        "{} speaks HTTP/1.0 to {}, where an upgrade needs HTTP/1.1; {}",
+        hop.proxy(),
+        hop.back.server,
+        hop.reaction()
+    )))
+}
+
+fn is_downgraded(hop: &Hop<'_>) -> bool {
+    hop.forwarded.head.version == Some(Version::HTTP_10)
+        && hop.asked.head.version.is_some_and(|version| version > Version::HTTP_10)
+        && matches!(hop.forwarded.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
+        && hop.forwarded.offer.connection_upgrade
+}
+
+/// Only an answer that may be about the version makes the version the cause.
+fn explains_refusal(hop: &Hop<'_>) -> bool {
+    hop.back.response.as_ref().is_some_and(|response| {
+        matches!(response.head.status, 400 | 426 | 505)
+            && backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    fn downgraded() -> String {
+        FORWARDED.replace("HTTP/1.1", "HTTP/1.0")
+    }
+
+    pub(crate) fn example() -> TestSession {
+        let answer = "HTTP/1.1 505 HTTP Version Not Supported\nServer: Python/3.11 websockets/17.4\n\n\
+            Failed to open a WebSocket connection: unsupported HTTP version: HTTP/1.0.";
+        let passed_on = replaced(answer, "Server", "Server: nginx/1.22.1");
+        refused_with(answer).client_leg(|leg| leg.response(&passed_on)).backend_leg(|leg| leg.request(&downgraded()))
+    }
+
+    #[test]
+    fn is_a_warning_while_it_works() {
+        let session = healthy().backend_leg(|leg| leg.request(&downgraded()));
+        assert_eq!((session.cause(), session.finding(RULE.id).unwrap().severity), (None, Severity::Warning));
+    }
+
+    #[test]
+    fn is_not_the_cause_of_a_refusal_that_says_otherwise() {
+        let answer = "HTTP/1.1 400 Bad Request\n\nMissing or invalid Sec-WebSocket-Version header";
+        let session = refused_with(answer).backend_leg(|leg| leg.request(&downgraded()));
+        assert!(!session.finding(RULE.id).unwrap().evidence.may_be_cause);
+        assert_ne!(session.cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn is_silent_when_the_upgrade_is_gone_too() {
+        let stripped = replaced(&downgraded(), "Upgrade", "");
+        assert!(example().backend_leg(|leg| leg.request(&stripped)).check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

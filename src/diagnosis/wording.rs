@@ -1,0 +1,84 @@
+//! How numbers and pieces of wire text read in a sentence.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A duration as a person says it: `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        let seconds = (micros + 500_000) / 1_000_000;
+        match micros {
+            0..10_000 => tenths(f, (micros + 50) / 100, "ms"),
+            10_000..999_500 => write!(f, "{} ms", (micros + 500) / 1000),
+            999_500..119_950_000 => tenths(f, (micros + 50_000) / 100_000, "s"),
+            _ if seconds < 7200 => parts(f, seconds / 60, "min", seconds % 60, "s"),
+            _ => parts(f, seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        }
+    }
+}
+
+fn tenths(f: &mut fmt::Formatter<'_>, tenths: u128, unit: &str) -> fmt::Result {
+    match tenths % 10 {
+        0 => write!(f, "{} {unit}", tenths / 10),
+        tenth => write!(f, "{}.{tenth} {unit}", tenths / 10),
+    }
+}
+
+fn parts(f: &mut fmt::Formatter<'_>, whole: u128, unit: &str, rest: u128, rest_unit: &str) -> fmt::Result {
+    match rest {
+        0 => write!(f, "{whole} {unit}"),
+        rest => write!(f, "{whole} {unit} {rest} {rest_unit}"),
+    }
+}
+
+/// A number with its noun: `1 message`, `12 messages`.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(pub u64, pub &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// The most of a wire text that a sentence carries.
+const QUOTE_CHARS: usize = 80;
+
+/// The first line of a wire text with something in it, short enough for a sentence. Outputs escape it.
+pub fn quote(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
+    match line.char_indices().nth(QUOTE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_a_person_says_them() {
+        let said = |micros| Span(Duration::from_micros(micros)).to_string();
+        assert_eq!(said(0), "0 ms");
+        assert_eq!(said(310), "0.3 ms");
+        assert_eq!(said(23_600), "24 ms");
+        assert_eq!(said(999_700), "1 s");
+        assert_eq!(said(3_204_000), "3.2 s");
+        assert_eq!(said(60_000_000), "60 s");
+        assert_eq!(said(303_000_000), "5 min 3 s");
+        assert_eq!(said(7_500_000_000), "2 h 5 min");
+        assert_eq!(Span(Duration::MAX).to_string().split(' ').nth(1), Some("h"));
+    }
+
+    #[test]
+    fn a_quote_is_one_short_line() {
+        assert_eq!(quote("\r\n  Bad Request\nmore"), "Bad Request");
+        assert_eq!(quote(&"ä".repeat(100)).chars().count(), 81);
+        assert_eq!(quote(""), "");
+    }
+}
