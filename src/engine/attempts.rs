@@ -6,7 +6,7 @@ use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
 use crate::http::ProxyHeader;
 use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
-use crate::http::handshake::{Key, Upgrade};
+use crate::http::handshake::Key;
 use crate::http::text::text;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
@@ -37,6 +37,7 @@ impl Watch<'_> {
             offer: request.offer,
             begun: request.begun,
             moment: request.moment,
+            cut: request.cut,
         }));
         flow.response = None;
         if attempt { self.attempt(id) } else { self.plain_request(id) }
@@ -145,9 +146,6 @@ impl Watch<'_> {
         if !answers_current && flow.request.is_some() {
             return;
         }
-        let unasked = flow.request.is_none();
-        let websocket = response.head.status == 101
-            && (response.answer.upgrade != Upgrade::Absent || response.head.fields.has("Sec-WebSocket-Accept"));
         let moment = response.moment;
         flow.response = Some(Box::new(Response {
             head: response.head,
@@ -156,8 +154,10 @@ impl Watch<'_> {
             moment: response.moment,
             body: Box::default(),
             head_bytes: response.head_bytes,
+            cut: response.cut,
         }));
-        if websocket && flow.session.is_none() && (unasked || flow.is_websocket_answer()) {
+        // An answer that opens a WebSocket makes a session even where the request was not captured, or not all of it.
+        if flow.is_websocket_answer() {
             self.ensure_session(id);
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
@@ -216,7 +216,8 @@ impl Watch<'_> {
                 App::Waiting
             }
             TunnelKind::Upgrade if flow.session.is_some() => {
-                let agreed = flow.response.as_ref().map(|response| response.answer.deflate);
+                let whole = flow.response.as_ref().filter(|response| !response.cut);
+                let agreed = whole.map(|response| response.answer.deflate);
                 let moment = flow.response.as_ref().map_or(flow.opened, |response| response.moment);
                 App::Tunnel(Box::new(TunnelState::new(agreed, moment)))
             }

@@ -179,7 +179,10 @@ impl Watch<'_> {
                 tunnel.handle(role, event, moment, &self.tracker.limits, &mut self.tracker.scratch, &mut teller);
             }
             App::Inert | App::Speaking => {}
-            App::Http(_) => self.dialogue(id, role, moment, event),
+            App::Http(_) => {
+                self.dialogue(id, role, moment, event);
+                self.look_for_frames(id, side, moment, event);
+            }
             App::Probing(_) => self.probe(id, side, moment, event),
             App::Waiting => self.first_data(id, side, moment, event),
         }
@@ -232,7 +235,12 @@ impl Watch<'_> {
             http::Event::NotHttp(role, first, bytes, moment) => self.not_http(id, role, first, bytes, moment),
             http::Event::IncompleteHead(role, head) => self.incomplete_head(id, role, head),
             http::Event::Limit(_, bound) => self.tracker.bound(bound_name(bound)),
-            http::Event::Body(Role::Client, _) | http::Event::MessageEnd(_) | http::Event::Lost(..) => {}
+            http::Event::Lost(..) => {
+                if let Some(flow) = self.tracker.flows.find_mut(id) {
+                    flow.rare().adoption.get_or_insert_default();
+                }
+            }
+            http::Event::Body(Role::Client, _) | http::Event::MessageEnd(_) => {}
         }
     }
 
@@ -278,6 +286,32 @@ impl Watch<'_> {
                 let App::Probing(adoption) = std::mem::replace(&mut flow.app, App::Inert) else { return };
                 self.adopt(id, client, *adoption);
             }
+        }
+    }
+
+    /// HTTP lost its way because bytes are missing: the opening handshake may be among them.
+    fn look_for_frames(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        if !matches!(flow.app, App::Http(_)) {
+            return;
+        }
+        let client_side = flow.syn_seen.then_some(flow.client_side);
+        let Some(rare) = &mut flow.rare else { return };
+        let Some(adoption) = &mut rare.adoption else { return };
+        let judgement = match event {
+            StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
+            StreamEvent::Gap(bytes, _) => {
+                adoption.gap(side, bytes);
+                Judgement::Undecided
+            }
+            StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),
+        };
+        match (judgement, rare.adoption.take()) {
+            (Judgement::Undecided, adoption) => rare.adoption = adoption,
+            (Judgement::WebSocket { client }, Some(adoption)) if client_side.is_none_or(|side| side == client) => {
+                self.adopt(id, client, *adoption);
+            }
+            _ => {}
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Dialogue {
     early: Option<Box<Early>>,
     tunnel: Option<TunnelKind>,
     mid_stream: bool,
+    /// Whether the head that is being told lacks a part.
+    cut: bool,
 }
 
 /// One direction.
@@ -190,7 +192,7 @@ impl Dialogue {
                 }
             }
             State::Beginning(None) if self.mid_stream => {}
-            State::Beginning(_) | State::Head(_) | State::LongHead(_) => self.lose(role, call),
+            State::Beginning(_) | State::Head(_) | State::LongHead(_) => self.cut_head(role, call),
             State::Search | State::Inert | State::Held | State::Tunnel => {}
         }
     }
@@ -311,6 +313,36 @@ impl Dialogue {
         &rest[kept..]
     }
 
+    /// Bytes are missing inside a head: what came of it is told, if that is enough to say what was asked or answered. The
+    /// head is taken to end in the packet that lacks them, as a head that the snap length cuts does.
+    fn cut_head(&mut self, role: Role, call: &mut Call<'_>) {
+        let (State::Beginning(Some(open)) | State::Head(Some(open)) | State::LongHead(open)) =
+            mem::replace(&mut self.halves[role].state, State::Search)
+        else {
+            return self.lose(role, call);
+        };
+        let mut lines = open.lines.clone();
+        let whole = lines.start_line(&open.bytes).is_some();
+        let raw = match whole {
+            true => {
+                lines.end(&open.bytes, call.heads.head_fields);
+                lines.raw(&open.bytes)
+            }
+            // A version, or a status with its space, is the last thing of a start line that matters.
+            false => RawHead { start_line: open.bytes.trim_ascii_end(), lines: &[], aside: None, folded: false },
+        };
+        let enough = match role {
+            Role::Client => RequestParts::read(raw.start_line).is_some_and(|parts| parts.version.is_some()),
+            Role::Server => StatusParts::read(raw.start_line).is_some() && (whole || open.bytes.get(12) == Some(&b' ')),
+        };
+        if !enough {
+            return self.lose(role, call);
+        }
+        self.cut = true;
+        self.read_head(role, raw, open.length(), open.begun, call);
+        self.cut = false;
+    }
+
     fn long_head<'b>(&mut self, role: Role, bytes: &'b [u8], call: &mut Call<'_>) -> &'b [u8] {
         let State::LongHead(open) = &mut self.halves[role].state else { return bytes };
         let Some(length) = open.drop_until_end(bytes) else { return &[] };
@@ -361,7 +393,8 @@ impl Dialogue {
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
         self.await_answer(Waiting { index, head: head.clone(), offer: offer.clone() }, call);
-        call.tell(Event::Request(Request { index, head, offer, begun, moment: call.moment, head_bytes }));
+        let cut = self.cut;
+        call.tell(Event::Request(Request { index, head, offer, begun, moment: call.moment, head_bytes, cut }));
         match body {
             Ok(None) => self.end_message(Role::Client, call),
             Ok(Some(body)) => self.halves[Role::Client].state = State::Body(body),
@@ -392,7 +425,8 @@ impl Dialogue {
         };
         let request = asked.map(|asked| asked.index);
         let interim = matches!(head.status, 100 | 102..=199);
-        call.tell(Event::Response(Response { request, interim, head, answer, begun, moment: call.moment, head_bytes }));
+        let (moment, cut) = (call.moment, self.cut);
+        call.tell(Event::Response(Response { request, interim, head, answer, begun, moment, head_bytes, cut }));
         if interim {
             return self.end_message(Role::Server, call);
         }

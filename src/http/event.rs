@@ -51,8 +51,10 @@ pub struct Request {
     pub begun: Moment,
     /// The packet that completed its head.
     pub moment: Moment,
-    /// The length of its head on the wire.
+    /// The length of its head on the wire, as far as it was captured.
     pub head_bytes: u32,
+    /// Whether the capture lacks a part of the head: a field that is not here may still have been sent.
+    pub cut: bool,
 }
 
 /// A response whose head is complete.
@@ -71,8 +73,10 @@ pub struct Response {
     pub begun: Moment,
     /// The packet that completed its head.
     pub moment: Moment,
-    /// The length of its head on the wire.
+    /// The length of its head on the wire, as far as it was captured.
     pub head_bytes: u32,
+    /// Whether the capture lacks a part of the head: a field that is not here may still have been sent.
+    pub cut: bool,
 }
 
 /// What made a tunnel of a connection.

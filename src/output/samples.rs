@@ -227,7 +227,7 @@ fn offer() -> Offer {
 }
 
 fn request(target: &str, version: Version, fields: &str, offer: Offer, moment: Moment) -> Request {
-    Request { head: RequestHead::new("GET", target, Some(version), fields), offer, begun: moment, moment }
+    Request { head: RequestHead::new("GET", target, Some(version), fields), offer, begun: moment, moment, cut: false }
 }
 
 fn response(status: u16, reason: &str, answer: Answer, moment: Moment) -> Response {
@@ -244,6 +244,7 @@ fn response(status: u16, reason: &str, answer: Answer, moment: Moment) -> Respon
         moment,
         body: body.into(),
         head_bytes: 120,
+        cut: false,
     }
 }
 

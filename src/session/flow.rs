@@ -79,6 +79,8 @@ pub struct Rare {
     pub earlier_legs: Vec<(SessionId, Box<Leg>)>,
     /// Whether another copy of this connection is followed instead.
     pub shadow: bool,
+    /// After bytes were missed where a message begins: what follows may be frames of a WebSocket.
+    pub adoption: Option<Box<ws::Adoption>>,
 }
 
 impl Flow {
@@ -133,7 +135,8 @@ impl Flow {
         self.response.as_ref().is_some_and(|response| {
             response.head.status == 101
                 && (matches!(response.answer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
-                    || response.head.fields.has("Sec-WebSocket-Accept"))
+                    || response.head.fields.has("Sec-WebSocket-Accept")
+                    || (response.cut && response.answer.upgrade == Upgrade::Absent))
         })
     }
 

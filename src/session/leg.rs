@@ -122,6 +122,8 @@ pub struct Request {
     pub begun: Moment,
     /// The packet that completed its head.
     pub moment: Moment,
+    /// Whether the capture lacks a part of the head: a field that is not here may still have been sent.
+    pub cut: bool,
 }
 
 /// A response as a leg saw it.
@@ -137,8 +139,10 @@ pub struct Response {
     pub moment: Moment,
     /// The beginning of its body, escaped where it is not UTF-8. Hostile text.
     pub body: Box<str>,
-    /// Whether it came as a final answer to the leg's request. Interim answers (1xx other than 101) are not kept.
+    /// The length of its head on the wire.
     pub head_bytes: u32,
+    /// Whether the capture lacks a part of the head: a field that is not here may still have been sent.
+    pub cut: bool,
 }
 
 /// Pings of one side and the pongs that answered them.
