@@ -228,7 +228,7 @@ impl TestLeg {
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let head = RequestHead::new(method, target, words.next().and_then(version), &lines.replace('\n', "\r\n"));
         let offer = Offer::read(&head);
-        self.leg.request = Some(Request { offer, begun: moment, moment, head });
+        self.leg.request = Some(Request { offer, begun: moment, moment, head, cut: false });
         self.leg.first_bytes.client.get_or_insert(FirstBytes::Http);
         self.sends(Role::Client, 200, moment);
         self
@@ -248,7 +248,7 @@ impl TestLeg {
         let answer = Answer::read(&head, asked);
         let head_bytes = u32::try_from(text.len()).expect("a test answer is short");
         let body = body.into();
-        self.leg.response = Some(Response { head, answer, begun: moment, moment, body, head_bytes });
+        self.leg.response = Some(Response { head, answer, begun: moment, moment, body, head_bytes, cut: false });
         self.leg.first_bytes.server.get_or_insert(FirstBytes::Http);
         self.sends(Role::Server, 200, moment);
         self
