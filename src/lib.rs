@@ -25,6 +25,8 @@ pub mod diagnosis;
 
 pub mod engine;
 
+pub mod script;
+
 pub mod output;
 
 pub mod cli;
