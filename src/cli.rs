@@ -202,7 +202,7 @@ const VERSION: &str = if cfg!(feature = "live") {
 
 const COMMANDS: &str = "\
 Commands:
-  explain [FINDING]  What a finding means, how it looks on the wire, its fix; without a name, the list
+  explain [FINDING]  What a finding means, its signature, its fix; without a name: all
   completions SHELL  Completions for bash, elvish, fish, powershell or zsh
   man                The manual page
 

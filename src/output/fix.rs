@@ -10,7 +10,8 @@ pub struct Step<'a> {
 }
 
 /// The steps of a fix: one for each of its lines. A line that ends like a configuration does, in a semicolon or a brace, is
-/// code; what stands before its last colon tells where it goes: `in the location: proxy_http_version 1.1; ...`.
+/// code; what stands before its last colon tells where it goes: `in the location: proxy_http_version 1.1; ...`. A second
+/// place is named behind an `and`: `in vcl_recv: return (pipe); and in vcl_pipe: set ...;`.
 pub fn steps(fix: &str) -> Vec<Step<'_>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for line in fix.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -19,10 +20,15 @@ pub fn steps(fix: &str) -> Vec<Step<'_>> {
             continue;
         }
         let (words, code) = split_words(line);
-        match steps.last_mut() {
-            // A line of code alone goes on with the step before it.
-            Some(step) if words.is_empty() => step.code.extend(directives(code)),
-            _ => steps.push(Step { words, code: directives(code) }),
+        if !words.is_empty() || steps.is_empty() {
+            steps.push(Step { words, code: Vec::new() });
+        }
+        for directive in directives(code) {
+            match directive.strip_prefix("and ").map(split_words) {
+                Some((words, code)) if !words.is_empty() => steps.push(Step { words, code: vec![code] }),
+                // Code without words goes on with the step before it.
+                _ => steps.last_mut().expect("there is a step").code.push(directive),
+            }
         }
     }
     steps
@@ -81,6 +87,13 @@ mod tests {
     fn blocks_stay_whole() {
         let fix = "at http level: map $http_upgrade $connection_upgrade { default upgrade; '' close; }";
         assert_eq!(steps(fix)[0].code, ["map $http_upgrade $connection_upgrade { default upgrade; '' close; }"]);
+    }
+
+    #[test]
+    fn a_second_place() {
+        let steps = steps("Varnish: in vcl_recv: if (a ~ \"b\") { return (pipe); } and in vcl_pipe: set c = d;");
+        let places: Vec<_> = steps.iter().map(|step| (step.words, step.code.len())).collect();
+        assert_eq!(places, [("Varnish: in vcl_recv", 1), ("in vcl_pipe", 1)]);
     }
 
     #[test]

@@ -192,6 +192,7 @@ mod tests {
         let (session, diagnosis) = samples::encrypted();
         let value = parsed(&Event::Session(&session, &diagnosis));
         assert_keys(&keys(&value["legs"][0]["tls"]), "version sni alpn cipher decrypted_by alerts");
+        assert_eq!(value["legs"][0]["tls"]["alerts"][0]["description"], "unknown_ca");
     }
 
     /// The keys of an object are these; a JSON map of this crate does not keep their order.

@@ -146,7 +146,7 @@ impl Line {
     }
 
     /// Appends `1 session`, `2 sessions`.
-    pub fn count(&mut self, number: u64, noun: &str) {
+    pub fn count(&mut self, number: u64, noun: &'static str) {
         self.ascii(|out| phrase::push_count(out, number, noun));
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::diagnosis::wording::{Count, Span};
 use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::{RequestHead, Version};
 use crate::session::leg::Request;
@@ -27,43 +28,23 @@ pub fn push_number(out: &mut String, number: u64) {
 }
 
 /// Appends `1 session`, `2 sessions`. The noun takes an `s`.
-pub fn push_count(out: &mut String, number: u64, noun: &str) {
-    push_number(out, number);
-    out.push(' ');
-    out.push_str(noun);
-    if number != 1 {
-        out.push('s');
-    }
+pub fn push_count(out: &mut String, number: u64, noun: &'static str) {
+    write!(out, "{}", Count(number, noun)).expect("writing to a string cannot fail");
 }
 
 /// `1 session`, `2 sessions`.
-pub fn count(number: u64, noun: &str) -> String {
-    let mut out = String::new();
-    push_count(&mut out, number, noun);
-    out
+pub fn count(number: u64, noun: &'static str) -> String {
+    Count(number, noun).to_string()
 }
 
-/// Appends a duration in three digits or a little more: `0.05 ms`, `23.6 ms`, `185 ms`, `61.2 s`, `12 min 5 s`, `3 h 20 min`.
+/// Appends a duration, in the words of verdicts.
 pub fn push_duration(out: &mut String, duration: Duration) {
-    let micros = duration.as_micros().min(u128::from(u64::MAX)) as u64;
-    let seconds = duration.as_secs();
-    match micros {
-        0..10_000 => push_fraction(out, micros / 10, 2, " ms"),
-        10_000..99_950 => push_fraction(out, (micros + 50) / 100, 1, " ms"),
-        99_950..999_500 => push_fraction(out, (micros + 500) / 1000, 0, " ms"),
-        999_500..9_995_000 => push_fraction(out, (micros + 5000) / 10_000, 2, " s"),
-        9_995_000..120_000_000 => push_fraction(out, (micros + 50_000) / 100_000, 1, " s"),
-        120_000_000..7_200_000_000 => push_two(out, seconds / 60, " min", seconds % 60, " s"),
-        7_200_000_000..172_800_000_000 => push_two(out, seconds / 3600, " h", seconds / 60 % 60, " min"),
-        _ => push_two(out, seconds / 86_400, " d", seconds / 3600 % 24, " h"),
-    }
+    write!(out, "{}", Span(duration)).expect("writing to a string cannot fail");
 }
 
 /// `185 ms`.
 pub fn duration(duration: Duration) -> String {
-    let mut out = String::new();
-    push_duration(&mut out, duration);
-    out
+    Span(duration).to_string()
 }
 
 /// A number of `10^-places`, without zeros at its end.
@@ -80,16 +61,6 @@ fn push_fraction(out: &mut String, number: u64, places: u32, unit: &str) {
         rest %= place;
     }
     out.push_str(unit);
-}
-
-fn push_two(out: &mut String, large: u64, large_unit: &str, small: u64, small_unit: &str) {
-    push_number(out, large);
-    out.push_str(large_unit);
-    if small > 0 {
-        out.push(' ');
-        push_number(out, small);
-        out.push_str(small_unit);
-    }
 }
 
 /// Bytes: `27 B`, `4.9 kB`, `2.1 MB`.
@@ -227,29 +198,6 @@ pub const fn flag(kind: EndKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::output::samples;
-
-    #[test]
-    fn durations() {
-        let cases = [
-            (0, "0 ms"),
-            (50, "0.05 ms"),
-            (900, "0.9 ms"),
-            (23_600, "23.6 ms"),
-            (185_912, "186 ms"),
-            (999_499, "999 ms"),
-            (1_000_000, "1 s"),
-            (1_234_000, "1.23 s"),
-            (60_012_000, "60 s"),
-            (61_200_000, "61.2 s"),
-            (125_000_000, "2 min 5 s"),
-            (12_000_000_000, "3 h 20 min"),
-            (176_400_000_000, "2 d 1 h"),
-        ];
-        for (micros, text) in cases {
-            assert_eq!(duration(Duration::from_micros(micros)), text);
-        }
-        assert_eq!(duration(Duration::MAX), "213503982334601 d 7 h");
-    }
 
     #[test]
     fn counts() {

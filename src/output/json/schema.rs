@@ -19,6 +19,7 @@ use crate::output::phrase;
 use crate::session::{self, leg};
 use crate::stream::{ByRole, Role};
 use crate::time::Timestamp;
+use crate::tls::alert;
 use crate::wire;
 use crate::ws::facts;
 
@@ -376,24 +377,26 @@ impl<'a> Tls<'a> {
     }
 }
 
-/// A TLS alert; level and description are `null` when it is encrypted.
+/// A TLS alert: level, name and number as in RFC 8446 §6; `null` when it is encrypted.
 #[derive(Serialize)]
 struct Alert {
     by: &'static str,
-    level: Option<u8>,
-    description: Option<u8>,
+    level: Option<&'static str>,
+    description: Option<&'static str>,
+    code: Option<u8>,
     at: At,
     packet: u64,
 }
 
 impl Alert {
-    fn new(alert: &leg::TlsAlert) -> Alert {
+    fn new(tls_alert: &leg::TlsAlert) -> Alert {
         Alert {
-            by: alert.by.name(),
-            level: alert.level,
-            description: alert.description,
-            at: At(alert.moment.at),
-            packet: alert.moment.packet.0,
+            by: tls_alert.by.name(),
+            level: tls_alert.level.map(|level| if level == 2 { "fatal" } else { "warning" }),
+            description: tls_alert.description.and_then(alert::name),
+            code: tls_alert.description,
+            at: At(tls_alert.moment.at),
+            packet: tls_alert.moment.packet.0,
         }
     }
 }

@@ -57,7 +57,7 @@ fn packets(line: &mut Line, summary: &Summary) {
 
 /// One line for each thing that the capture lacks, or that was left aside although it may matter.
 fn remarks(line: &mut Line, summary: &Summary) {
-    let remark = |line: &mut Line, count: u64, noun: &str, what: &str| {
+    let remark = |line: &mut Line, count: u64, noun: &'static str, what: &str| {
         if count > 0 {
             line.next(0);
             line.count(count, noun);
