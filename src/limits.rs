@@ -27,6 +27,8 @@ pub struct Limits {
     pub preview_bytes: usize,
     /// Bytes that one compressed message may inflate to before it is only counted: a bomb grows a thousandfold.
     pub inflated_bytes: u64,
+    /// Inflaters, shared by all directions that compress. Each is about 48 KiB.
+    pub inflaters: usize,
     /// Violations kept for one direction of a leg; more are counted.
     pub violations: usize,
     /// Pings that may wait for their pong.
@@ -71,6 +73,7 @@ impl Default for Limits {
             pipelined_requests: 64,
             preview_bytes: 256,
             inflated_bytes: 16 << 20,
+            inflaters: 128,
             violations: 8,
             pings_waiting: 16,
             sessions: 5_000,

@@ -1,0 +1,229 @@
+//! The counts of one direction.
+//!
+//! A capture may have a million directions, so what each of them counts is kept small: [`Tally`] is 104 bytes. What does
+//! not fit there, and what few directions need, is in [`Rare`].
+
+use std::time::Duration;
+
+use crate::packet::Moment;
+use crate::ws::facts::{DirectionFacts, FrameCounts, MessageCounts, Opcode};
+
+/// What every direction counts. A moment that never was is the default one: packets count from 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// All bytes of the direction, gaps included.
+    pub(super) bytes: u64,
+    /// Application bytes of whole messages.
+    message_bytes: u64,
+    first_data: Moment,
+    last_data: Moment,
+    last_frame: Moment,
+    /// The longest message that was one frame in one packet: in which one, and its length.
+    largest_at: Moment,
+    largest: u32,
+    /// The longest silence between two frames, in milliseconds.
+    silence: u32,
+    text: u32,
+    binary: u32,
+    ping: u16,
+    pong: u16,
+    close: u16,
+}
+
+/// What few directions count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rare {
+    /// Frames of rare opcodes, and what the counters of a [`Tally`] have carried over.
+    frames: FrameCounts,
+    /// Text and binary frames that began a message which never became whole.
+    unfinished: MessageCounts,
+    largest_frame: (u64, Moment),
+    largest_message: (u64, Moment),
+}
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+impl Tally {
+    /// Counts a frame at its header. What it returns has to go to [`Rare::carry`], unless it is 0.
+    #[inline]
+    #[must_use]
+    pub(super) fn frame(&mut self, opcode: Opcode, moment: Moment) -> u64 {
+        if self.has_frames() {
+            let silence = moment.at.as_nanos().saturating_sub(self.last_frame.at.as_nanos());
+            if silence > u64::from(self.silence) * NANOS_PER_MILLI {
+                self.silence = u32::try_from(silence / NANOS_PER_MILLI).unwrap_or(u32::MAX);
+            }
+        }
+        self.last_frame = moment;
+        if !opcode.is_control() {
+            self.last_data = moment;
+            if self.first_data == Moment::default() {
+                self.first_data = moment;
+            }
+        }
+        match opcode {
+            Opcode::TEXT => carry32(&mut self.text),
+            Opcode::BINARY => carry32(&mut self.binary),
+            Opcode::PING => carry16(&mut self.ping),
+            Opcode::PONG => carry16(&mut self.pong),
+            Opcode::CLOSE => carry16(&mut self.close),
+            _ => 1,
+        }
+    }
+
+    /// Counts a message that was one frame in one packet.
+    #[inline]
+    pub(super) fn simple_message(&mut self, length: u32, moment: Moment) {
+        self.message_bytes += u64::from(length);
+        if length > self.largest || self.largest_at == Moment::default() {
+            self.largest = length;
+            self.largest_at = moment;
+        }
+    }
+
+    /// Counts any other message.
+    pub(super) fn message(&mut self, bytes: u64, moment: Moment, rare: &mut Rare) {
+        self.message_bytes = self.message_bytes.saturating_add(bytes);
+        raise(&mut rare.largest_message, bytes, moment);
+    }
+
+    /// Whether a frame was counted.
+    #[inline]
+    pub(super) fn has_frames(&self) -> bool {
+        self.last_frame != Moment::default()
+    }
+
+    /// The last frame of any kind.
+    pub(super) fn last_frame(&self) -> Option<Moment> {
+        seen(self.last_frame)
+    }
+
+    /// Frames by opcode.
+    pub(super) fn frames(&self, rare: &Rare) -> FrameCounts {
+        FrameCounts {
+            text: rare.frames.text + u64::from(self.text),
+            binary: rare.frames.binary + u64::from(self.binary),
+            ping: rare.frames.ping.saturating_add(u32::from(self.ping)),
+            pong: rare.frames.pong.saturating_add(u32::from(self.pong)),
+            close: rare.frames.close.saturating_add(u32::from(self.close)),
+            ..rare.frames
+        }
+    }
+
+    /// The facts that are counts. `open` is the opcode of the message that is under way.
+    pub(super) fn facts(&self, rare: &Rare, open: Option<Opcode>) -> DirectionFacts {
+        let frames = self.frames(rare);
+        // Every text or binary frame begins a message.
+        let whole = |begun: u64, unfinished: u64, opcode| {
+            begun.saturating_sub(unfinished).saturating_sub(u64::from(open == Some(opcode)))
+        };
+        let largest = |other: (u64, Moment)| {
+            let simple = (u64::from(self.largest), self.largest_at);
+            let (length, moment) = if simple.1 == Moment::default() || other.0 > simple.0 { other } else { simple };
+            seen(moment).map(|moment| (length, moment))
+        };
+        DirectionFacts {
+            frames,
+            messages: MessageCounts {
+                text: whole(frames.text, rare.unfinished.text, Opcode::TEXT),
+                binary: whole(frames.binary, rare.unfinished.binary, Opcode::BINARY),
+                bytes: self.message_bytes,
+            },
+            bytes: self.bytes,
+            first_data: seen(self.first_data),
+            last_data: seen(self.last_data),
+            last_frame: seen(self.last_frame),
+            longest_silence: Duration::from_millis(u64::from(self.silence)),
+            largest_frame: largest(rare.largest_frame),
+            largest_message: largest(rare.largest_message),
+            ..DirectionFacts::default()
+        }
+    }
+}
+
+impl Rare {
+    /// Counts so many frames of an opcode.
+    pub(super) fn carry(&mut self, opcode: Opcode, frames: u64) {
+        let few = u32::try_from(frames).unwrap_or(u32::MAX);
+        let count = match opcode {
+            Opcode::TEXT => return self.frames.text += frames,
+            Opcode::BINARY => return self.frames.binary += frames,
+            Opcode::CONTINUATION => return self.frames.continuation += frames,
+            Opcode::PING => &mut self.frames.ping,
+            Opcode::PONG => &mut self.frames.pong,
+            Opcode::CLOSE => &mut self.frames.close,
+            _ => &mut self.frames.other,
+        };
+        *count = count.saturating_add(few);
+    }
+
+    /// A message that began with this opcode will not become whole.
+    pub(super) fn unfinished(&mut self, opcode: Opcode) {
+        match opcode {
+            Opcode::TEXT => self.unfinished.text += 1,
+            _ => self.unfinished.binary += 1,
+        }
+    }
+
+    /// A data frame of this length is more than one message in one packet, or less.
+    pub(super) fn data_frame(&mut self, length: u64, moment: Moment) {
+        raise(&mut self.largest_frame, length, moment);
+    }
+}
+
+/// Counts one. Returns what has to be carried over.
+#[inline]
+fn carry32(count: &mut u32) -> u64 {
+    *count = count.wrapping_add(1);
+    if *count == 0 { 1 << 32 } else { 0 }
+}
+
+#[inline]
+fn carry16(count: &mut u16) -> u64 {
+    *count = count.wrapping_add(1);
+    if *count == 0 { 1 << 16 } else { 0 }
+}
+
+fn raise(largest: &mut (u64, Moment), length: u64, moment: Moment) {
+    if length > largest.0 || largest.1 == Moment::default() {
+        *largest = (length, moment);
+    }
+}
+
+fn seen(moment: Moment) -> Option<Moment> {
+    (moment != Moment::default()).then_some(moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::PacketNumber;
+    use crate::time::Timestamp;
+
+    fn moment(packet: u64, millis: u64) -> Moment {
+        Moment { at: Timestamp::from_nanos(millis * NANOS_PER_MILLI), packet: PacketNumber(packet) }
+    }
+
+    #[test]
+    fn no_count_is_lost_when_a_counter_is_full() {
+        let (mut tally, mut rare) = (Tally { text: u32::MAX, pong: u16::MAX, ..Tally::default() }, Rare::default());
+        for opcode in [Opcode::TEXT, Opcode::TEXT, Opcode::PONG, Opcode::PONG, Opcode::CONTINUATION, Opcode(0xB)] {
+            let carry = tally.frame(opcode, moment(1, 0));
+            if carry > 0 {
+                rare.carry(opcode, carry);
+            }
+        }
+        let frames = tally.frames(&rare);
+        assert_eq!((frames.text, frames.pong), (u64::from(u32::MAX) + 2, u32::from(u16::MAX) + 2));
+        assert_eq!((frames.continuation, frames.other), (1, 1));
+    }
+
+    #[test]
+    fn the_longest_silence_lies_between_frames() {
+        let mut tally = Tally::default();
+        for (packet, millis) in [(1, 5_000), (2, 5_020), (3, 65_020), (4, 65_000)] {
+            let _ = tally.frame(Opcode::PING, moment(packet, millis));
+        }
+        assert_eq!(tally.facts(&Rare::default(), None).longest_silence, Duration::from_secs(60));
+    }
+}
