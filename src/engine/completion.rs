@@ -71,7 +71,7 @@ impl Watch<'_> {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         match &flow.app {
             App::Probing(_) => {
-                let App::Probing(mut adoption) = std::mem::replace(&mut flow.app, App::Inert) else { return };
+                let App::Probing(adoption) = std::mem::replace(&mut flow.app, App::Inert) else { return };
                 if let crate::ws::Judgement::WebSocket { client } = adoption.finish() {
                     self.adopt(id, client, *adoption);
                 }

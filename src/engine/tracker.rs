@@ -319,11 +319,13 @@ impl Watch<'_> {
     pub(super) fn adopt(&mut self, id: FlowId, client: Side, adoption: Adoption) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         flow.client_side = client;
-        let (held, _) = adoption.into_held(client);
+        let held = adoption.into_held();
         let first =
             Side::BOTH.into_iter().filter_map(|side| held[side].packets.first()).map(|(moment, _)| *moment).min();
         let moment = first.unwrap_or(flow.opened);
-        flow.app = App::Tunnel(Box::new(TunnelState::new(None, moment)));
+        let mut tunnel = TunnelState::new(None, moment);
+        tunnel.join(&held[client], &held[client.peer()]);
+        flow.app = App::Tunnel(Box::new(tunnel));
         for role in Role::BOTH {
             flow.rare().first_bytes[role].get_or_insert(FirstBytes::WebSocket);
         }

@@ -9,7 +9,7 @@ use crate::session::leg::{Direction, Heartbeats, Tunnel};
 use crate::session::liveness::PingTracker;
 use crate::stream::{ByRole, Role, StreamEvent};
 use crate::ws::facts::{Close, Opcode};
-use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Message, Scratch, heartbeat};
+use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Held, Message, Scratch, heartbeat};
 
 /// Who hears of messages and closes while a tunnel is open.
 pub trait TunnelListener {
@@ -72,6 +72,12 @@ impl TunnelState {
                 heartbeats: ByRole::default(),
             },
         }
+    }
+
+    /// It was open before the capture began: these bytes come next, and begin with frames.
+    pub fn join(&mut self, client: &Held, server: &Held) {
+        self.decoders.client.join(client);
+        self.decoders.server.join(server);
     }
 
     /// The stream that `role` sends goes on.

@@ -57,7 +57,11 @@ impl Adoption {
     pub fn handle(&mut self, side: Side, bytes: &[u8], moment: Moment) -> Judgement {
         self.segments = self.segments.saturating_add(1);
         self.searches[side].add(bytes, moment);
-        self.judge()
+        self.recognised(1).unwrap_or_else(|| {
+            let candidates = Side::BOTH.into_iter().any(|side| self.searches[side].evidence().is_some());
+            let patience = if candidates { LONG_PATIENCE } else { PATIENCE };
+            if self.segments >= patience { Judgement::Other } else { Judgement::Undecided }
+        })
     }
 
     /// So many bytes of `side` are missing here.
@@ -65,28 +69,29 @@ impl Adoption {
         self.searches[side].gap(bytes);
     }
 
-    /// The bytes of both sides from the first credible frame on, each for [`Decoder::adopt`](crate::ws::Decoder::adopt).
+    /// The judgement when nothing more comes. Masked frames are so unlike anything else that half the evidence is enough.
+    pub fn finish(&self) -> Judgement {
+        self.recognised(2).unwrap_or(Judgement::Other)
+    }
+
+    /// The bytes of both sides from the first credible frame on: for [`Decoder::join`](crate::ws::Decoder::join).
     pub fn into_held(mut self) -> Pair<Held> {
         Pair { originator: self.searches.originator.take_best(), responder: self.searches.responder.take_best() }
     }
 
-    fn judge(&self) -> Judgement {
-        for client in Side::BOTH {
+    /// Whether the evidence is enough when `share` of it is demanded of runs with masked frames.
+    fn recognised(&self, share: u32) -> Option<Judgement> {
+        Side::BOTH.into_iter().find_map(|client| {
             let sent = self.evidence(client, Role::Client);
             let answered = self.evidence(client.peer(), Role::Server);
             let enough = match (sent, answered) {
-                (0, 0) => continue,
-                (alone, 0) => alone >= self.needed_against(client.peer()),
+                (0, 0) => false,
+                (alone, 0) => alone >= self.needed_against(client.peer()) / share,
                 (0, alone) => alone >= self.needed_against(client),
-                (sent, answered) => sent.min(answered) >= EACH && sent + answered >= TOGETHER,
+                (sent, answered) => sent.min(answered) >= EACH && sent + answered >= TOGETHER / share,
             };
-            if enough {
-                return Judgement::WebSocket { client };
-            }
-        }
-        let candidates = Side::BOTH.into_iter().any(|side| self.searches[side].evidence().is_some());
-        let patience = if candidates { LONG_PATIENCE } else { PATIENCE };
-        if self.segments >= patience { Judgement::Other } else { Judgement::Undecided }
+            enough.then_some(Judgement::WebSocket { client })
+        })
     }
 
     /// What speaks for `side` being the one that plays `role`.

@@ -202,14 +202,13 @@ impl Decoder {
         }
     }
 
-    /// Takes up a stream that was joined in its middle, with the bytes that were held for it, on a new decoder.
-    pub fn adopt<L: FrameListener>(&mut self, held: Held, scratch: &mut Scratch, listener: &mut L) {
-        self.tally.bytes += held.lost + held.bytes.len() as u64;
-        if held.bytes.is_empty() && held.ahead == 0 {
-            return self.count_lost(held.lost, held.latest, listener);
+    /// Joins a stream in its middle: the bytes that were held for it come next, and begin with a frame.
+    pub fn join(&mut self, held: &Held) {
+        self.tally.bytes += held.lost;
+        self.cold().lost_bytes += held.lost;
+        if held.ahead > 0 || !held.bytes.is_empty() {
+            self.begin_trial(held.ahead);
         }
-        self.resume(held, scratch, listener);
-        self.take_up(scratch, listener);
     }
 
     /// All that is known, at any time.
@@ -710,18 +709,23 @@ impl Decoder {
 
     /// Decodes the bytes that were held, from a boundary that is on trial.
     fn resume<L: FrameListener>(&mut self, held: Held, scratch: &mut Scratch, listener: &mut L) {
-        let cold = self.cold();
-        cold.search = None;
-        cold.adrift = true;
-        cold.trial = TRIAL;
-        self.remaining = held.ahead;
-        self.phase = if held.ahead > 0 { Phase::Ignored } else { Phase::Boundary };
+        self.begin_trial(held.ahead);
         let moment = held.packets.first().map_or(held.latest, |&(moment, _)| moment);
         self.count_lost(held.lost, moment, listener);
         listener.resynchronised(moment);
         for (moment, piece) in held.pieces() {
             self.run(piece, &mut Context { moment, scratch, listener });
         }
+    }
+
+    /// A frame begins after so many bytes, it seems.
+    fn begin_trial(&mut self, ahead: u64) {
+        let cold = self.cold();
+        cold.search = None;
+        cold.adrift = true;
+        cold.trial = TRIAL;
+        self.remaining = ahead;
+        self.phase = if ahead > 0 { Phase::Ignored } else { Phase::Boundary };
     }
 
     fn count_lost<L: FrameListener>(&mut self, bytes: u64, moment: Moment, listener: &mut L) {
