@@ -247,7 +247,7 @@ fn after_a_gap_over_a_boundary_no_text_is_made_up() {
     let lost = deflater.text("{\"user\":\"bob\",\"text\":\"lost words\"}").masked().bytes();
     direction.gap(lost.len() as u64);
     let said = "{\"user\":\"alice\",\"text\":\"good morning, new words\"}";
-    for _ in 0..3 {
+    for _ in 0..4 {
         direction.frame(deflater.text(said));
     }
     let heard = direction.heard();
@@ -262,7 +262,9 @@ fn after_a_gap_over_a_boundary_no_text_is_made_up() {
         assert_eq!(holes, preview.contains('?'));
         assert!(preview.bytes().zip(said.bytes()).all(|(seen, sent)| seen == sent || seen == b'?'), "{preview}");
     }
-    assert_eq!((count, direction.violations()), (3, vec![]));
+    // The first may have been spent on finding the boundary.
+    assert!(count >= 3, "{heard:?}");
+    assert_eq!(direction.violations(), []);
 }
 
 #[test]
@@ -297,8 +299,10 @@ fn the_history_is_known_again_after_32_kib() {
     direction.frame(deflater.text("first"));
     let lost = deflater.text("lost").bytes();
     direction.gap(lost.len() as u64);
-    for number in 0..400 {
-        direction.frame(deflater.text(&format!("message {number}: {}", "abcdefghij".repeat(10))));
+    for number in 0u64..1000 {
+        // Nothing that an earlier message has said, but for the digits.
+        let digits: String = (1..6).map(|i| (number * 7919 + i).wrapping_pow(5).to_string()).collect();
+        direction.frame(deflater.text(&digits));
     }
     direction.heard();
     let payload = deflater.payload(b"caf\xE9");

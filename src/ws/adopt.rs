@@ -10,7 +10,7 @@ const TOGETHER: u32 = 40;
 const EACH: u32 = 10;
 /// Evidence that one side has to show on its own when the other is silent, or not captured.
 const ALONE: u32 = 48;
-/// Evidence that it has to show when the other talks and shows none.
+/// Evidence that a client has to show when its server talks and shows none.
 const AGAINST: u32 = 96;
 
 /// Segments after which a connection without any candidate is no WebSocket.
@@ -79,15 +79,17 @@ impl Adoption {
         Pair { originator: self.searches.originator.take_best(), responder: self.searches.responder.take_best() }
     }
 
-    /// Whether the evidence is enough when `share` of it is demanded of runs with masked frames.
+    /// Whether there is enough evidence, or a part of that (the `share`-th) where there are masked frames.
     fn recognised(&self, share: u32) -> Option<Judgement> {
         Side::BOTH.into_iter().find_map(|client| {
             let sent = self.evidence(client, Role::Client);
             let answered = self.evidence(client.peer(), Role::Server);
             let enough = match (sent, answered) {
                 (0, 0) => false,
-                (alone, 0) => alone >= self.needed_against(client.peer()) / share,
-                (0, alone) => alone >= self.needed_against(client),
+                (alone, 0) if self.searches[client.peer()].has_begun() => alone >= AGAINST / share,
+                (alone, 0) => alone >= ALONE / share,
+                // A header without a mask is not much. A client that talks has to show that it masks.
+                (0, alone) => alone >= ALONE && !self.searches[client].has_begun(),
                 (sent, answered) => sent.min(answered) >= EACH && sent + answered >= TOGETHER / share,
             };
             enough.then_some(Judgement::WebSocket { client })
@@ -100,10 +102,5 @@ impl Adoption {
             Some((sender, bits)) if sender == role => bits,
             _ => 0,
         }
-    }
-
-    /// What one side has to show alone while `other` shows nothing.
-    fn needed_against(&self, other: Side) -> u32 {
-        if self.searches[other].has_begun() { AGAINST } else { ALONE }
     }
 }

@@ -127,7 +127,7 @@ impl Assembly {
             self.look_at(output, preview);
             return;
         }
-        self.judged = false;
+        self.judged &= self.utf8.has_failed();
         self.holes |= memchr::memchr(UNKNOWN, output).is_some();
         self.look_at(output, preview);
         self.preview[shown..].iter_mut().filter(|byte| **byte == UNKNOWN).for_each(|byte| *byte = b'?');
@@ -175,7 +175,7 @@ impl Assembly {
 
     /// As [`Assembly::has_become_invalid`], when it is complete.
     pub(super) fn has_ended_invalid(&mut self) -> bool {
-        self.judged && !self.holes && !self.utf8.is_valid() && self.stop_judging()
+        self.judged && (self.utf8.has_failed() || !self.holes && !self.utf8.is_valid()) && self.stop_judging()
     }
 
     fn stop_judging(&mut self) -> bool {

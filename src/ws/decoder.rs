@@ -453,11 +453,11 @@ impl Decoder {
         let preview = context.listener.preview();
         let result = message.push(payload, key, inflation.as_deref_mut(), context.scratch, preview);
         let invalid = message.has_become_invalid();
-        if let Err(trouble) = result {
-            self.trouble(trouble, context);
-        }
         if invalid {
             self.violation(ViolationKind::Utf8, context);
+        }
+        if let Err(trouble) = result {
+            self.trouble(trouble, context);
         }
     }
 
@@ -485,11 +485,11 @@ impl Decoder {
         let preview = context.listener.preview();
         let result = message.finish(cold.inflation.as_deref_mut(), context.scratch, preview);
         let invalid = message.has_ended_invalid();
-        if let Err(trouble) = result {
-            self.trouble(trouble, context);
-        }
         if invalid {
             self.violation(ViolationKind::Utf8, context);
+        }
+        if let Err(trouble) = result {
+            self.trouble(trouble, context);
         }
         let told = message.message(context.moment);
         let Decoder { tally, cold: Some(cold), .. } = self else { return };

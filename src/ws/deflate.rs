@@ -186,36 +186,40 @@ impl Inflation {
         let stream = pool.stream(self.ticket).ok_or(Trouble::Displaced)?;
         loop {
             let (used, made) = (stream.total_in(), stream.total_out());
-            let status = stream.decompress(input, room, FlushDecompress::Sync).map_err(|_| Trouble::Corrupt)?;
-            let (used, made) = (stream.total_in() - used, (stream.total_out() - made) as usize);
-            input = &input[used as usize..];
-            let output = &room[..made];
-            self.produced += made as u64;
-            let certain = self.is_certain();
-            if !certain {
-                match memchr::memrchr(UNKNOWN, output) {
-                    Some(position) => self.clean = made - position - 1,
-                    None => self.clean += made,
+            let result = stream.decompress(input, room, FlushDecompress::Sync);
+            let (used, made) = ((stream.total_in() - used) as usize, (stream.total_out() - made) as usize);
+            input = &input[used..];
+            // What came out before an error, or up to the bound, is right.
+            let allowed = usize::try_from(bound - self.produced).unwrap_or(usize::MAX);
+            self.note(&room[..made.min(allowed)], out);
+            match result {
+                Err(_) => return Err(Trouble::Corrupt),
+                Ok(_) if made > allowed => return Err(Trouble::TooLong),
+                Ok(Status::StreamEnd) => {
+                    self.message = State::Ended;
+                    return Ok(input);
                 }
-            }
-            if self.takeover {
-                self.window.push(output);
-            }
-            out(output, certain);
-            if self.produced > bound {
-                return Err(Trouble::TooLong);
-            }
-            if status == Status::StreamEnd {
-                self.message = State::Ended;
-                return Ok(input);
-            }
-            if input.is_empty() && made < room.len() {
-                return Ok(input);
-            }
-            if used == 0 && made == 0 {
-                return Err(Trouble::Corrupt);
+                Ok(_) if input.is_empty() && made < room.len() => return Ok(input),
+                Ok(_) if used == 0 && made == 0 => return Err(Trouble::Corrupt),
+                Ok(_) => {}
             }
         }
+    }
+
+    /// Counts, keeps and hands out what was inflated.
+    fn note(&mut self, output: &[u8], out: &mut impl FnMut(&[u8], bool)) {
+        let certain = self.is_certain();
+        if !certain {
+            match memchr::memrchr(UNKNOWN, output) {
+                Some(position) => self.clean = output.len() - position - 1,
+                None => self.clean += output.len(),
+            }
+        }
+        self.produced += output.len() as u64;
+        if self.takeover {
+            self.window.push(output);
+        }
+        out(output, certain);
     }
 }
 

@@ -14,11 +14,17 @@ use crate::ws::facts::Opcode;
 use crate::ws::header::{FrameHeader, RSV1};
 
 /// Evidence that a candidate at the beginning of a segment needs in a stream that is known to be frames.
-const ALIGNED: u32 = 14;
+const ALIGNED: u32 = 26;
 /// Evidence that a candidate inside a segment needs.
-const INSIDE: u32 = 30;
+const INSIDE: u32 = 36;
 /// Evidence for a candidate whose last frame ends exactly where the stream ends.
-const AT_THE_END: u32 = 12;
+const AT_THE_END: u32 = BELIEVED_ALIGNED;
+
+/// Evidence from which on a candidate's frames are believed. A false frame may by chance end where a true one begins, and
+/// the true ones behind it are no evidence for it: so frames before this much has come together are given up.
+const BELIEVED_ALIGNED: u32 = 20;
+/// The same for a candidate inside a segment.
+const BELIEVED_INSIDE: u32 = 30;
 
 /// Worth of the first two bytes: 9 of 256 values are opcodes that may stand there, and the MASK bit is one of two.
 const HEADER: u32 = 6;
@@ -68,7 +74,7 @@ pub struct Search {
 /// A run of frames that begins here, perhaps.
 #[derive(Clone, Debug)]
 struct Candidate {
-    /// Where its first frame begins.
+    /// Where the first frame begins that is believed.
     start: u64,
     /// Where the last frame begins whose header was read.
     last: u64,
@@ -147,7 +153,7 @@ impl Search {
         for candidate in &mut self.candidates {
             // Fragments are so often followed by nothing at all that they prove nothing.
             if candidate.next == end && candidate.bits > 0 {
-                candidate.bits += ENDS_WITH_SEGMENT;
+                candidate.credit(ENDS_WITH_SEGMENT);
             }
         }
         self.trim();
@@ -307,19 +313,24 @@ impl Candidate {
                 return true;
             }
             let Some(content) = content(&header, &payload[..length.min(payload.len())]) else { return false };
-            if header.is_final() {
-                self.bits += HEADER + content;
-                if header.length > 0xFFFF {
-                    self.bits += LONG_LENGTH;
-                }
-            }
             if !header.opcode().is_control() {
                 self.fragmented = Some(!header.is_final());
             }
             self.last = self.next;
             self.next = self.next.saturating_add(header.size() as u64).saturating_add(header.length);
+            let length = if header.length > 0xFFFF { LONG_LENGTH } else { 0 };
+            self.credit(if header.is_final() { HEADER + content + length } else { 0 });
         }
         true
+    }
+
+    /// Counts evidence that the last frame gave.
+    fn credit(&mut self, bits: u32) {
+        let believed = if self.aligned { BELIEVED_ALIGNED } else { BELIEVED_INSIDE };
+        if self.bits < believed {
+            self.start = if self.bits + bits < believed { self.next } else { self.last };
+        }
+        self.bits = self.bits.saturating_add(bits);
     }
 
     /// Whether the header breaks the order of fragments, as far as it is known (RFC 6455 §5.4).
@@ -353,8 +364,11 @@ fn content(header: &FrameHeader, payload: &[u8]) -> Option<u32> {
     let mut plain = [0; SAMPLE];
     let sample = header.key.unmask(payload, &mut plain);
     let whole = sample.len() as u64 == header.length;
+    if header.reserved() != 0 {
+        return Some(if header.is_final() { flushed(header, payload) } else { 0 });
+    }
     match header.opcode() {
-        Opcode::TEXT if header.reserved() == 0 => text(sample, whole && header.is_final(), header.is_masked()),
+        Opcode::TEXT => text(sample, whole && header.is_final(), header.is_masked()),
         Opcode::CLOSE => match close::split(sample) {
             (None, _) => Some(0),
             (Some(code), _) if !close::may_be_sent(code) => None,
@@ -366,6 +380,19 @@ fn content(header: &FrameHeader, payload: &[u8]) -> Option<u32> {
     }
 }
 
+/// What the end of a compressed message is worth. A flushed DEFLATE stream ends with the header of an empty block, which is
+/// three zero bits, and zeros up to the end of the byte (RFC 7692 §7.2.1).
+fn flushed(header: &FrameHeader, payload: &[u8]) -> u32 {
+    let Some((&last, before)) = payload.split_last() else { return 0 };
+    if payload.len() as u64 != header.length {
+        return 0;
+    }
+    let mut plain = [0];
+    header.key.after(before.len() as u64).unmask(&[last], &mut plain);
+    let zeros = plain[0].leading_zeros();
+    if zeros < 3 { 0 } else { zeros }
+}
+
 /// As [`content`], for text. `whole`: it must not end inside a character.
 fn text(sample: &[u8], whole: bool, masked: bool) -> Option<u32> {
     if let Err(error) = std::str::from_utf8(sample)
@@ -373,13 +400,19 @@ fn text(sample: &[u8], whole: bool, masked: bool) -> Option<u32> {
     {
         return None;
     }
-    // Letters unmasked with letters are control characters. Applications send few: white space, the record separator of
-    // SignalR, the NUL of STOMP.
-    let odd = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1E | 0);
-    if sample.iter().any(odd) {
+    // Letters unmasked with letters are control characters. Applications send few: white space, and at the end of a
+    // message the record separator of SignalR or the NUL of STOMP.
+    let body =
+        if whole { sample.strip_suffix(b"\x1E").or(sample.strip_suffix(b"\0")).unwrap_or(sample) } else { sample };
+    if body.iter().any(|byte| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) {
         return Some(0);
     }
     let length = sample.len() as u32;
-    // What is not masked may lie in other text, and proves little.
-    Some(if masked { length.min(16) } else { (length / 4).min(2) })
+    Some(match masked {
+        true => length.min(16),
+        // What is not masked may lie inside other text. There, bytes above 0x7F are where headers are met with, and
+        // more of them follow.
+        false if sample.is_ascii() => (length / 2).min(8),
+        false => (length / 4).min(2),
+    })
 }
