@@ -75,6 +75,15 @@ pub(super) fn is_message_start(role: Role, bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether these bytes, which hold no whole line, may be the beginning of a start line of this side.
+pub(super) fn may_be_message(role: Role, bytes: &[u8]) -> bool {
+    const VERSION: &[u8] = b"HTTP/";
+    match role {
+        Role::Client => bytes.first().is_none_or(|&first| is_token(&[first])),
+        Role::Server => bytes.starts_with(VERSION) || VERSION.starts_with(bytes),
+    }
+}
+
 /// A TLS record (RFC 8446 §5.1): type, version, length.
 fn tls(bytes: &[u8]) -> Option<Beginning> {
     let (&kind, rest) = bytes.split_first()?;

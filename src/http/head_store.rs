@@ -13,6 +13,7 @@ use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::start_line::{RequestLine, RequestParts, StatusLine, StatusParts};
 use crate::http::text::text;
 use crate::limits::Limits;
+use crate::packet::Moment;
 
 /// The heads that were seen lately, and the bounds of a dialogue.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct HeadStore {
     pub(super) pipelined_requests: usize,
 }
 
-/// A head as it came: all of it, and where its parts are.
+/// A head as it came: its parts, and how it came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawHead<'a> {
     /// The start line without its end.
@@ -38,6 +39,12 @@ pub(super) struct RawHead<'a> {
     pub(super) aside: Option<(usize, usize)>,
     /// Whether some line begins with white space: it goes on with the one before (RFC 9112 §5.2).
     pub(super) folded: bool,
+    /// The length of all of it.
+    pub(super) length: u32,
+    /// The packet with its first byte.
+    pub(super) begun: Moment,
+    /// Whether a part of it is missing.
+    pub(super) cut: bool,
 }
 
 impl HeadStore {
@@ -170,7 +177,9 @@ mod tests {
         let folded = lines.windows(2).any(|pair| pair == b"\n ");
         let start_line = format!("GET {target} HTTP/1.1");
         let aside = find_aside(lines).map(|range| (range.start, range.end));
-        store.request(RawHead { start_line: start_line.as_bytes(), lines, aside, folded }).unwrap()
+        let begun = Moment::default();
+        let raw = RawHead { start_line: start_line.as_bytes(), lines, aside, folded, length: 0, begun, cut: false };
+        store.request(raw).unwrap()
     }
 
     fn store() -> HeadStore {

@@ -16,7 +16,7 @@ pub(super) struct OpenHead {
     /// The lines found so far.
     pub(super) lines: Lines,
     /// Bytes that came and are not kept, once the limit is reached.
-    pub(super) dropped: u32,
+    dropped: usize,
     /// Whether the line that was reached then is empty so far.
     line_is_empty: bool,
 }
@@ -39,24 +39,24 @@ impl OpenHead {
             self.line_is_empty = true;
             at += length + 1;
             if ends {
-                self.dropped = self.dropped.saturating_add(length_of(at));
+                self.dropped = self.dropped.saturating_add(at);
                 return Some(at);
             }
         }
         self.line_is_empty &= bytes[at..].iter().all(|&byte| byte == b'\r');
-        self.dropped = self.dropped.saturating_add(length_of(bytes.len()));
+        self.dropped = self.dropped.saturating_add(bytes.len());
         None
     }
 
     /// How many bytes of it came.
-    pub(super) fn length(&self) -> u32 {
-        length_of(self.bytes.len()).saturating_add(self.dropped)
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len().saturating_add(self.dropped)
     }
-}
 
-/// A length as facts keep it.
-pub(super) fn length_of(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    /// The head as far as its lines are whole and kept.
+    pub(super) fn raw(&self) -> RawHead<'_> {
+        self.lines.raw(&self.bytes, self.length(), self.begun)
+    }
 }
 
 /// Where the lines of a head are. Offsets count from its first byte.
@@ -117,14 +117,17 @@ impl Lines {
         self.cut.is_some()
     }
 
-    /// The head as far as its lines are whole.
-    pub(super) fn raw<'a>(&self, bytes: &'a [u8]) -> RawHead<'a> {
+    /// The head as far as its lines are whole; `length` counts what is not kept too.
+    pub(super) fn raw<'a>(&self, bytes: &'a [u8], length: usize, begun: Moment) -> RawHead<'a> {
         let end = self.cut.unwrap_or(self.line).max(self.start_line);
         RawHead {
             start_line: bytes[..self.start_line].trim_ascii_end(),
             lines: &bytes[self.start_line..end],
             aside: self.aside.map(|(start, end)| (start - self.start_line, end - self.start_line)),
             folded: self.folded,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            begun,
+            cut: false,
         }
     }
 
@@ -163,7 +166,7 @@ mod tests {
                 }
             }
             assert_eq!(end, Some(HEAD.len() - 4));
-            let raw = lines.raw(HEAD);
+            let raw = lines.raw(HEAD, HEAD.len() - 4, Moment::default());
             assert_eq!(raw.start_line, b"GET / HTTP/1.1");
             assert_eq!(raw.lines, b"A: b\n\tc\r\nSec-WebSocket-Key: abc \r\n");
             assert!(raw.folded);
@@ -178,7 +181,7 @@ mod tests {
         lines.start_line(HEAD);
         assert_eq!(lines.end(HEAD, 2), Some(HEAD.len() - 4));
         assert!(lines.are_too_many());
-        assert_eq!(lines.raw(HEAD).lines, b"A: b\n\tc\r\n");
+        assert_eq!(lines.raw(HEAD, 0, Moment::default()).lines, b"A: b\n\tc\r\n");
     }
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
                     }
                 });
                 assert_eq!(end, Some(HEAD.len() - 4), "{kept} {piece}");
-                assert_eq!(open.length() as usize, HEAD.len() - 4);
+                assert_eq!(open.length(), HEAD.len() - 4);
             }
         }
     }
