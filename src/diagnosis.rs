@@ -4,6 +4,7 @@
 //! [`diagnose`] runs them all. What many rules ask is answered once, beside them: [`answer`] knows who made a refusal,
 //! [`backends`] and [`proxies`] know software by what it writes, [`parties`] names the ends of a leg.
 
+pub mod agreement;
 pub mod answer;
 pub mod backends;
 pub mod complaint;

@@ -4,26 +4,43 @@
 //! session, and nearly all sessions are well: a check begins with what is cheapest to know, and allocates nothing
 //! before it has found something.
 
+pub mod accept_mismatch;
 pub mod authentication_required;
+pub mod client_gave_up;
+pub mod client_rejected_answer;
 pub mod connection_header_replaced;
 pub mod credentials_lost;
 pub mod duplicate_upgrade_header;
 pub mod endpoint_not_found;
+pub mod engine_io_error;
+pub mod extended_connect_unsupported;
 pub mod extension_answer_stripped;
+pub mod extension_mismatch;
 pub mod extension_offer_stripped;
 pub mod forbidden;
 pub mod forwarded_proto_missing;
 pub mod handshake_rejected;
 pub mod host_rewritten;
+pub mod invalid_upgrade_response;
+pub mod invalid_websocket_key;
+pub mod no_answer;
 pub mod origin_rejected;
 pub mod path_rewritten;
 pub mod query_lost;
+pub mod rate_limited;
 pub mod redirected;
+pub mod request_header_too_large;
+pub mod request_incomplete;
+pub mod slow_handshake;
 pub mod static_connection_upgrade;
+pub mod sticky_session_missing;
+pub mod subprotocol_mismatch;
+pub mod unsupported_websocket_version;
 pub mod upgrade_headers_stripped;
 pub mod upgrade_ignored;
 pub mod upstream_http10;
 pub mod websocket_key_stripped;
+pub mod wrong_method;
 
 use crate::diagnosis::Rule;
 
@@ -55,6 +72,13 @@ list! {
     credentials_lost
     extension_offer_stripped
     extension_answer_stripped
+    // The client's request.
+    invalid_websocket_key
+    unsupported_websocket_version
+    wrong_method
+    request_header_too_large
+    request_incomplete
+    client_gave_up
     // The answer.
     redirected
     upgrade_ignored
@@ -62,7 +86,18 @@ list! {
     authentication_required
     origin_rejected
     forbidden
+    rate_limited
     handshake_rejected
+    sticky_session_missing
+    engine_io_error
+    invalid_upgrade_response
+    accept_mismatch
+    subprotocol_mismatch
+    extension_mismatch
+    client_rejected_answer
+    no_answer
+    extended_connect_unsupported
+    slow_handshake
 }
 
 /// The rule of that id.
@@ -215,7 +250,7 @@ mod tests {
     ];
 
     /// A rule that never is the cause: it only says what is worth knowing.
-    const NEVER_THE_CAUSE: &[&str] = &["static-connection-upgrade", "extension-offer-stripped"];
+    const NEVER_THE_CAUSE: &[&str] = &["static-connection-upgrade", "extension-offer-stripped", "slow-handshake"];
 
     #[test]
     fn folder_list_and_catalogue_agree() {

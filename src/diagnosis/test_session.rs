@@ -19,6 +19,7 @@ use crate::packet::{Moment, PacketNumber};
 use crate::session::leg::{
     Direction, FirstBytes, H2Facts, JoinReason, LegRole, ProxyHeader, Request, Response, TlsAlert, TlsFacts, Tunnel,
 };
+use crate::session::neighbours::Ending;
 use crate::session::{Confidence, EndedBy, Leg, Neighbours, Outcome, Phase, Session, SessionId, Via, Who};
 use crate::stream::{ByRole, Pair, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind, HalfFacts};
@@ -105,6 +106,26 @@ pub fn replaced(text: &str, field: &str, line: &str) -> String {
 pub fn with_field(text: &str, line: &str) -> String {
     let (start, rest) = text.split_once('\n').expect("a test head has lines");
     format!("{start}\n{line}\n{rest}")
+}
+
+/// How a session looks to its neighbours while nothing is known of its end.
+pub fn ending(session: &Session) -> Ending {
+    Ending {
+        session: session.id,
+        client: session.first_leg().client.ip,
+        server: session.first_leg().server,
+        backend: session.last_leg().server,
+        target: session.first_leg().request.as_ref().map(|request| request.head.target.as_ref().into()),
+        start: session.start,
+        opened: None,
+        end: None,
+        ended_by: None,
+        idle: Duration::ZERO,
+        close_frame: false,
+        close_code: None,
+        status: None,
+        proxy_ended: false,
+    }
 }
 
 impl TestSession {
@@ -226,7 +247,7 @@ impl TestLeg {
         let (start, lines) = head.split_once('\n').expect("a test head has lines");
         let mut words = start.split(' ');
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        let head = RequestHead::new(method, target, words.next().and_then(version), &lines.replace('\n', "\r\n"));
+        let head = RequestHead::new(method, target, words.next().and_then(version), &field_lines(lines));
         let offer = Offer::read(&head);
         self.leg.request = Some(Request { offer, begun: moment, moment, head, cut: false });
         self.leg.first_bytes.client.get_or_insert(FirstBytes::Http);
@@ -243,7 +264,7 @@ impl TestLeg {
         let mut words = start.splitn(3, ' ');
         let version = words.next().and_then(version).unwrap_or(Version::HTTP_11);
         let status = words.next().and_then(|status| status.parse().ok()).expect("a test answer has a status");
-        let head = ResponseHead::new(version, status, words.next().unwrap_or(""), &lines.replace('\n', "\r\n"));
+        let head = ResponseHead::new(version, status, words.next().unwrap_or(""), &field_lines(lines));
         let asked = self.leg.request.as_ref().map(|request| (&request.head, &request.offer));
         let answer = Answer::read(&head, asked);
         let head_bytes = u32::try_from(text.len()).expect("a test answer is short");
@@ -548,4 +569,8 @@ fn version(word: &str) -> Option<Version> {
         "HTTP/2" => Some(Version { major: 2, minor: 0 }),
         _ => None,
     }
+}
+
+fn field_lines(text: &str) -> String {
+    text.lines().filter(|line| !line.is_empty()).flat_map(|line| [line, "\r\n"]).collect()
 }

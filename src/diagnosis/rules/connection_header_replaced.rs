@@ -17,8 +17,7 @@ pub const RULE: Rule = Rule {
         nginx writes its own Connection (close, or none) unless the location sets one, so one of the two lines was \
         forgotten. Most backends take such a request for an ordinary one.",
     signature: "the proxy's request has Upgrade: websocket, but its Connection has no token upgrade",
-    fix: "in the nginx location: proxy_set_header Connection \"upgrade\"; (or $connection_upgrade with map $http_upgrade \
-        $connection_upgrade { default upgrade; '' close; } in http)\n\
+    fix: "in the nginx location: proxy_set_header Connection \"upgrade\";\n\
         HAProxy: remove http-request set-header connection and option httpclose from this backend\n\
         Apache: replace the RequestHeader lines by ProxyPass ... upgrade=websocket\n\
         Caddy: remove header_up Connection from reverse_proxy\n\
@@ -108,8 +107,8 @@ pub(super) mod tests {
 
     #[test]
     fn is_a_note_where_the_backend_does_not_mind() {
-        let session =
-            example().client_leg(|leg| leg.response(SWITCHED).open()).backend_leg(|leg| leg.response(SWITCHED).open());
+        let closed = replaced(FORWARDED, "Connection", "Connection: close");
+        let session = healthy().backend_leg(|leg| leg.request(&closed));
         assert_eq!((session.cause(), session.ids()), (None, vec![RULE.id]));
     }
 

@@ -16,13 +16,13 @@ pub const RULE: Rule = Rule {
     explanation: "A backend that guards against other sites compares Origin with Host. The browser sent both with the same \
         name; the proxy put the backend's own address into Host, and the two no longer fit: 403.",
     signature: "in front of the proxy Host is the Origin's host, behind it Host is another one, and the answer is 403",
-    fix: "Or allow the origin in the application. Never blank Origin.\n\
-        in the nginx location: proxy_set_header Host $host; ($http_host when the port is not a usual one)\n\
+    fix: "in the nginx location: proxy_set_header Host $http_host;\n\
         Apache: ProxyPreserveHost On\n\
         Caddy: remove header_up Host from reverse_proxy: it keeps Host by itself\n\
         Traefik: passHostHeader: true\n\
         HAProxy: remove http-request set-header Host\n\
-        Envoy: remove host_rewrite_literal or auto_host_rewrite from the route",
+        Envoy: remove host_rewrite_literal or auto_host_rewrite from the route\n\
+        Or allow the origin in the application; never blank Origin in the proxy.",
     look_alikes: "An Origin that is foreign in front of the proxy too is origin-rejected.",
     reference: "RFC 6455 §4.2.2, §10.2",
     check,

@@ -15,8 +15,8 @@ pub const RULE: Rule = Rule {
     explanation: "The path that the backend got is not the one that the client asked for: a prefix was taken off or kept, \
         a slash doubled. The backend has no WebSocket there. Not all say 404: ws answers 400, Starlette and hypercorn 403.",
     signature: "the same Sec-WebSocket-Key with another path behind the proxy, and a 400, 403 or 404",
-    fix: "nginx: proxy_pass http://BACKEND; without anything behind the port keeps the path; with a path there, location \
-        and proxy_pass both end with a slash or neither does\n\
+    fix: "nginx: proxy_pass with nothing behind the port keeps the path; with a path there, location and proxy_pass both \
+        end with a slash or neither does\n\
         HAProxy: look for http-request replace-path or set-path\n\
         Apache: give ProxyPass the same path on both sides, with the same slash at the end\n\
         Caddy: handle keeps the path, handle_path takes the prefix off\n\
@@ -73,9 +73,9 @@ fn exact_fix(hop: &Hop<'_>) -> Option<String> {
     let is_nginx = between(hop.front, hop.back).is_some_and(|proxy| proxy.software == Software::Nginx);
     is_nginx.then(|| {
         format!(
-            "in the nginx location: proxy_pass http://{}; with nothing behind the port, so that {} stays as it is",
+            "in the nginx location, with nothing behind the port, so that {} stays as it is: proxy_pass http://{};",
+            quote(path(hop.asked.head.path())),
             hop.back.server,
-            quote(path(hop.asked.head.path()))
         )
     })
 }

@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     explanation: "Tokens and parameters of a WebSocket travel in the query, since a browser cannot set headers. A \
         proxy_pass with a variable or a captured group takes the target as it is written there, without the query.",
     signature: "the client's target has a query, the proxy's target for the same key has none",
-    fix: "nginx: append $is_args$args: proxy_pass http://BACKEND/$1$is_args$args;\n\
+    fix: "in the nginx location, append $is_args$args: proxy_pass http://BACKEND/$1$is_args$args;\n\
         HAProxy: use http-request replace-pathq instead of replace-path with the query cut off\n\
         Apache: add the flag QSA to the RewriteRule\n\
         Caddy: write rewrite * /path?{query}",

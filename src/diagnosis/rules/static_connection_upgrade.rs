@@ -11,8 +11,8 @@ pub const RULE: Rule = Rule {
     explanation: "The proxy writes Connection: upgrade into every request of this location, also into those that ask for \
         a page. Most backends do not mind. Strict ones refuse, and connections to the backend are not used again.",
     signature: "requests without Upgrade, to the same backend, have Connection: upgrade",
-    fix: "in the nginx http block: map $http_upgrade $connection_upgrade { default upgrade; '' close; } and in the location: \
-        proxy_set_header Connection $connection_upgrade;\n\
+    fix: "in the nginx http block: map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n\
+        in the nginx location: proxy_set_header Connection $connection_upgrade;\n\
         HAProxy: set the header only if { req.hdr(upgrade) -i websocket }\n\
         Apache: use ProxyPass ... upgrade=websocket instead of RequestHeader set Connection upgrade",
     look_alikes: "A WebSocket request that lost its Upgrade has a Sec-WebSocket-Key: that is upgrade-headers-stripped.",

@@ -1,0 +1,52 @@
+//! A 101, and whether the client stayed.
+
+use std::time::Duration;
+
+use crate::diagnosis::answer;
+use crate::diagnosis::parties;
+use crate::packet::Moment;
+use crate::session::leg::Response;
+use crate::session::{Leg, Session};
+use crate::stream::Role;
+
+/// A client that dislikes an answer leaves within this time: browsers within 50 ms, plus a long way.
+const LEAVES: Duration = Duration::from_secs(1);
+
+/// The 101 nearest to the backend for which `is_broken` holds: there it was made. Its leg, and it.
+pub fn broken_101(session: &Session, is_broken: impl Fn(&Leg, &Response) -> bool) -> Option<(usize, &Leg, &Response)> {
+    session.legs.iter().enumerate().rev().find_map(|(index, leg)| {
+        let response = leg.response.as_ref()?;
+        let is_http1 = !leg.request.as_ref().is_some_and(answer::is_extended_connect);
+        (response.head.status == 101 && is_http1 && is_broken(leg, response)).then_some((index, leg, response))
+    })
+}
+
+/// How the client left right after the answer, without a message: by a Close, a FIN or an RST of its own.
+pub fn client_left_at_once(session: &Session) -> Option<Moment> {
+    let leg = session.first_leg();
+    let answered = leg.response.as_ref()?.moment;
+    let mut left = leg.first_end().filter(|end| end.by == Role::Client).map(|end| end.moment);
+    if let Some(tunnel) = &leg.tunnel {
+        let client = &tunnel.sides.client;
+        if client.messages.text + client.messages.binary > 0 || client.frames.ping > 0 {
+            return None;
+        }
+        let close = client.close.as_ref().filter(|_| tunnel.first_close == Some(Role::Client));
+        left = close.map(|close| close.moment).or(left);
+    }
+    left.filter(|left| left.at.since(answered.at) <= LEAVES)
+}
+
+/// Whether the session goes on in spite of a flawed 101: the client has sent something.
+pub fn client_stays(session: &Session) -> bool {
+    let tunnel = session.first_leg().tunnel.as_ref();
+    tunnel.is_some_and(|tunnel| tunnel.sides.client.frames.total() > u64::from(tunnel.sides.client.frames.close))
+}
+
+/// Who made a 101 that is broken on this leg: its server, or a proxy that broke it.
+pub fn maker(session: &Session, index: usize) -> String {
+    match parties::server_of(session, index) {
+        Some(name) => name.to_string(),
+        None => "the server".to_owned(),
+    }
+}

@@ -1,0 +1,143 @@
+//! The client left before the answer came.
+
+use std::time::Duration;
+
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::neighbours::Ending;
+use crate::session::{Confidence, Leg, Outcome, Session};
+use crate::stream::Role;
+use crate::tcp::EndKind;
+use crate::time::Timestamp;
+
+/// `client-gave-up`.
+pub const RULE: Rule = Rule {
+    id: "client-gave-up",
+    severity: Severity::Error,
+    stage: Stage::Request,
+    title: "The client left before it was answered",
+    explanation: "The client closed while its request was still waiting (nginx logs 499). Either its own timeout is shorter \
+        than the backend takes, or the page went away: a reload, a navigation, or React's StrictMode, which opens every \
+        WebSocket twice in development and closes the first one at once.",
+    signature: "FIN or RST from the client before any byte of the response",
+    fix: "Make the handshake of the backend faster, or the client's timeout longer. In a page, close the WebSocket only \
+        when it is open.",
+    look_alikes: "A proxy that leaves its backend while the client still waits is upstream-response-timeout.",
+    reference: "RFC 6455 §4.1",
+    check,
+};
+
+/// A twin handshake follows within this time when a page opens its WebSocket twice.
+const TWIN: Duration = Duration::from_secs(2);
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let leg = session.first_leg();
+    if !matches!(leg.outcome, Outcome::Unanswered) || leg.response.is_some() {
+        return None;
+    }
+    let request = leg.request.as_ref()?;
+    let end = leg.first_end().filter(|end| end.by == Role::Client)?;
+    let server = leg.half(Role::Server);
+    if server.bytes > 0 || server.packets == 0 {
+        return None;
+    }
+    let waited = Span(end.moment.at.since(request.moment.at));
+    let flag = match end.kind {
+        EndKind::Fin => "FIN",
+        EndKind::Rst => "RST",
+    };
+    let twin = twin(&facts.neighbours.endings, session, end.moment.at);
+    let followed = match twin {
+        Some(twin) => {
+            let gap = Span(twin.start.distance(end.moment.at));
+            format!("; the same client asked again {gap} later, as a page does that opens its WebSocket twice")
+        }
+        None => String::new(),
+    };
+    let behind = behind(session);
+    let evidence =
+        Evidence::on(0, format!("{flag} from the client {waited} after its request, no answer yet{behind}{followed}"))
+            .packet(request.moment, "the request")
+            .packet(end.moment, "the client leaves")
+            .confidence(if twin.is_some() { Confidence::High } else { Confidence::Medium })
+            .verdict(format!(
+                "{} gave up after {waited} without an answer{behind}{followed}",
+                parties::client_of(session, 0)?
+            ));
+    // A proxy that never reached its backend had nothing to answer.
+    let unreachable = session.legs.iter().any(|leg| leg.behind.is_some() && leg.outcome == Outcome::Unreachable);
+    Some(if unreachable { evidence.not_cause() } else { evidence })
+}
+
+/// What the backend was doing meanwhile.
+fn behind(session: &Session) -> String {
+    let Some(index) = parties::behind(session, 0) else { return String::new() };
+    let leg: &Leg = &session.legs[index];
+    let Some(name) = parties::server_of(session, index) else { return String::new() };
+    match (&leg.request, &leg.response) {
+        (Some(_), None) => format!("; {name} had the request and had not answered either"),
+        (Some(_), Some(response)) => format!("; {name} had answered {}", response.head.status),
+        (None, _) => String::new(),
+    }
+}
+
+/// The next session of the same client to the same place, if it began at about the time when this one ended.
+fn twin<'a>(endings: &'a [Ending], session: &Session, left: Timestamp) -> Option<&'a Ending> {
+    let leg = session.first_leg();
+    let target = leg.request.as_ref().map(|request| request.head.path());
+    let same_path =
+        |ending: &Ending| ending.target.as_deref().map(|target| target.split('?').next().unwrap_or(target)) == target;
+    endings.iter().rev().take(1000).find(|ending| {
+        ending.session != session.id
+            && ending.client == leg.client.ip
+            && ending.server == leg.server
+            && ending.start >= session.start
+            && ending.start.distance(left) < TWIN
+            && same_path(ending)
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::session::SessionId;
+
+    pub(crate) fn example() -> TestSession {
+        session()
+            .client_leg(|leg| leg.request(ASKED).after_ms(1500).fin(Role::Client))
+            .backend_leg(|leg| leg.request(FORWARDED).after_ms(1500).fin(Role::Client))
+    }
+
+    #[test]
+    fn a_twin_handshake_tells_of_a_page_that_opens_twice() {
+        let alone = session().client_leg(|leg| leg.request(ASKED).after_ms(5).fin(Role::Client));
+        let twin = Ending {
+            session: SessionId(2),
+            client: alone.session.legs[0].client.ip,
+            target: Some("/ws".into()),
+            start: START.plus(Duration::from_millis(9)),
+            ..ending(&alone.session)
+        };
+        let session = alone.neighbours(|neighbours| neighbours.endings.push(twin));
+        assert!(session.diagnose().verdict.contains("opens its WebSocket twice"), "{}", session.diagnose().verdict);
+    }
+
+    #[test]
+    fn is_a_consequence_when_the_proxy_could_not_connect() {
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED).after_ms(5000).fin(Role::Client))
+            .backend_leg(|leg| leg.unanswered_syn(2));
+        assert!(!session.finding(RULE.id).unwrap().evidence.may_be_cause);
+    }
+
+    #[test]
+    fn is_silent_when_the_server_left_first_or_was_not_captured() {
+        let asked = || session().client_leg(|leg| leg.request(ASKED).after_ms(10));
+        assert!(asked().client_leg(|leg| leg.fin(Role::Server).fin(Role::Client)).check(&RULE).is_none());
+        assert!(asked().client_leg(|leg| leg.fin(Role::Client).unseen(Role::Server)).check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

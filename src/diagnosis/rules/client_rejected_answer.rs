@@ -1,0 +1,92 @@
+//! The answer was right, and the client left all the same.
+
+use std::time::Duration;
+
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::http::handshake::{Accept, SubprotocolAnswer, Upgrade};
+use crate::session::Confidence;
+use crate::session::leg::Response;
+use crate::stream::Role;
+
+/// `client-rejected-answer`.
+pub const RULE: Rule = Rule {
+    id: "client-rejected-answer",
+    severity: Severity::Warning,
+    stage: Stage::Negotiation,
+    title: "The client left right after a correct 101",
+    explanation: "The handshake succeeded on the wire, and the client ended the connection without a single frame. Nothing \
+        in the answer is wrong, so the reason is in the client: close() in the application, a page that went away, or a \
+        check of its own (a library that wants a subprotocol or a certificate).",
+    signature: "a valid 101, no frame from the client, and its FIN or RST within 100 ms",
+    fix: "Look into the client: its console and its log tell why. Watch for a component that opens and closes the WebSocket \
+        when it is rendered twice.",
+    look_alikes: "An answer that is wrong is accept-mismatch, subprotocol-mismatch or invalid-upgrade-response.",
+    reference: "RFC 6455 §4.1",
+    check,
+};
+
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let leg = facts.session.first_leg();
+    let tunnel = leg.tunnel.as_ref()?;
+    let response = leg.response.as_ref()?;
+    if tunnel.sides.client.frames.total() > 0 || !is_right(response) {
+        return None;
+    }
+    let end = leg.first_end().filter(|end| end.by == Role::Client)?;
+    let stayed = end.moment.at.since(response.moment.at);
+    if stayed > AT_ONCE || leg.has_holes() || leg.half(Role::Client).packets == 0 {
+        return None;
+    }
+    let stayed = Span(stayed);
+    let client = parties::client_of(facts.session, 0)?;
+    Some(
+        Evidence::on(0, format!("the 101 is correct; the client left {stayed} later, without a frame"))
+            .packet(response.moment, "the 101")
+            .packet(end.moment, "the client leaves")
+            .confidence(Confidence::Medium)
+            .verdict(format!(
+                "{client} left {stayed} after a correct 101 and never sent a frame: the reason is in the client"
+            )),
+    )
+}
+
+fn is_right(response: &Response) -> bool {
+    let answer = &response.answer;
+    response.head.status == 101
+        && answer.upgrade == Upgrade::WebSocket
+        && answer.connection_upgrade
+        && answer.accept == Accept::Valid
+        && matches!(answer.subprotocol, SubprotocolAnswer::None | SubprotocolAnswer::Selected)
+        && !answer.extension_mismatch
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        session().client_leg(|leg| leg.request(ASKED).response(SWITCHED).open().fin(Role::Client))
+    }
+
+    #[test]
+    fn is_dropped_behind_a_broken_answer() {
+        let bad = replaced(SWITCHED, "Sec-WebSocket-Accept", "Sec-WebSocket-Accept: AAAA");
+        let session = example().client_leg(|leg| leg.response(&bad));
+        assert_eq!(session.ids(), ["accept-mismatch"]);
+    }
+
+    #[test]
+    fn is_silent_when_the_client_said_anything_or_stayed_a_while() {
+        let opened = || session().client_leg(|leg| leg.request(ASKED).response(SWITCHED).open());
+        let close = opened().client_leg(|leg| leg.close(Role::Client, 1000, "").fin(Role::Client));
+        assert!(close.check(&RULE).is_none());
+        assert!(opened().client_leg(|leg| leg.after_ms(500).fin(Role::Client)).check(&RULE).is_none());
+        assert!(opened().client_leg(|leg| leg.fin(Role::Server)).check(&RULE).is_none());
+        assert!(opened().client_leg(|leg| leg.hole(Role::Client, 20).fin(Role::Client)).check(&RULE).is_none());
+    }
+}

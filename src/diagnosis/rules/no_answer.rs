@@ -1,0 +1,109 @@
+//! The request arrived, and nothing came back.
+
+use std::time::Duration;
+
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::{Confidence, Leg, Outcome};
+use crate::stream::Role;
+use crate::tcp::EndKind;
+
+/// `no-answer`.
+pub const RULE: Rule = Rule {
+    id: "no-answer",
+    severity: Severity::Error,
+    stage: Stage::Response,
+    title: "The handshake was never answered",
+    explanation: "The server took the request and sent no byte of an answer: it closed the connection, or is still silent. \
+        It crashed or hangs in its handshake, does not listen for upgrades on this path (a bare node http server leaves \
+        them open), or expects another protocol.",
+    signature: "a request that was acknowledged, no byte of an answer, then FIN, RST or a long silence",
+    fix: "Ask the server's log what it did with this request; try the same request against it without a proxy.",
+    look_alikes: "A client that left first is client-gave-up. With the leg behind a proxy in the capture, an upstream \
+        finding tells more. In a capture of one direction nothing can be said.",
+    reference: "RFC 6455 §4.2.2",
+    check,
+};
+
+/// A server that is still silent after this time at the end of the capture counts as one that does not answer.
+const LONG: Duration = Duration::from_secs(10);
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    if session.outcome != Outcome::Unanswered && session.first_leg().outcome != Outcome::Unanswered {
+        return None;
+    }
+    // The deepest leg that got the request is where it was not answered.
+    let (index, leg) = session.legs.iter().enumerate().rev().find(|(_, leg)| leg.request.is_some())?;
+    let request = leg.request.as_ref()?;
+    let server = leg.half(Role::Server);
+    let silent = leg.response.is_none() && leg.odd_answer.is_none() && server.bytes == 0 && server.packets > 0;
+    if !silent || leg.half(Role::Client).unacknowledged_since.is_some() || leg.has_holes() {
+        return None;
+    }
+    let name = parties::server_of(session, index)?;
+    let (what, moment, confidence) = ending(facts, leg)?;
+    Some(
+        Evidence::on(index, format!("the request was received; {what}, without a byte of an answer"))
+            .packet(request.moment, "the request")
+            .packet_if(moment, "the end")
+            .confidence(confidence)
+            .verdict(format!("{name} got the request and never answered: {what}")),
+    )
+}
+
+fn ending(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<crate::packet::Moment>, Confidence)> {
+    let asked = leg.request.as_ref()?.moment.at;
+    match leg.first_end() {
+        Some(end) if end.by == Role::Server => {
+            let flag = match end.kind {
+                EndKind::Fin => "closed the connection (FIN)",
+                EndKind::Rst => "reset the connection (RST)",
+            };
+            let after = Span(end.moment.at.since(asked));
+            Some((format!("it {flag} {after} later"), Some(end.moment), Confidence::High))
+        }
+        Some(_) => None,
+        None => {
+            let waited = facts.neighbours.span.1.since(asked);
+            let text = format!("it was still silent {} later, when the capture ended", Span(waited));
+            (waited >= LONG).then_some((text, None, Confidence::Medium))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        session().client_leg(|leg| leg.request(ASKED).after_ms(1000).fin(Role::Server))
+    }
+
+    #[test]
+    fn a_long_silence_is_no_answer_either() {
+        let session = session().client_leg(|leg| leg.request(ASKED).after_ms(12_000));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn is_dropped_when_the_proxy_stripped_the_request() {
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED).after_ms(20_000))
+            .backend_leg(|leg| leg.request(&replaced(FORWARDED, "Upgrade", "")).after_ms(20_000));
+        assert_eq!(session.ids(), ["upgrade-headers-stripped"]);
+    }
+
+    #[test]
+    fn is_silent_when_nothing_can_be_said() {
+        let short = session().client_leg(|leg| leg.request(ASKED).after_ms(50));
+        assert!(short.check(&RULE).is_none(), "it may still come");
+        let left = session().client_leg(|leg| leg.request(ASKED).after_ms(20_000).fin(Role::Client));
+        assert!(left.check(&RULE).is_none(), "the client left first");
+        assert!(example().client_leg(|leg| leg.unseen(Role::Server)).check(&RULE).is_none());
+        assert!(example().client_leg(|leg| leg.hole(Role::Server, 100)).check(&RULE).is_none());
+    }
+}

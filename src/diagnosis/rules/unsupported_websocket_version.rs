@@ -1,0 +1,97 @@
+//! The client speaks a version of WebSocket that the server does not.
+
+use crate::diagnosis::answer::{self, Refusal};
+use crate::diagnosis::backends::Meaning;
+use crate::diagnosis::hops::{asks_for_websocket, first_request};
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, parties};
+
+/// `unsupported-websocket-version`.
+pub const RULE: Rule = Rule {
+    id: "unsupported-websocket-version",
+    severity: Severity::Error,
+    stage: Stage::Request,
+    title: "Sec-WebSocket-Version is not 13",
+    explanation: "13 is the version of RFC 6455, and the only one in use. A client that sends another one, or none, is very \
+        old or made by hand. The server answers 426 or 400 and names the versions that it speaks.",
+    signature: "Sec-WebSocket-Version is not 13, and the answer is 400 or 426 with the versions offered",
+    fix: "Send Sec-WebSocket-Version: 13, or use a current WebSocket library.",
+    look_alikes: "A 426 to a complete request of version 13 is another matter: look at the request behind the proxy.",
+    reference: "RFC 6455 §4.1, §4.4",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let (index, request) = first_request(session)?;
+    if request.offer.version_13 || !asks_for_websocket(request) {
+        return None;
+    }
+    let refusal = answer::refusal(session).filter(explains)?;
+    let version = match request.head.fields.first("Sec-WebSocket-Version") {
+        Some(version) => format!("Sec-WebSocket-Version: {}", quote(version)),
+        None => "no Sec-WebSocket-Version".to_owned(),
+    };
+    let offered = match refusal.response.head.fields.first("Sec-WebSocket-Version") {
+        Some(versions) => format!(" and offers {}", quote(versions)),
+        None => String::new(),
+    };
+    let (client, maker, status) = (parties::client_of(session, index)?, refusal.maker(), refusal.status());
+    Some(
+        Evidence::on(index, format!("the request has {version}; answered {}{offered}", refusal.said()))
+            .packet(request.moment, "the request")
+            .packet(refusal.response.moment, "the refusal")
+            .verdict(format!("{client} sent {version}; {maker} answered {status}{offered}")),
+    )
+}
+
+fn explains(refusal: &Refusal<'_>) -> bool {
+    match refusal.meaning() {
+        Some(meaning) => meaning == Meaning::WebSocketVersion,
+        None => {
+            let reached =
+                refusal.request.is_some_and(|request| asks_for_websocket(request) && !request.offer.version_13);
+            reached
+                && matches!(refusal.status(), 400 | 426)
+                && refusal.response.head.fields.has("Sec-WebSocket-Version")
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    const REFUSED: &str = "HTTP/1.1 400 Bad Request\nConnection: close\nContent-Type: text/html\nContent-Length: 47\n\
+        Sec-WebSocket-Version: 13, 8\n\nMissing or invalid Sec-WebSocket-Version header";
+
+    fn with_version(line: &str) -> String {
+        replaced(ASKED, "Sec-WebSocket-Version", line)
+    }
+
+    pub(crate) fn example() -> TestSession {
+        answered(REFUSED).client_leg(|leg| leg.request(&with_version("Sec-WebSocket-Version: 99")))
+    }
+
+    #[test]
+    fn a_bare_426_that_names_versions_is_enough() {
+        let answer = "HTTP/1.1 426 Upgrade Required\nSec-WebSocket-Version: 13\n\n";
+        let session = answered(answer).client_leg(|leg| leg.request(&with_version("")));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert!(session.diagnose().verdict.contains("no Sec-WebSocket-Version"));
+    }
+
+    #[test]
+    fn is_not_the_cause_of_another_refusal() {
+        let session = example().client_leg(|leg| leg.response("HTTP/1.1 404 Not Found\n\n"));
+        assert_eq!(session.ids(), ["endpoint-not-found"]);
+    }
+
+    #[test]
+    fn is_silent_about_version_13_and_where_it_works() {
+        assert!(answered(REFUSED).check(&RULE).is_none());
+        let odd = with_version("Sec-WebSocket-Version: 8");
+        assert!(session().client_leg(|leg| leg.request(&odd).response(SWITCHED).open()).check(&RULE).is_none());
+    }
+}

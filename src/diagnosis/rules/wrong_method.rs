@@ -1,0 +1,82 @@
+//! The upgrade was asked for with another method than GET.
+
+use crate::diagnosis::hops::{asks_for_websocket, first_request};
+use crate::diagnosis::proxies::is_curl;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, parties};
+
+/// `wrong-method`.
+pub const RULE: Rule = Rule {
+    id: "wrong-method",
+    severity: Severity::Error,
+    stage: Stage::Request,
+    title: "The upgrade request is not a GET",
+    explanation: "An opening handshake is a GET. HEAD with the upgrade headers is what curl -I sends: a test that fails on \
+        a server that is in order, mostly with 405 or 400.",
+    signature: "HEAD, POST or another method with the upgrade headers, refused",
+    fix: "Use GET: with curl, -i -N instead of -I, or better websocat or wscat.",
+    look_alikes: "Over HTTP/2 the method is CONNECT, and right (RFC 8441).",
+    reference: "RFC 6455 §4.1",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let (index, request) = first_request(session)?;
+    if &*request.head.method == "GET" || !asks_for_websocket(request) || answer::is_extended_connect(request) {
+        return None;
+    }
+    let refusal = answer::refusal(session)?;
+    let (client, method) = (parties::client_of(session, index)?, quote(&request.head.method));
+    let how = match (is_curl(request), &*method) {
+        (true, "HEAD") => ", as curl -I does: the test is wrong, the server may be right",
+        _ => "",
+    };
+    Some(
+        Evidence::on(index, format!("the upgrade was asked for with {method}{how}; answered {}", refusal.said()))
+            .packet(request.moment, "the request")
+            .packet(refusal.response.moment, "the refusal")
+            .verdict(format!(
+                "{client} asked for the upgrade with {method}{how}; {} answered {}",
+                refusal.maker(),
+                refusal.status()
+            )),
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    fn head() -> String {
+        with_field(&ASKED.replace("GET ", "HEAD "), "User-Agent: curl/7.88.1")
+    }
+
+    pub(crate) fn example() -> TestSession {
+        answered("HTTP/1.1 405 Method Not Allowed\n\n").client_leg(|leg| leg.request(&head()))
+    }
+
+    #[test]
+    fn post_is_wrong_too() {
+        let session = example().client_leg(|leg| leg.request(&ASKED.replace("GET ", "POST ")));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert!(!session.diagnose().verdict.contains("curl"));
+    }
+
+    #[test]
+    fn outranks_a_proxy_that_stripped_the_headers_of_a_wrong_test() {
+        let stripped = replaced(&head(), "Upgrade", "");
+        let session = refused_with("HTTP/1.1 404 Not Found\n\n")
+            .client_leg(|leg| leg.request(&head()))
+            .backend_leg(|leg| leg.request(&stripped));
+        assert_eq!(session.ids()[..2], [RULE.id, "upgrade-headers-stripped"]);
+    }
+
+    #[test]
+    fn is_silent_where_a_server_upgrades_a_head() {
+        let session = session().client_leg(|leg| leg.request(&head()).response(SWITCHED).open());
+        assert!(session.check(&RULE).is_none());
+        assert!(answered("HTTP/1.1 405 Method Not Allowed\n\n").check(&RULE).is_none());
+    }
+}
