@@ -269,9 +269,11 @@ impl Half {
         for _ in 0..GENERATIONS {
             if let Some(seq) = (0..=last.min(AHEAD)).find(|&seq| next.decryptor.open(seq, header, body, plain)) {
                 self.keys = Some(Box::new(next));
-                let bytes = std::mem::take(&mut self.loss).plain;
+                // How many records of the old keys were lost is not known: as if the new ones were all.
+                let loss = std::mem::take(&mut self.loss);
                 self.seq = seq + 1;
-                return Some(Missing { bytes, exact: false });
+                let unknown = loss.unknown.saturating_sub(seq.saturating_sub(loss.records) * record_cost(hellos));
+                return Some(Missing { bytes: loss.plain + unknown, exact: false });
             }
             next = next.next_generation()?;
         }

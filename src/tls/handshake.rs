@@ -78,9 +78,12 @@ impl MessageReader {
         }
     }
 
-    /// Forgets the message under way: part of it is missing.
-    pub fn reset(&mut self) {
-        *self = MessageReader::default();
+    /// The next bytes are missing: the message under way is over. `each` gets what of it came.
+    pub fn cut(&mut self, each: impl FnOnce(HandshakeType, &[u8])) {
+        let MessageReader { held, .. } = std::mem::take(self);
+        if let Some((header, body)) = held.split_first_chunk::<HEADER>() {
+            each(HandshakeType(header[0]), body);
+        }
     }
 }
 

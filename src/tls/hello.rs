@@ -55,27 +55,31 @@ pub struct ClientHello {
 }
 
 impl ClientHello {
-    /// Reads the body of a client_hello; `None` when not even the suites are there. Extensions are read as far as they
-    /// go.
+    /// Reads the body of a client_hello as far as it goes; `None` when not even the random value is there.
     pub fn parse(body: &[u8]) -> Option<ClientHello> {
         let mut fields = Fields(body);
         fields.u16()?; // legacy_version
         let mut hello = ClientHello { random: fields.array()?, ..ClientHello::default() };
+        hello.rest(fields);
+        Some(hello)
+    }
+
+    fn rest(&mut self, mut fields: Fields<'_>) -> Option<()> {
         fields.vector8()?; // legacy_session_id
         let mut suites = fields.vector16()?;
         while let Some(suite) = suites.u16().map(CipherSuite) {
-            if suite.is_tls13() && suite.protection().is_some() && !hello.tls13_suites.contains(&suite) {
-                hello.tls13_suites.push(suite);
+            if suite.is_tls13() && suite.protection().is_some() && !self.tls13_suites.contains(&suite) {
+                self.tls13_suites.push(suite);
             }
         }
         fields.vector8()?; // legacy_compression_methods
         each_extension(fields, |kind, content| match kind {
-            extension::SERVER_NAME => hello.server_name = server_name(content),
-            extension::ALPN => hello.protocols = protocols(content),
-            extension::EARLY_DATA => hello.early_data = true,
+            extension::SERVER_NAME => self.server_name = server_name(content),
+            extension::ALPN => self.protocols = protocols(content),
+            extension::EARLY_DATA => self.early_data = true,
             _ => {}
         });
-        Some(hello)
+        Some(())
     }
 }
 
@@ -105,13 +109,15 @@ const RETRY: [u8; 32] = [
 ];
 
 impl ServerHello {
-    /// Reads the body of a server_hello; `None` when it ends before the suite.
+    /// Reads the body of a server_hello as far as it goes; `None` when it ends before the suite.
     pub fn parse(body: &[u8]) -> Option<ServerHello> {
         let mut fields = Fields(body);
-        let version = ProtocolVersion(fields.u16()?);
+        let legacy_version = ProtocolVersion(fields.u16()?);
         let random = fields.array()?;
         fields.vector8()?; // legacy_session_id_echo
         let suite = CipherSuite(fields.u16()?);
+        // The extension below says the same, if it was captured.
+        let version = if suite.is_tls13() { ProtocolVersion::TLS13 } else { legacy_version };
         let mut hello = ServerHello {
             version,
             random,
@@ -121,7 +127,7 @@ impl ServerHello {
             encrypt_then_mac: false,
             protocol: None,
         };
-        fields.u8()?; // legacy_compression_method
+        fields.u8(); // legacy_compression_method
         each_extension(fields, |kind, mut content| match kind {
             extension::SUPPORTED_VERSIONS => hello.version = content.u16().map_or(hello.version, ProtocolVersion),
             extension::PRE_SHARED_KEY => hello.pre_shared_key = true,

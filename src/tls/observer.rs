@@ -143,10 +143,10 @@ impl Observer {
         out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
     ) {
         self.look_again(secrets, out);
-        self.directions[role].messages.reset();
         if let Some(step) = self.directions[role].records.gap(bytes) {
             self.step(role, moment, step, secrets, out);
         }
+        self.cut_message(role, moment, secrets, out);
     }
 
     /// `role` sends nothing more (FIN or RST), or the capture is over.
@@ -165,7 +165,9 @@ impl Observer {
         if cut > 0 {
             self.lose(role, Loss { unknown: cut, ..Loss::default() }, secrets);
         }
-        if self.directions[role.peer()].ended && !self.waiting.is_empty() {
+        if self.directions[role.peer()].ended && self.secrets == Secrets::Awaited {
+            // What has not come by now is not waited for.
+            self.secrets = Secrets::Known;
             self.drain(secrets, out);
         }
         self.leave(role);
@@ -231,7 +233,10 @@ impl Observer {
                 self.note(role, moment, header);
                 self.lose_record(role, header, secrets);
             }
-            Step::Damaged(..) => self.directions[role].holes = true,
+            Step::Damaged(header, body) => {
+                self.directions[role].holes = true;
+                self.in_clear(role, moment, header.content, &body, secrets, out);
+            }
             Step::Lost(bytes) => {
                 self.directions[role].holes = true;
                 self.lose(role, Loss { unknown: bytes, ..Loss::default() }, secrets);
@@ -309,9 +314,19 @@ impl Observer {
         }
     }
 
+    /// A message of which the end is missing. A hello says the most in its beginning: where the snap length cuts it.
+    fn cut_message(&mut self, role: Role, moment: Moment, secrets: &SecretStore, out: &mut Out<'_>) {
+        let mut reader = mem::take(&mut self.directions[role].messages);
+        reader.cut(|kind, body| {
+            if matches!(kind, HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO) {
+                self.message(role, moment, kind, body, secrets, out);
+            }
+        });
+    }
+
     /// RFC 5246 §7.1: the sender's next record has the new keys. TLS 1.3 sends it for the middleboxes only.
     fn change_cipher_spec(&mut self, role: Role) {
-        if self.negotiation.hellos.version.is_some_and(|version| version >= ProtocolVersion::TLS13) {
+        if self.is_tls13() {
             return;
         }
         let direction = &mut self.directions[role];
@@ -469,9 +484,11 @@ impl Observer {
         }
     }
 
-    /// Reads what waited, in order of capture.
+    /// Reads what waited, in order of capture, as long as its secrets are there: a renegotiation asks for others.
     fn drain(&mut self, secrets: &SecretStore, out: &mut Out<'_>) {
-        while let Some(item) = self.waiting.pop() {
+        while self.secrets != Secrets::Awaited
+            && let Some(item) = self.waiting.pop()
+        {
             match item {
                 Item::Record(role, moment, header, body) => self.open(role, moment, header, &body, secrets, out),
                 Item::Lost(role, loss) => self.directions[role].half.lose(loss),

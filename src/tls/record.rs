@@ -82,8 +82,8 @@ pub enum Step<'a> {
     Record(RecordHeader, Cow<'a, [u8]>),
     /// A whole record whose body was not wanted.
     Passed(RecordHeader),
-    /// A record with bytes missing from its body: so many.
-    Damaged(RecordHeader, u32),
+    /// A record with bytes missing from its body, and what of it came before these; nothing when it was not wanted.
+    Damaged(RecordHeader, Vec<u8>),
     /// So many bytes belong to records whose boundaries are not known: they are missing, or stood between the hole
     /// and the next header.
     Lost(u64),
@@ -105,8 +105,8 @@ pub struct RecordReader {
     current: RecordHeader,
     /// How many bytes of the body are still to come.
     left: u32,
-    /// How many bytes of it fell into holes.
-    missing: u32,
+    /// Whether bytes of it are missing.
+    damaged: bool,
     wanted: bool,
     body: Vec<u8>,
     lost: u64,
@@ -135,7 +135,7 @@ impl RecordReader {
             have: 0,
             current: RecordHeader::parse([0; RecordHeader::LENGTH]),
             left: 0,
-            missing: 0,
+            damaged: false,
             wanted: false,
             body: Vec::new(),
             lost: 0,
@@ -189,24 +189,23 @@ impl RecordReader {
         }
     }
 
-    /// `bytes` of the stream are missing here. What the hole does to records shows in the steps after it.
+    /// `bytes` of the stream are missing here. What the hole does to records shows in this step, and in those after it.
     pub fn gap(&mut self, bytes: u64) -> Option<Step<'static>> {
         match self.state {
             _ if bytes == 0 => {}
-            State::Body if bytes <= u64::from(self.left) => {
-                self.left -= bytes as u32;
-                self.missing += bytes as u32;
-                self.wanted = false;
-                self.body = Vec::new();
-                // A record that ends with the hole is over; there may be no byte more to find that out with.
-                return (self.left == 0).then(|| self.end_body()).flatten();
-            }
             State::Body => {
-                let before = RecordHeader::LENGTH as u64 + u64::from(self.current.length) - u64::from(self.left);
-                self.lost += before + bytes;
-                self.body = Vec::new();
-                self.state = State::Seek;
-                self.have = 0;
+                self.damaged = true;
+                self.wanted = false;
+                // A record that ends with the hole is over; there may be no byte more to find that out with.
+                let beyond = bytes.checked_sub(self.left.into());
+                self.left = u64::from(self.left).saturating_sub(bytes) as u32;
+                let beyond = beyond?;
+                let step = self.end_body();
+                if beyond > 0 {
+                    self.state = State::Seek;
+                    self.lost += beyond;
+                }
+                return Some(step);
             }
             State::Header | State::Seek => {
                 self.lost += u64::from(self.have) + bytes;
@@ -249,7 +248,7 @@ impl RecordReader {
         self.begun = true;
         self.current = header;
         self.left = u32::from(header.length);
-        self.missing = 0;
+        self.damaged = false;
         self.wanted = wanted;
         self.have = 0;
         self.state = State::Body;
@@ -269,21 +268,19 @@ impl RecordReader {
             self.body.reserve_exact(usize::from(self.current.length) - self.body.len());
             self.body.extend_from_slice(bytes);
         }
-        if self.left > 0 {
-            return None;
-        }
-        self.end_body()
+        (self.left == 0).then(|| self.end_body())
     }
 
-    fn end_body<'a>(&mut self) -> Option<Step<'a>> {
+    fn end_body<'a>(&mut self) -> Step<'a> {
         self.state = State::Header;
-        Some(if self.missing > 0 {
-            Step::Damaged(self.current, self.missing)
+        let body = std::mem::take(&mut self.body);
+        if self.damaged {
+            Step::Damaged(self.current, body)
         } else if self.wanted {
-            Step::Record(self.current, Cow::Owned(std::mem::take(&mut self.body)))
+            Step::Record(self.current, Cow::Owned(body))
         } else {
             Step::Passed(self.current)
-        })
+        }
     }
 
     /// Looks for a header that is plausible, and whose successor is, as far as it can be seen. Keeps the last four

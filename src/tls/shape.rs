@@ -21,6 +21,9 @@ const SWITCHING: std::ops::RangeInclusive<u64> = 100..=500;
 /// Both session tickets that a server sends at once have the same size, and come together.
 const TICKETS_APART: Duration = Duration::from_millis(5);
 
+/// An answer is over when so much time goes by.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Pings and application heartbeats are short.
 const SMALL: u32 = 160;
 
@@ -50,6 +53,8 @@ struct First {
     request: u64,
     reply: u64,
     replied: Option<Moment>,
+    /// The last record that belongs to the reply.
+    last: Timestamp,
     /// What the client sent after the reply: records, and the longest.
     after: u64,
     longest_after: u32,
@@ -186,7 +191,7 @@ impl Shape {
     }
 
     fn exchange(&mut self, role: Role, moment: Moment, size: u32) {
-        let empty = First { request: 0, reply: 0, replied: None, after: 0, longest_after: 0 };
+        let empty = First { request: 0, reply: 0, replied: None, last: moment.at, after: 0, longest_after: 0 };
         let first = self.first.get_or_insert(empty);
         match role {
             Role::Client if first.replied.is_none() => first.request += u64::from(size),
@@ -194,9 +199,10 @@ impl Shape {
                 first.after += 1;
                 first.longest_after = first.longest_after.max(size);
             }
-            Role::Server if first.after == 0 => {
+            Role::Server if first.after == 0 && (first.replied.is_none() || moment.at.since(first.last) <= PAUSE) => {
                 first.reply += u64::from(size);
                 first.replied.get_or_insert(moment);
+                first.last = moment.at;
             }
             Role::Server => {}
         }
