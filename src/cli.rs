@@ -203,6 +203,7 @@ const VERSION: &str = if cfg!(feature = "live") {
 const COMMANDS: &str = "\
 Commands:
   explain [FINDING]  What a finding means, its signature, its fix; without a name: all
+  explain fields     What -Y can ask for
   completions SHELL  Completions for bash, elvish, fish, powershell or zsh
   man                The manual page
 

@@ -19,6 +19,8 @@ pub struct Config {
     pub count: Option<u64>,
     /// What to print.
     pub output: Output,
+    /// Which sessions to show.
+    pub query: Option<String>,
     /// Also every message and control frame.
     pub messages: bool,
     /// Notes in full.
@@ -107,6 +109,7 @@ impl Config {
             keylog: keylog(args.keylog, surroundings),
             count: args.count,
             output,
+            query: query(args.where_, args.messages)?,
             messages: args.messages,
             verbose: args.verbose > 0,
             mask: if args.show_secrets { Mask::Nothing } else { Mask::Secrets },
@@ -165,11 +168,19 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
     }
 }
 
+fn query(expression: Option<String>, messages: bool) -> Result<Option<String>, UsageError> {
+    match expression {
+        Some(_) if messages => {
+            Err(usage("-Y and --messages exclude each other: messages are told before their session is known"))
+        }
+        expression => Ok(expression),
+    }
+}
+
 /// Options that are known and not built yet: said, never ignored.
 fn not_yet(args: &Args) -> Result<(), UsageError> {
     let options = [
         (args.write.is_some(), "-w"),
-        (args.where_.is_some(), "-Y"),
         (args.list_interfaces, "-D"),
         (args.list_data_link_types, "-L"),
         (args.dump_filter > 0, "-d"),

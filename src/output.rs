@@ -3,6 +3,7 @@
 //! Each output is a [`Sink`](crate::engine::Sink). Text from the wire is hostile: it is masked by [`mask`] and made safe by
 //! [`escape`] before it is shown.
 
+pub mod chosen;
 pub mod clock;
 pub mod comparison;
 pub mod escape;
@@ -12,6 +13,7 @@ pub mod json;
 pub mod line;
 pub mod mask;
 pub mod phrase;
+pub mod query;
 pub mod report;
 pub mod text;
 pub mod timeline;

@@ -133,6 +133,20 @@ pub trait Sink {
     }
 }
 
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn wants(&self) -> Wants {
+        (**self).wants()
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        (**self).event(event)
+    }
+
+    fn packet(&mut self, packet: &Packet<'_>) -> io::Result<()> {
+        (**self).packet(packet)
+    }
+}
+
 /// Why packets or connections were left aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IgnoredCounts {

@@ -3,6 +3,7 @@
 use crate::diagnosis::Rule;
 use crate::output::fix;
 use crate::output::line::{BOLD, Line, severity_style};
+use crate::output::query::fields::FIELDS;
 
 /// All rules: id, severity, title.
 pub fn write_list(line: &mut Line, rules: &[&Rule]) {
@@ -13,6 +14,19 @@ pub fn write_list(line: &mut Line, rules: &[&Rule]) {
         line.styled(severity_style(rule.severity), rule.severity.name());
         line.pad(widest + 11, 2);
         line.put(rule.title);
+        line.next(0);
+    }
+}
+
+/// The fields of `-Y`: name, kind, what it is.
+pub fn write_fields(line: &mut Line) {
+    let widest = FIELDS.iter().map(|field| field.name.len()).max().unwrap_or(0);
+    for field in FIELDS {
+        line.styled(BOLD, field.name);
+        line.pad(widest + 2, 2);
+        line.put(field.kind.name());
+        line.pad(widest + 13, 2);
+        line.put(field.help);
         line.next(0);
     }
 }
