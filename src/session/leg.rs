@@ -364,6 +364,14 @@ impl Leg {
         self.tcp.unseen_side().is_none()
     }
 
+    /// Whether the frames of the whole leg could be counted: it was seen from its opening handshake on, in both directions,
+    /// and the snap length cut nothing. Bytes that were lost here and there cost only the frames that they hid.
+    pub fn frames_are_complete(&self) -> bool {
+        let cut = Side::BOTH.into_iter().any(|side| self.tcp.halves[side].cut_bytes > 0);
+        let from_the_beginning = self.tunnel.as_ref().is_none_or(|tunnel| tunnel.handshake_seen);
+        from_the_beginning && self.both_directions_seen() && !cut
+    }
+
     /// Whether bytes of either side are missing from the capture, by loss or by the snap length.
     pub fn has_holes(&self) -> bool {
         Side::BOTH.into_iter().any(|side| {

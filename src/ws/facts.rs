@@ -33,7 +33,7 @@ impl Opcode {
     }
 }
 
-/// How many frames of each opcode, whole or not.
+/// How many frames of each opcode, those included of which the capture lacks a part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FrameCounts {
     /// Opcode 1.
@@ -53,6 +53,19 @@ pub struct FrameCounts {
 }
 
 impl FrameCounts {
+    /// Takes one frame back.
+    pub fn uncount(&mut self, opcode: Opcode) {
+        match opcode {
+            Opcode::TEXT => self.text = self.text.saturating_sub(1),
+            Opcode::BINARY => self.binary = self.binary.saturating_sub(1),
+            Opcode::CONTINUATION => self.continuation = self.continuation.saturating_sub(1),
+            Opcode::PING => self.ping = self.ping.saturating_sub(1),
+            Opcode::PONG => self.pong = self.pong.saturating_sub(1),
+            Opcode::CLOSE => self.close = self.close.saturating_sub(1),
+            _ => self.other = self.other.saturating_sub(1),
+        }
+    }
+
     /// All frames.
     pub fn total(&self) -> u64 {
         self.text

@@ -113,6 +113,8 @@ impl<'a> Leg<'a> {
         let tunnel = leg.tunnel.as_deref();
         // What an encrypted leg carries cannot be told; a leg that never became a WebSocket carried no frames.
         let readable = tunnel.is_some() || leg.outcome != session::Outcome::Encrypted;
+        // A count of a part would pass for the count of the whole: what the capture cannot tell is null.
+        let countable = readable && leg.frames_are_complete();
         let none = ByRole::<leg::Direction>::default();
         let sides = tunnel.map_or(&none, |tunnel| &tunnel.sides);
         Leg {
@@ -124,8 +126,8 @@ impl<'a> Leg<'a> {
             request: leg.request.as_ref().map(|request| Request::new(request, mask)),
             response: leg.response.as_ref().map(|response| Response::new(response, leg.request.as_ref(), mask)),
             websocket: WebSocket::new(leg, mask),
-            frames: readable.then(|| Sides::new(|role| Frames::new(&sides[role].frames))),
-            messages: readable.then(|| Sides::new(|role| Messages::new(&sides[role].messages))),
+            frames: countable.then(|| Sides::new(|role| Frames::new(&sides[role].frames))),
+            messages: countable.then(|| Sides::new(|role| Messages::new(&sides[role].messages))),
             close: tunnel.map(|tunnel| Closes::new(tunnel, mask)),
             ping_rtt_ms: tunnel.and_then(PingRtt::new),
             tls: leg.tls.as_deref().map(Tls::new),
