@@ -16,6 +16,7 @@ pub mod parties;
 pub mod proxies;
 pub mod ranking;
 pub mod rules;
+pub mod upstream;
 pub mod verdict;
 pub mod wording;
 

@@ -26,6 +26,7 @@ pub mod invalid_websocket_key;
 pub mod no_answer;
 pub mod origin_rejected;
 pub mod path_rewritten;
+pub mod proxy_out_of_connections;
 pub mod query_lost;
 pub mod rate_limited;
 pub mod redirected;
@@ -38,9 +39,19 @@ pub mod subprotocol_mismatch;
 pub mod unsupported_websocket_version;
 pub mod upgrade_headers_stripped;
 pub mod upgrade_ignored;
+pub mod upstream_connect_timeout;
+pub mod upstream_header_too_large;
 pub mod upstream_http10;
+pub mod upstream_keepalive_race;
+pub mod upstream_not_dialled;
+pub mod upstream_premature_close;
+pub mod upstream_refused;
+pub mod upstream_response_timeout;
+pub mod upstream_retried;
+pub mod upstream_unreachable;
 pub mod websocket_key_stripped;
 pub mod wrong_method;
+pub mod wrong_upstream_protocol;
 
 use crate::diagnosis::Rule;
 
@@ -98,6 +109,18 @@ list! {
     no_answer
     extended_connect_unsupported
     slow_handshake
+    // The proxy could not get an answer from its backend.
+    upstream_refused
+    upstream_connect_timeout
+    upstream_unreachable
+    upstream_premature_close
+    upstream_response_timeout
+    upstream_header_too_large
+    upstream_not_dialled
+    proxy_out_of_connections
+    upstream_keepalive_race
+    upstream_retried
+    wrong_upstream_protocol
 }
 
 /// The rule of that id.
@@ -250,7 +273,8 @@ mod tests {
     ];
 
     /// A rule that never is the cause: it only says what is worth knowing.
-    const NEVER_THE_CAUSE: &[&str] = &["static-connection-upgrade", "extension-offer-stripped", "slow-handshake"];
+    const NEVER_THE_CAUSE: &[&str] =
+        &["static-connection-upgrade", "extension-offer-stripped", "slow-handshake", "upstream-retried"];
 
     #[test]
     fn folder_list_and_catalogue_agree() {

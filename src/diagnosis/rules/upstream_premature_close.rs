@@ -1,0 +1,117 @@
+//! The backend took the request and hung up.
+
+use std::time::Duration;
+
+use crate::diagnosis::upstream::{LastAttempt, last_attempts};
+use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
+use crate::session::leg::LegEnd;
+use crate::stream::Role;
+use crate::tcp::EndKind;
+
+/// `upstream-premature-close`.
+pub const RULE: Rule = Rule {
+    id: "upstream-premature-close",
+    severity: Severity::Error,
+    stage: Stage::Upstream,
+    title: "The backend closed without an answer",
+    explanation: "The backend accepted the connection, got the handshake, and closed without a byte: it crashed on it, \
+        refuses silently, expects TLS or a PROXY header, or engine.io does not know the path. nginx logs \"upstream \
+        prematurely closed connection while reading response header from upstream\" for a FIN, \"recv() failed (104: \
+        Connection reset by peer)\" for an RST.",
+    signature: "behind the proxy: request, then FIN or RST from the backend and no byte of an answer; in front: 502",
+    fix: "Look at the backend: its log at this very time, the path that it serves, whether it expects TLS (https:// in the \
+        proxy) or a PROXY header.",
+    look_alikes: "A proxy that leaves first is upstream-response-timeout. A reused connection that the backend was about to \
+        close is upstream-keepalive-race.",
+    reference: "RFC 9110 §15.6.3",
+    check,
+};
+
+/// A backend that closes a connection that was used before within this time closed it for being idle.
+pub(super) const RACE: Duration = Duration::from_millis(50);
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let (attempt, asked, end) = last_attempts(facts.session).find_map(|attempt| {
+        let (asked, end) = closed_without_answer(&attempt)?;
+        let is_race = attempt.back.earlier_requests > 0 && end.moment.at.since(asked.at) <= RACE;
+        (!is_race).then_some((attempt, asked, end))
+    })?;
+    let after = Span(end.moment.at.since(asked.at));
+    let flag = match end.kind {
+        EndKind::Fin => "closed the connection (FIN)",
+        EndKind::Rst => "reset the connection (RST)",
+    };
+    let backend = attempt.backend();
+    Some(
+        Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, no byte of an answer"))
+            .packet(asked, "the proxy's request")
+            .packet(end.moment, "the backend closes")
+            .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer")
+            .verdict(format!(
+                "{backend} took the request of {} and {flag} {after} later without an answer; the proxy {}",
+                attempt.proxy(),
+                attempt.outcome().trim_start_matches("it ")
+            )),
+    )
+}
+
+/// The request, and the end that the backend made of it.
+pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
+    let back = attempt.back;
+    let asked = back.request.as_ref()?.moment;
+    if back.response.is_some() || back.odd_answer.is_some() || back.tls.is_some() {
+        return None;
+    }
+    // Bytes of earlier answers came before the request.
+    let spoke = back.half(Role::Server).last_data.is_some_and(|last| last > asked);
+    let end = back.first_end().filter(|end| end.by == Role::Server)?;
+    (!spoke).then_some((asked, end))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::session::Confidence;
+
+    pub(crate) fn example() -> TestSession {
+        session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502).fin(Role::Client))
+            .backend_leg(|leg| leg.request(FORWARDED).after_ms(3).fin(Role::Server))
+    }
+
+    #[test]
+    fn outranks_the_status_and_tells_fin_from_rst() {
+        assert_eq!(example().ids(), [RULE.id]);
+        let reset = session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+            .backend_leg(|leg| leg.request(FORWARDED).rst(Role::Server));
+        assert!(reset.diagnose().verdict.contains("reset the connection (RST)"));
+    }
+
+    #[test]
+    fn is_a_consequence_of_a_stripped_upgrade() {
+        let session = example().backend_leg(|leg| leg.request(&replaced(FORWARDED, "Upgrade", "")));
+        assert_eq!(session.cause(), Some("upgrade-headers-stripped"));
+    }
+
+    #[test]
+    fn is_less_sure_when_the_capture_has_holes() {
+        let session = example().backend_leg(|leg| leg.hole(Role::Server, 300));
+        let finding = session.finding(RULE.id).unwrap();
+        assert_eq!(finding.evidence.confidence, Confidence::Medium);
+        assert!(finding.evidence.detail.ends_with("the capture lacks bytes of this leg"));
+    }
+
+    #[test]
+    fn is_silent_when_the_proxy_left_first_or_an_answer_came() {
+        let proxy_left = session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+            .backend_leg(|leg| leg.request(FORWARDED).fin(Role::Client).fin(Role::Server));
+        assert!(proxy_left.check(&RULE).is_none());
+        assert!(refused_with("HTTP/1.1 500 x\n\n").check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,97 @@
+//! What answers there does not speak HTTP.
+
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::leg::FirstBytes;
+use crate::session::{Confidence, Leg, Session};
+
+/// `wrong-upstream-protocol`.
+pub const RULE: Rule = Rule {
+    id: "wrong-upstream-protocol",
+    severity: Severity::Error,
+    stage: Stage::Upstream,
+    title: "The backend does not speak HTTP",
+    explanation: "The request went to a port where something else listens: a database, a mail server, an SSH server, an \
+        HTTP/2-only service. nginx passes such bytes on as if they were HTTP/0.9; others answer 502.",
+    signature: "a request, and an answer that does not begin with HTTP/1.",
+    fix: "Correct the port.\n\
+        nginx: the address is in proxy_pass or in the upstream block; for a gRPC or HTTP/2 service it needs grpc_pass\n\
+        HAProxy: the address is in the server line; proto h2 for a backend that speaks only HTTP/2",
+    look_alikes: "A TLS alert in answer to plain HTTP is plain-to-tls-port.",
+    reference: "RFC 9112 §2.1",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    // A proxy may pass the bytes on: the leg nearest to the backend is where they come from.
+    let (index, leg, kind) =
+        session.legs.iter().enumerate().rev().find_map(|(index, leg)| Some((index, leg, odd(leg)?)))?;
+    let name = parties::server_of(session, index)?;
+    let words = match leg.odd_answer.as_deref().map(quote) {
+        Some(words) if !words.is_empty() => format!("\"{words}\""),
+        _ => kind.to_owned(),
+    };
+    let outcome = front_status(session, index);
+    Some(
+        Evidence::on(index, format!("a request for HTTP/1.1 was answered with {words}{outcome}"))
+            .packet_if(leg.request.as_ref().map(|request| request.moment), "the request")
+            .packet_if(leg.half(crate::stream::Role::Server).first_data, "the answer")
+            .confidence(if leg.earlier_requests > 0 { Confidence::Medium } else { Confidence::High })
+            .verdict(format!("{name} does not speak HTTP/1.1: it answered the handshake with {words}{outcome}")),
+    )
+}
+
+fn odd(leg: &Leg) -> Option<&'static str> {
+    if leg.request.is_none() || leg.response.is_some() || leg.tls.is_some() {
+        return None;
+    }
+    match leg.first_bytes.server? {
+        FirstBytes::Http2 => Some("HTTP/2 frames"),
+        FirstBytes::Text => Some("text that is no HTTP"),
+        FirstBytes::Other if leg.odd_answer.is_some() => Some("bytes of no protocol that is known here"),
+        _ => None,
+    }
+}
+
+fn front_status(session: &Session, index: usize) -> String {
+    let front = session.legs[index].behind.and_then(|front| session.legs.get(front));
+    match front.and_then(Leg::status) {
+        Some(status) => format!("; the proxy answered {status}"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+            .backend_leg(|leg| leg.request(FORWARDED).odd_answer(FirstBytes::Text, "SSH-2.0-OpenSSH_9.2"))
+    }
+
+    #[test]
+    fn the_leg_behind_is_blamed_when_the_proxy_passed_it_on() {
+        let session =
+            example().client_leg(|leg| leg.with(|leg| leg.response = None).odd_answer(FirstBytes::Text, "SSH-2.0"));
+        assert_eq!(session.finding(RULE.id).unwrap().evidence.leg, Some(1));
+    }
+
+    #[test]
+    fn is_the_cause_on_a_direct_leg_too() {
+        let session = session().client_leg(|leg| leg.request(ASKED).odd_answer(FirstBytes::Http2, ""));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert!(session.diagnose().verdict.contains("HTTP/2 frames"));
+    }
+
+    #[test]
+    fn is_silent_about_a_tls_alert() {
+        let session = session().client_leg(|leg| leg.request(ASKED).odd_answer(FirstBytes::TlsAlert(2, 10), ""));
+        assert!(session.check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

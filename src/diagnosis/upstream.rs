@@ -1,0 +1,59 @@
+//! The proxy's way to its backend: which attempt decided what the proxy answered, and what came of it.
+
+use crate::diagnosis::answer;
+use crate::diagnosis::parties::{self, Name};
+use crate::session::{Leg, Session};
+
+/// A leg behind a proxy on which the proxy got no WebSocket, and which was its last attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct LastAttempt<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The leg in front of the proxy.
+    pub front: &'a Leg,
+    /// The index of the leg in front.
+    pub front_index: usize,
+    /// The leg behind it.
+    pub back: &'a Leg,
+    /// The index of the leg behind.
+    pub back_index: usize,
+}
+
+/// The last attempts of proxies whose client got no WebSocket, from the client on.
+pub fn last_attempts(session: &Session) -> impl Iterator<Item = LastAttempt<'_>> {
+    session.proxies().filter_map(move |proxy| {
+        let crate::session::Proxy { front_index, front, back_index, back } = proxy;
+        let opened = front.response.as_ref().is_some_and(|response| answer::opens_tunnel(front, response));
+        if opened || front.tunnel.is_some() || !parties::is_last_attempt(session, back_index) {
+            return None;
+        }
+        Some(LastAttempt { session, front, front_index, back, back_index })
+    })
+}
+
+impl LastAttempt<'_> {
+    /// The proxy, by the address that its clients know.
+    pub fn proxy(&self) -> Name {
+        let name = parties::server_of(self.session, self.front_index);
+        name.unwrap_or(Name { word: "proxy", endpoint: self.front.server })
+    }
+
+    /// Whom it tried to reach.
+    pub fn backend(&self) -> Name {
+        let name = parties::server_of(self.session, self.back_index);
+        name.unwrap_or(Name { word: "backend", endpoint: self.back.server })
+    }
+
+    /// What the proxy told its client: `it answered 502`.
+    pub fn outcome(&self) -> String {
+        match self.front.status() {
+            Some(status) => format!("it answered {status}"),
+            None => "its client got no answer".to_owned(),
+        }
+    }
+
+    /// How many attempts it made for this request.
+    pub fn attempts(&self) -> usize {
+        self.session.legs.iter().filter(|leg| leg.behind == Some(self.front_index)).count()
+    }
+}
