@@ -27,6 +27,8 @@ pub mod engine;
 
 pub mod script;
 
+pub mod source;
+
 pub mod output;
 
 pub mod cli;

@@ -60,6 +60,11 @@ impl LinkType {
     pub const IPV6: LinkType = LinkType(229);
     /// Linux cooked capture, version 2: knows the interface of each packet.
     pub const LINUX_SLL2: LinkType = LinkType(276);
+
+    /// Whether it is one of these.
+    pub const fn is_known(self) -> bool {
+        matches!(self.0, 0 | 1 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276)
+    }
 }
 
 /// One captured packet. Borrows its bytes from where the source has them.

@@ -13,6 +13,7 @@ mod link;
 mod samples;
 mod tcp;
 mod tunnel;
+mod usual;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -227,7 +228,10 @@ impl Dissector {
 
     /// Peels a packet down to what is for us. Checksums are not looked at: captures are full of unfinished ones.
     pub fn dissect<'a>(&'a mut self, packet: &Packet<'a>) -> Dissected<'a> {
-        self.peel(packet).unwrap_or_else(Dissected::Ignored)
+        match usual::segment(packet) {
+            Some(segment) => Dissected::Tcp(segment),
+            None => self.peel(packet).unwrap_or_else(Dissected::Ignored),
+        }
     }
 
     /// What was done so far.
@@ -240,6 +244,8 @@ impl Dissector {
         self.fragments.held()
     }
 
+    /// One header after the other.
+    #[inline(never)]
     fn peel<'a>(&'a mut self, packet: &Packet<'a>) -> Result<Dissected<'a>, Ignored> {
         let mut joined = self.joined.iter_mut();
         let (interface, mut layer, mut bytes) = link::first(packet)?;
@@ -336,6 +342,39 @@ mod tests {
             for packet in [packet(LinkType::ETHERNET, &data), cut_packet] {
                 if let Dissected::Tcp(segment) = dissector.dissect(&packet) {
                     segment.options();
+                }
+            }
+        }
+
+        /// What the short way finds in a packet, the long way finds as well.
+        #[test]
+        fn the_usual_packet_is_nothing_special(
+            (v6, link) in (any::<bool>(), 0usize..4),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            cut in any::<prop::sample::Index>(),
+            length in any::<u16>(),
+        ) {
+            let ip = if v6 { samples::tcp6(b"GET / HTTP/1.1") } else { samples::tcp4(b"GET / HTTP/1.1") };
+            let frame = samples::ethernet(&[0x8100][..link / 3], &ip);
+            let (link, mut data) = match link {
+                0 => (LinkType::LINUX_SLL, [&[0, 0], &frame[..12], &frame[12..]].concat()),
+                1 => (LinkType::LINUX_SLL2, [&frame[12..14], &[0; 18], &ip].concat()),
+                _ => (LinkType::ETHERNET, frame),
+            };
+            for (at, value) in &damage {
+                let at = at.index(data.len());
+                data[at] = *value;
+            }
+            let captured = &data[..cut.index(data.len() + 1)];
+            for (captured, length) in [(&data[..], data.len()), (captured, data.len()), (&data[..], length.into())] {
+                let packet = Packet { length: length as u32, ..packet(link, captured) };
+                if let Some(short) = usual::segment(&packet) {
+                    match Dissector::new(&Limits::default()).peel(&packet) {
+                        Ok(Dissected::Tcp(long)) => prop_assert_eq!(format!("{:?}", short), format!("{:?}", long)),
+                        other => return Err(TestCaseError::fail(format!("{short:?} {other:?}"))),
+                    };
+                } else if damage.is_empty() && captured.len() == data.len() {
+                    return Err(TestCaseError::fail("an undamaged packet went the long way"));
                 }
             }
         }

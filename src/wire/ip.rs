@@ -47,14 +47,17 @@ pub(super) struct Fragment {
 
 impl<'a> Datagram<'a> {
     /// Reads a header of either version with all of its options and extension headers.
-    #[inline]
     pub(super) fn parse(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
-        match bytes.captured().first().map(|byte| byte >> 4) {
-            Some(4) => Datagram::v4(bytes),
-            Some(6) => Datagram::v6(bytes),
-            Some(_) => Err(Ignored::Malformed),
-            None => Err(bytes.lacks(1)),
+        let mut datagram = match bytes.captured().first().map(|byte| byte >> 4) {
+            Some(4) => Datagram::v4(bytes)?,
+            Some(6) => Datagram::v6(bytes)?,
+            Some(_) => return Err(Ignored::Malformed),
+            None => return Err(bytes.lacks(1)),
+        };
+        if datagram.fragment.is_none() {
+            datagram.skip_extension_headers()?;
         }
+        Ok(datagram)
     }
 
     /// Makes a fragment the whole datagram that it completes.
@@ -64,8 +67,9 @@ impl<'a> Datagram<'a> {
         if self.fragment.is_some() { Err(Ignored::Malformed) } else { Ok(()) }
     }
 
-    #[inline]
-    fn v4(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
+    /// Reads an IPv4 header with its options.
+    #[inline(always)]
+    pub(super) fn v4(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
         let (header, rest) = bytes.split::<20>()?;
         let options = (usize::from(header[0] & 0x0F) * 4).checked_sub(20).ok_or(Ignored::Malformed)?;
         let rest = rest.skip(options)?;
@@ -75,27 +79,25 @@ impl<'a> Datagram<'a> {
             total => rest.limit(total.checked_sub(20 + options).ok_or(Ignored::Malformed)?),
         };
         let (id, place) = (u16_at(header, 4), u16_at(header, 6));
-        let mut datagram = Datagram {
+        Ok(Datagram {
             source: IpAddr::V4(Ipv4Addr::new(header[12], header[13], header[14], header[15])),
             destination: IpAddr::V4(Ipv4Addr::new(header[16], header[17], header[18], header[19])),
             ttl: header[8],
             id,
             protocol: header[9],
             payload,
-            fragment: None,
-        };
-        // RFC 791 §3.1: "don't fragment" is 0x4000, "more fragments" is 0x2000, the offset counts 8 bytes.
-        if place & 0x3FFF != 0 {
-            let offset = usize::from(place & 0x1FFF) * 8;
-            datagram.fragment = Some(Fragment { id: u32::from(id), offset, more: place & 0x2000 != 0 });
-        } else if datagram.protocol == extension::AUTHENTICATION {
-            datagram.skip_extension_headers()?;
-        }
-        Ok(datagram)
+            // RFC 791 §3.1: "don't fragment" is 0x4000, "more fragments" is 0x2000, the offset counts 8 bytes.
+            fragment: (place & 0x3FFF != 0).then(|| Fragment {
+                id: u32::from(id),
+                offset: usize::from(place & 0x1FFF) * 8,
+                more: place & 0x2000 != 0,
+            }),
+        })
     }
 
-    #[inline]
-    fn v6(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
+    /// Reads an IPv6 header without its extension headers.
+    #[inline(always)]
+    pub(super) fn v6(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
         let (header, rest) = bytes.split::<40>()?;
         // 0 stands for a jumbogram (RFC 2675), and for a segment that the network card was to cut.
         let payload = match usize::from(u16_at(header, 4)) {
@@ -107,7 +109,7 @@ impl<'a> Datagram<'a> {
             octets.copy_from_slice(&header[at..at + 16]);
             IpAddr::V6(Ipv6Addr::from(octets))
         };
-        let mut datagram = Datagram {
+        Ok(Datagram {
             source: address(8),
             destination: address(24),
             ttl: header[7],
@@ -115,14 +117,11 @@ impl<'a> Datagram<'a> {
             protocol: header[6],
             payload,
             fragment: None,
-        };
-        if datagram.protocol != TCP {
-            datagram.skip_extension_headers()?;
-        }
-        Ok(datagram)
+        })
     }
 
-    /// Walks to what is behind the extension headers, or to the part of it that a fragment carries.
+    /// Walks to what is behind the extension headers, or to the part of it that a fragment carries. IPv4 has
+    /// one of them, for authentication.
     fn skip_extension_headers(&mut self) -> Result<(), Ignored> {
         for _ in 0..EXTENSION_HEADERS {
             let length = match self.protocol {

@@ -6,7 +6,7 @@ use super::{Endpoint, Flags, Ignored, Origin, Segment, TcpOptions};
 use crate::tcp::SeqNumber;
 
 /// The segment in a datagram. Options that the snap length cut are read as far as they go.
-#[inline]
+#[inline(always)]
 pub(super) fn segment<'a>(datagram: &Datagram<'a>, origin: Origin) -> Result<Segment<'a>, Ignored> {
     let (header, rest) = datagram.payload.split::<20>()?;
     let options = (usize::from(header[12] >> 4) * 4).checked_sub(20).ok_or(Ignored::Malformed)?;

@@ -1,0 +1,85 @@
+//! Where packets come from: savefiles, a live device.
+//!
+//! A [`Source`] yields [`Input`], one after another, until there is no more. This is the outside world: a source may
+//! block, read a clock, and fail.
+
+mod error;
+pub mod filter;
+pub mod savefile;
+
+pub use error::SourceError;
+pub use filter::{Filter, FilterError};
+pub use savefile::Savefiles;
+
+use crate::packet::{LinkType, Packet};
+use crate::time::Timestamp;
+
+/// One thing that a source yields. Borrowed: it is gone when the next one is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// Secrets that lie in a savefile among its packets.
+    Secrets {
+        /// What `data` is.
+        format: SecretsFormat,
+        /// The secrets, without padding.
+        data: &'a [u8],
+    },
+    /// The line is silent; it is this time now. From live sources only.
+    Idle(Timestamp),
+}
+
+/// The format of a secrets block (draft-ietf-opsawg-pcapng, Decryption Secrets Block). Unknown ones keep their value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SecretsFormat(pub u32);
+
+impl SecretsFormat {
+    /// The text of an NSS key log file.
+    pub const TLS_KEY_LOG: SecretsFormat = SecretsFormat(0x544C_534B);
+}
+
+/// Something that yields input.
+pub trait Source {
+    /// What comes next; `None` at the end.
+    ///
+    /// After [`SourceError::Damaged`] it may be asked again: the rest of the damaged file is lost, other files go on.
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError>;
+
+    /// The interfaces met so far, by their [`InterfaceId`](crate::packet::InterfaceId).
+    fn interfaces(&self) -> &[Interface];
+
+    /// What became of packets before they got here.
+    fn counts(&self) -> SourceCounts;
+}
+
+/// An interface of the capture.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interface {
+    /// Its name where it was captured: `eth0`. Text from a file: hostile.
+    pub name: Option<String>,
+    /// What its packets begin with.
+    pub link: LinkType,
+    /// The bytes of a packet that were kept at most; 0 when there was no limit.
+    pub snap_length: u32,
+    /// Packets of it that were dropped, as far as the capture says.
+    pub drops: Drops,
+}
+
+/// Packets that were lost while capturing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Drops {
+    /// By the kernel, because nobody fetched them in time.
+    pub kernel: u64,
+    /// By the interface or its driver.
+    pub interface: u64,
+}
+
+/// What became of packets before they got to the reader of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SourceCounts {
+    /// Packets that the filter did not select. Savefiles only: live, the kernel does not count them.
+    pub filtered: u64,
+    /// Packets that were dropped, over all interfaces.
+    pub drops: Drops,
+}

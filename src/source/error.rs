@@ -1,0 +1,83 @@
+//! What can be wrong with a source, in one line that names the thing and the way out.
+
+use std::fmt;
+use std::io;
+
+use super::FilterError;
+
+/// Why a source cannot go on.
+#[derive(Debug)]
+pub enum SourceError {
+    /// It cannot be opened.
+    Open {
+        /// The file, or `standard input`.
+        name: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is there, and it is no capture file.
+    NotCapture {
+        /// The file, or `standard input`.
+        name: String,
+        /// What it looks like, and what to do about it.
+        appearance: String,
+    },
+    /// It is a capture file up to some place. All packets before that were yielded.
+    Damaged {
+        /// The file, or `standard input`.
+        name: String,
+        /// The beginning of what cannot be read, in bytes; of a compressed file, after unpacking.
+        offset: u64,
+        /// Packets of this file before it.
+        packets: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The filter cannot be used.
+    Filter(FilterError),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceError::Open { name, error } => {
+                write!(f, "cannot open {name}: {}", without_code(error))?;
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied => write!(f, "; it may need sudo, as its capture did"),
+                    _ => Ok(()),
+                }
+            }
+            SourceError::NotCapture { name, appearance } => write!(f, "{name} is not a capture file: {appearance}"),
+            SourceError::Damaged { name, offset, packets, reason } => {
+                let plural = if *packets == 1 { "" } else { "s" };
+                write!(f, "{name} is damaged at byte {offset}, after {packets} packet{plural}: {reason}")
+            }
+            SourceError::Filter(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SourceError::Open { error, .. } => Some(error),
+            SourceError::Filter(error) => Some(error),
+            SourceError::NotCapture { .. } | SourceError::Damaged { .. } => None,
+        }
+    }
+}
+
+impl From<FilterError> for SourceError {
+    fn from(error: FilterError) -> SourceError {
+        SourceError::Filter(error)
+    }
+}
+
+/// An error of the system in its own words, without `(os error 2)`.
+pub(super) fn without_code(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,360 @@
+//! Savefiles: pcap and pcapng, plain or compressed, one or several merged by time.
+
+mod appearance;
+mod buffer;
+mod compression;
+mod file;
+mod pcap;
+mod pcapng;
+#[cfg(test)]
+mod samples;
+
+use std::path::{Path, PathBuf};
+
+use super::{Drops, Filter, Input, Interface, Source, SourceCounts, SourceError};
+use crate::packet::{InterfaceId, Packet, PacketNumber};
+use crate::time::Timestamp;
+
+use file::{File, RecordKind};
+
+/// Savefiles, read as one capture: their packets come in order of time, those of one file in the order of the file, and
+/// of equal times those of the file that was named first.
+pub struct Savefiles {
+    lanes: Vec<Lane>,
+    merge: Merge,
+    packets: u64,
+    filter: Option<Filter>,
+    filtered: u64,
+    interfaces: Vec<Interface>,
+}
+
+/// One file of several.
+struct Lane {
+    file: File,
+    /// Whether its record waits to be yielded.
+    waits: bool,
+    /// The numbers of its interfaces among all.
+    interfaces: Vec<InterfaceId>,
+}
+
+/// How far the merging of lanes has come.
+struct Merge {
+    /// The lane that was read from last: it goes on until the record of another one comes first.
+    turn: usize,
+    /// That other record: its time and its lane. `None` when no other lane has one.
+    until: Option<(Timestamp, usize)>,
+    /// Lanes whose record was yielded.
+    used: Vec<usize>,
+}
+
+impl Savefiles {
+    /// Opens files; `-` is standard input, which is not touched before the first [`Source::next`]. Only what `filter`
+    /// selects is yielded; packets are numbered before.
+    pub fn open(paths: &[PathBuf], filter: Option<Filter>) -> Result<Savefiles, SourceError> {
+        let open = |path: &PathBuf| {
+            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path) }
+        };
+        Ok(Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter))
+    }
+
+    fn new(files: Vec<File>, filter: Option<Filter>) -> Savefiles {
+        let merge = Merge { turn: 0, until: Some((Timestamp::ZERO, 0)), used: (0..files.len()).rev().collect() };
+        let lane = |file| Lane { file, waits: false, interfaces: Vec::new() };
+        let lanes = files.into_iter().map(lane).collect();
+        Savefiles { lanes, merge, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
+    }
+
+    /// Takes the interfaces of a lane that are not known here yet.
+    #[cold]
+    fn note_interfaces(&mut self, turn: usize) {
+        let lane = &mut self.lanes[turn];
+        for interface in &lane.file.interfaces()[lane.interfaces.len()..] {
+            lane.interfaces.push(InterfaceId(self.interfaces.len() as u32));
+            self.interfaces.push(interface.clone());
+        }
+    }
+
+    #[inline(never)]
+    fn selects(&mut self, turn: usize) -> Result<bool, SourceError> {
+        match (&mut self.filter, self.lanes[turn].input(self.packets)) {
+            (Some(filter), Input::Packet(packet)) => Ok(filter.selects(&packet)?),
+            _ => Ok(true),
+        }
+    }
+}
+
+impl Source for Savefiles {
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+        loop {
+            let more = match &mut self.lanes[..] {
+                [lane] => lane.file.advance(),
+                lanes => self.merge.advance(lanes),
+            };
+            match more {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(*error),
+                None => return Ok(None),
+            }
+            let turn = self.merge.turn;
+            let lane = &self.lanes[turn];
+            if let RecordKind::Packet { interface, .. } = lane.file.record().kind {
+                self.packets += 1;
+                if interface as usize >= lane.interfaces.len() {
+                    self.note_interfaces(turn);
+                }
+                if self.filter.is_some() && !self.selects(turn)? {
+                    self.filtered += 1;
+                    continue;
+                }
+            }
+            return Ok(Some(self.lanes[turn].input(self.packets)));
+        }
+    }
+
+    fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    fn counts(&self) -> SourceCounts {
+        let mut drops = Drops::default();
+        for interface in self.lanes.iter().flat_map(|lane| lane.file.interfaces()) {
+            drops.kernel = drops.kernel.saturating_add(interface.drops.kernel);
+            drops.interface = drops.interface.saturating_add(interface.drops.interface);
+        }
+        SourceCounts { filtered: self.filtered, drops }
+    }
+}
+
+impl Lane {
+    /// Its record, as the packet with this number or as what else it is.
+    #[inline]
+    fn input(&self, number: u64) -> Input<'_> {
+        let (record, data) = (self.file.record(), self.file.data());
+        match record.kind {
+            RecordKind::Secrets(format) => Input::Secrets { format, data },
+            RecordKind::Packet { interface, link, length } => Input::Packet(Packet {
+                number: PacketNumber(number),
+                at: record.at,
+                interface: self.interfaces.get(interface as usize).copied().unwrap_or_default(),
+                link,
+                length,
+                data,
+            }),
+        }
+    }
+}
+
+impl Merge {
+    /// Turns to the lane whose record comes first; `None` when no lane has one.
+    #[inline(never)]
+    fn advance(&mut self, lanes: &mut [Lane]) -> Option<Result<(), Box<SourceError>>> {
+        while let Some(index) = self.used.pop() {
+            let lane = &mut lanes[index];
+            let record = lane.file.advance();
+            lane.waits = matches!(record, Some(Ok(())));
+            if let Some(Err(error)) = record {
+                return Some(Err(error));
+            }
+        }
+        let record = |index: usize| {
+            let lane = lanes.get(index).filter(|lane| lane.waits)?;
+            Some((lane.file.record().at, index))
+        };
+        let goes_on = |record| self.until.is_none_or(|until| record < until);
+        if !record(self.turn).is_some_and(goes_on) {
+            let mut first = None;
+            self.until = None;
+            for record in (0..lanes.len()).filter_map(record) {
+                if first.is_none_or(|first| record < first) {
+                    (first, self.until) = (Some(record), first);
+                } else if self.until.is_none_or(|until| record < until) {
+                    self.until = Some(record);
+                }
+            }
+            self.turn = first?.1;
+        }
+        self.used.push(self.turn);
+        Some(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use proptest::prelude::*;
+
+    use super::buffer::ByteOrder;
+    use super::samples::{Pieces, Writer, lines_of, savefiles, yields};
+    use super::*;
+
+    /// A pcapng file with a bit of everything, and a pcap file.
+    fn examples() -> [Vec<u8>; 2] {
+        let mut pcapng = Writer::pcapng(ByteOrder::Big);
+        pcapng.interface(1, &[(2, b"eth0")]).interface(276, &[(9, &[9])]);
+        pcapng.packet(0, 1_000_000, b"first").packet(1, 2_000_000_000, b"second packet");
+        pcapng.block(10, &[&pcapng.part().u32(0x544C_534B).u32(5).bytes[..], b"RSA x"].concat());
+        pcapng.turned_section().interface(101, &[]).packet(0, 3_000_000, &[b'x'; 3000]);
+        let mut pcap = Writer::pcap(ByteOrder::Little, 0xA1B2_C3D4);
+        pcap.record(1, 0, b"one").record(2, 500_000, &[b'y'; 2000]).record(3, 0, b"");
+        [pcapng.bytes, pcap.bytes]
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_may_come_in_pieces_of_any_size(piece in 1usize..700) {
+            for bytes in examples() {
+                let expected = lines_of(&bytes);
+                let pieces = Pieces { bytes: Cursor::new(bytes), piece };
+                let file = File::new("pieces".to_owned(), Box::new(pieces));
+                let (lines, errors) = yields(&mut Savefiles::new(vec![file], None));
+                prop_assert_eq!((lines, errors.len()), (expected, 0));
+            }
+        }
+
+        #[test]
+        fn a_file_that_is_cut_yields_what_is_whole(example in 0usize..2, cut in any::<prop::sample::Index>()) {
+            let whole = &examples()[example];
+            let expected = lines_of(whole);
+            let cut = &whole[..cut.index(whole.len())];
+            let (lines, errors) = yields(&mut savefiles(&[cut]));
+            prop_assert_eq!(&lines[..], &expected[..lines.len()]);
+            prop_assert!(lines.len() < expected.len() && errors.len() <= 1);
+            if let Some(SourceError::Damaged { offset, packets, .. }) = errors.first() {
+                prop_assert!(*offset < cut.len() as u64);
+                prop_assert_eq!(*packets as usize, lines.iter().filter(|line| line.starts_with('#')).count());
+            }
+        }
+
+        #[test]
+        fn damaged_files_never_panic(
+            example in 0usize..2,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut bytes = examples()[example].clone();
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            prop_assert!(yields(&mut savefiles(&[&bytes])).1.len() <= 1);
+        }
+
+        #[test]
+        fn several_files_are_merged_by_time(times in prop::collection::vec(prop::collection::vec(0u32..50, 0..30), 1..5)) {
+            let mut files = Vec::new();
+            for (index, times) in times.iter().enumerate() {
+                let mut file = Writer::pcap(ByteOrder::Little, 0xA1B2_C3D4);
+                let mut times = times.clone();
+                times.sort_unstable();
+                times.iter().for_each(|&time| { file.record(time + 1, 0, format!("{time:02} of {index}").as_bytes()); });
+                files.push(file.bytes);
+            }
+            let contents: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+            let (lines, errors) = yields(&mut savefiles(&contents));
+            prop_assert!(errors.is_empty());
+            let text = |line: &String| line.split(": ").nth(1).map(str::to_owned);
+            let found: Vec<_> = lines.iter().filter_map(text).collect();
+            let mut expected = found.clone();
+            expected.sort(); // by time, then by file: of equal times the first file's come first
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(found.len(), times.iter().map(Vec::len).sum::<usize>());
+            for (index, line) in lines.iter().enumerate() {
+                let number = format!("#{} ", index + 1);
+                prop_assert!(line.starts_with(&number));
+            }
+        }
+    }
+
+    #[test]
+    fn compressed_files_are_unpacked() {
+        for bytes in examples() {
+            let expected = lines_of(&bytes);
+            let (front, back) = bytes.split_at(100);
+            let gzip = |part: &[u8]| {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(part).unwrap();
+                encoder.finish().unwrap()
+            };
+            let zstd =
+                |part: &[u8]| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest);
+            let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            lz4.write_all(&bytes).unwrap();
+            let skipped = [0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]; // a frame to skip (RFC 8878 §3.1.2)
+            assert_eq!(lines_of(&gzip(&bytes)), expected);
+            assert_eq!(lines_of(&[gzip(front), gzip(back)].concat()), expected);
+            assert_eq!(lines_of(&zstd(&bytes)), expected);
+            assert_eq!(lines_of(&[&zstd(front), &skipped[..], &zstd(back)].concat()), expected);
+            assert_eq!(lines_of(&lz4.finish().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_cut_yields_what_could_be_unpacked() {
+        let mut file = Writer::pcap(ByteOrder::Little, 0xA1B2_C3D4);
+        let mut noise = 1u32;
+        for second in 1..200 {
+            let data: Vec<u8> = (0..400)
+                .map(|_| {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (noise >> 24) as u8
+                })
+                .collect();
+            file.record(second, 0, &data);
+        }
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&file.bytes).unwrap();
+        let packed = encoder.finish().unwrap();
+        let (lines, errors) = yields(&mut savefiles(&[&packed[..packed.len() - 2000]]));
+        assert!(lines.len() > 100 && lines.len() < 199, "{}", lines.len());
+        assert!(errors[0].to_string().contains("its gzip compression ends too early"), "{}", errors[0]);
+    }
+
+    #[test]
+    fn interfaces_of_several_files_do_not_meet() {
+        let [pcapng, pcap] = examples();
+        let mut both = savefiles(&[&pcap, &pcapng]);
+        let (lines, _) = yields(&mut both);
+        let names: Vec<_> =
+            both.interfaces().iter().map(|interface| (interface.name.as_deref(), interface.link.0)).collect();
+        assert_eq!(names, [(None, 1), (Some("eth0"), 1), (None, 276), (None, 101)]);
+        let places: Vec<_> =
+            lines.iter().filter_map(|line| line.split(' ').find(|word| word.starts_with('@'))).collect();
+        assert_eq!(places, ["@0", "@1", "@2", "@0", "@0", "@3"]);
+    }
+
+    #[test]
+    fn when_one_of_several_files_is_damaged_the_others_go_on() {
+        let [pcapng, pcap] = examples();
+        let mut both = savefiles(&[&pcap[..pcap.len() - 20], &pcapng]);
+        let (lines, errors) = yields(&mut both);
+        assert_eq!((lines.len(), errors.len()), (1 + 4, 1));
+        let expected =
+            "0 is damaged at byte 43, after 1 packet: it ends inside a record; the capture was cut short, or goes on";
+        assert_eq!(errors[0].to_string(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let message = |path: &str| match Savefiles::open(&[PathBuf::from(path)], None) {
+            Ok(_) => panic!("{path} was opened"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(message("/no/such.pcap"), "cannot open /no/such.pcap: No such file or directory");
+        assert_eq!(message("/proc/"), "/proc/ is not a capture file: it is a directory; name files: -r /proc/*.pcap*");
+    }
+
+    #[cfg(feature = "live")]
+    #[test]
+    fn a_filter_leaves_the_numbers_alone() {
+        let mut file = Writer::pcap(ByteOrder::Little, 0xA1B2_C3D4);
+        let mut udp = Vec::new();
+        let builder = etherparse::PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64);
+        builder.udp(1, 2).write(&mut udp, b"x").unwrap();
+        file.record(1, 0, b"not ip").record(2, 0, &udp).record(3, 0, b"no");
+        let files = vec![File::new("0".to_owned(), Box::new(Cursor::new(file.bytes)))];
+        let mut source = Savefiles::new(files, Some(Filter::new("udp").unwrap()));
+        let (lines, _) = yields(&mut source);
+        assert!(lines.len() == 1 && lines[0].starts_with("#2 "), "{lines:?}");
+        assert_eq!(source.counts().filtered, 2);
+    }
+}
