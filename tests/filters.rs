@@ -20,7 +20,7 @@ fn selects(filter: &mut Filter, link: LinkType, data: &[u8]) -> bool {
 }
 
 /// Checks a filter of ours on Ethernet frames, those that it must select and those that it must not.
-fn check(name: &str, selected: &[(&str, Vec<u8>)], rest: &[(&str, Vec<u8>)]) {
+fn check(name: &str, selected: &[Case], rest: &[Case]) {
     let mut filter = Filter::new(&filter::read(name).unwrap()).unwrap();
     for (what, frame) in selected {
         assert!(selects(&mut filter, LinkType::ETHERNET, frame), "{name} must select {what}");
@@ -89,7 +89,11 @@ fn tagged(frame: &[u8], tags: usize) -> Vec<u8> {
     [&frame[..12], &tags, &frame[12..]].concat()
 }
 
-fn port_cases() -> (Vec<(&'static str, Vec<u8>)>, Vec<(&'static str, Vec<u8>)>) {
+/// A frame, and what it is in words.
+type Case = (&'static str, Vec<u8>);
+
+/// What filters by port must select, and what not.
+fn port_cases() -> (Vec<Case>, Vec<Case>) {
     let selected = vec![
         ("a request", tcp(false, (40000, 80), Kind::Data, b"GET / HTTP/1.1")),
         ("its answer", tcp(false, (80, 40000), Kind::Data, b"HTTP/1.1 101")),
@@ -124,9 +128,8 @@ fn ports() {
 fn ports_behind_tags() {
     let (selected, rest) = port_cases();
     for tags in 0..=2 {
-        let behind = |cases: &[(&'static str, Vec<u8>)]| -> Vec<(&str, Vec<u8>)> {
-            cases.iter().map(|(what, frame)| (*what, tagged(frame, tags))).collect()
-        };
+        let behind =
+            |cases: &[Case]| -> Vec<Case> { cases.iter().map(|(what, frame)| (*what, tagged(frame, tags))).collect() };
         check("websocket-ports-vlan", &behind(&selected), &behind(&rest));
     }
 }
