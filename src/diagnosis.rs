@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod answer;
 pub mod backends;
+pub mod certificates;
 pub mod complaint;
 pub mod evidence;
 pub mod fix;
@@ -16,6 +17,7 @@ pub mod parties;
 pub mod proxies;
 pub mod ranking;
 pub mod rules;
+pub mod tls_failure;
 pub mod upstream;
 pub mod verdict;
 pub mod wording;

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::{Evidence, Rule, Stage};
 use crate::session::{Leg, Session};
-use crate::stream::Side;
+use crate::stream::{Role, Side};
 
 /// Lowers the confidence of a finding by one when its leg was not captured well, and says why.
 pub fn weigh(session: &Session, rule: &Rule, mut evidence: Evidence) -> Evidence {
@@ -23,7 +23,9 @@ fn reason(leg: &Leg, stage: Stage) -> Option<&'static str> {
     if stage < Stage::Frames && leg.request.is_some() && leg.response.is_some() {
         return None;
     }
-    if !leg.both_directions_seen() {
+    // The silence of a server that never answered a SYN is what was found.
+    let answered = leg.tcp.came_up() || leg.half(Role::Client).bytes > 0;
+    if !leg.both_directions_seen() && answered {
         return Some("only one direction of this leg was captured");
     }
     if Side::BOTH.into_iter().any(|side| leg.tcp.halves[side].cut_bytes > 0) {

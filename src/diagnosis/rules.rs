@@ -6,11 +6,18 @@
 
 pub mod accept_mismatch;
 pub mod authentication_required;
+pub mod certificate_expired;
+pub mod certificate_name_mismatch;
+pub mod certificate_untrusted;
+pub mod client_certificate_required;
 pub mod client_gave_up;
 pub mod client_rejected_answer;
+pub mod connect_refused;
+pub mod connect_timeout;
 pub mod connection_header_replaced;
 pub mod credentials_lost;
 pub mod duplicate_upgrade_header;
+pub mod encrypted_no_keys;
 pub mod endpoint_not_found;
 pub mod engine_io_error;
 pub mod extended_connect_unsupported;
@@ -26,7 +33,10 @@ pub mod invalid_websocket_key;
 pub mod no_answer;
 pub mod origin_rejected;
 pub mod path_rewritten;
+pub mod plain_to_tls_port;
 pub mod proxy_out_of_connections;
+pub mod proxy_protocol_missing;
+pub mod proxy_protocol_unexpected;
 pub mod query_lost;
 pub mod rate_limited;
 pub mod redirected;
@@ -36,6 +46,11 @@ pub mod slow_handshake;
 pub mod static_connection_upgrade;
 pub mod sticky_session_missing;
 pub mod subprotocol_mismatch;
+pub mod tls_handshake_failed;
+pub mod tls_name_unrecognized;
+pub mod tls_no_shared_cipher;
+pub mod tls_to_plain_port;
+pub mod tls_version_mismatch;
 pub mod unsupported_websocket_version;
 pub mod upgrade_headers_stripped;
 pub mod upgrade_ignored;
@@ -121,6 +136,23 @@ list! {
     upstream_keepalive_race
     upstream_retried
     wrong_upstream_protocol
+    // TLS and listeners.
+    plain_to_tls_port
+    tls_to_plain_port
+    certificate_untrusted
+    certificate_expired
+    certificate_name_mismatch
+    tls_version_mismatch
+    tls_no_shared_cipher
+    tls_name_unrecognized
+    client_certificate_required
+    tls_handshake_failed
+    proxy_protocol_unexpected
+    proxy_protocol_missing
+    encrypted_no_keys
+    // Connecting.
+    connect_refused
+    connect_timeout
 }
 
 /// The rule of that id.
@@ -273,8 +305,13 @@ mod tests {
     ];
 
     /// A rule that never is the cause: it only says what is worth knowing.
-    const NEVER_THE_CAUSE: &[&str] =
-        &["static-connection-upgrade", "extension-offer-stripped", "slow-handshake", "upstream-retried"];
+    const NEVER_THE_CAUSE: &[&str] = &[
+        "static-connection-upgrade",
+        "extension-offer-stripped",
+        "slow-handshake",
+        "upstream-retried",
+        "encrypted-no-keys",
+    ];
 
     #[test]
     fn folder_list_and_catalogue_agree() {

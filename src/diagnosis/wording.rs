@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A duration as a person says it: `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`.
+/// A duration as a person says it: `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`, `12 d 3 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
@@ -16,7 +16,8 @@ impl fmt::Display for Span {
             10_000..999_500 => write!(f, "{} ms", (micros + 500) / 1000),
             999_500..119_950_000 => tenths(f, (micros + 50_000) / 100_000, "s"),
             _ if seconds < 7200 => parts(f, seconds / 60, "min", seconds % 60, "s"),
-            _ => parts(f, seconds / 3600, "h", seconds % 3600 / 60, "min"),
+            _ if seconds < 172_800 => parts(f, seconds / 3600, "h", seconds % 3600 / 60, "min"),
+            _ => parts(f, seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
         }
     }
 }
@@ -72,7 +73,8 @@ mod tests {
         assert_eq!(said(60_000_000), "60 s");
         assert_eq!(said(303_000_000), "5 min 3 s");
         assert_eq!(said(7_500_000_000), "2 h 5 min");
-        assert_eq!(Span(Duration::MAX).to_string().split(' ').nth(1), Some("h"));
+        assert_eq!(said(1_047_600_000_000), "12 d 3 h");
+        assert_eq!(Span(Duration::MAX).to_string().split(' ').nth(1), Some("d"));
     }
 
     #[test]

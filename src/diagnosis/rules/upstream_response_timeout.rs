@@ -45,15 +45,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(asked.moment, "the proxy's request")
             .packet(end.moment, "the proxy closes")
             .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer");
-    let outcome = attempt.outcome();
+    let outcome = attempt.front.status().map(|status| format!(" and answered {status}")).unwrap_or_default();
     Some(match at_once {
         true => evidence.fix_if(fix_for_zero(&attempt)).verdict(format!(
-            "{proxy} gave {} only {} for its answer: its timeout is set to nothing, not to never; {outcome}",
+            "{proxy} gave {} only {} for its answer{outcome}: its timeout is set to nothing, not to never",
             attempt.back.server,
             Span(waited)
         )),
         false => evidence.verdict(format!(
-            "{backend} took the request of {proxy} and sent no byte for {}, then the proxy gave up; {outcome}",
+            "{backend} took the request of {proxy} and sent no byte for {}, then the proxy gave up{outcome}",
             Span(waited)
         )),
     })

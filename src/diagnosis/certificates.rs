@@ -1,0 +1,131 @@
+//! What a client does not like about a certificate: by its alert, and by the certificate where it can be read.
+
+use crate::diagnosis::tls_failure::{TlsFailure, alert_words, tls_failures};
+use crate::diagnosis::wording::quote;
+use crate::packet::Moment;
+use crate::session::leg::Certificate;
+use crate::session::{Confidence, Session};
+use crate::stream::Role;
+use crate::time::Timestamp;
+
+/// Why a certificate was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Objection {
+    /// Nobody the client trusts has signed it, or it was revoked.
+    Untrusted,
+    /// It is over, or not valid yet.
+    Expired,
+    /// It is for other names.
+    Name,
+}
+
+/// A refused certificate.
+#[derive(Clone, Debug)]
+pub struct Refused<'a> {
+    /// The leg.
+    pub failure: TlsFailure<'a>,
+    /// Why.
+    pub objection: Objection,
+    /// How that was said: `alert 48 unknown_ca`.
+    pub said: String,
+    /// By which packet.
+    pub moment: Option<Moment>,
+    /// How sure that is.
+    pub confidence: Confidence,
+}
+
+/// RFC 8446 §6.2.
+const BAD_CERTIFICATE: u8 = 42;
+const UNSUPPORTED_CERTIFICATE: u8 = 43;
+const CERTIFICATE_REVOKED: u8 = 44;
+const CERTIFICATE_EXPIRED: u8 = 45;
+const CERTIFICATE_UNKNOWN: u8 = 46;
+const UNKNOWN_CA: u8 = 48;
+
+/// The certificate that a client of this session refused.
+pub fn refused(session: &Session) -> Option<Refused<'_>> {
+    tls_failures(session).find_map(|failure| by_alert(failure).or_else(|| by_shape(failure)))
+}
+
+fn by_alert(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
+    let about_certificates = [
+        BAD_CERTIFICATE,
+        UNSUPPORTED_CERTIFICATE,
+        CERTIFICATE_REVOKED,
+        CERTIFICATE_EXPIRED,
+        CERTIFICATE_UNKNOWN,
+        UNKNOWN_CA,
+    ];
+    let alert = failure.alert(Role::Client, &about_certificates)?;
+    let (objection, confidence) = match alert.description {
+        Some(CERTIFICATE_EXPIRED) => (Objection::Expired, Confidence::High),
+        Some(UNKNOWN_CA | CERTIFICATE_REVOKED) => (Objection::Untrusted, Confidence::High),
+        // These say only that it is no good.
+        _ => match flaw(&failure, alert.moment.at) {
+            Some(objection) => (objection, Confidence::High),
+            None => (Objection::Untrusted, Confidence::Medium),
+        },
+    };
+    let said = alert_words(&alert);
+    Some(Refused { failure, objection, said, moment: Some(alert.moment), confidence })
+}
+
+/// In TLS 1.3 browsers encrypt their alert: what is left is a client that goes away behind the server's flight.
+fn by_shape(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
+    let tls = failure.tls;
+    let end = failure.leg.first_end().filter(|end| end.by == Role::Client)?;
+    if !tls.client_left_after_server_flight || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
+        return None;
+    }
+    let (objection, confidence) = match flaw(&failure, end.moment.at) {
+        Some(objection) => (objection, Confidence::Medium),
+        None => (Objection::Untrusted, Confidence::Low),
+    };
+    let said = "an encrypted alert, to judge by its shape".to_owned();
+    Some(Refused { failure, objection, said, moment: Some(end.moment), confidence })
+}
+
+/// What is visibly wrong with the certificate.
+fn flaw(failure: &TlsFailure<'_>, at: Timestamp) -> Option<Objection> {
+    let certificate = failure.tls.certificate.as_ref()?;
+    if certificate.not_after.is_some_and(|end| end < at) || certificate.not_before.is_some_and(|begin| begin > at) {
+        return Some(Objection::Expired);
+    }
+    let name = failure.tls.sni.as_deref()?;
+    (!certificate.names.is_empty() && !is_for(certificate, name)).then_some(Objection::Name)
+}
+
+/// Whether a certificate is for a name (RFC 9525 §6.3): a wildcard stands for one whole label.
+pub fn is_for(certificate: &Certificate, name: &str) -> bool {
+    certificate.names.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => pattern.eq_ignore_ascii_case(name),
+    })
+}
+
+/// The certificate in words, where it was read: `; the certificate of CN=a is issued by CN=b`.
+pub fn words(failure: &TlsFailure<'_>) -> String {
+    match &failure.tls.certificate {
+        Some(certificate) if certificate.subject.is_empty() => String::new(),
+        Some(certificate) if certificate.self_signed => {
+            format!("; the certificate of {} is signed by itself", quote(&certificate.subject))
+        }
+        Some(certificate) => {
+            format!("; the certificate of {} is issued by {}", quote(&certificate.subject), quote(&certificate.issuer))
+        }
+        None => "; the certificate is encrypted here and was not read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_one_label() {
+        let certificate =
+            Certificate { names: vec!["*.example.com".into(), "a.test".into()], ..Certificate::default() };
+        assert!(is_for(&certificate, "www.EXAMPLE.com") && is_for(&certificate, "A.test"));
+        assert!(!is_for(&certificate, "a.b.example.com") && !is_for(&certificate, "example.com"));
+    }
+}

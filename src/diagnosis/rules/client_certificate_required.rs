@@ -1,0 +1,116 @@
+//! The server wants a certificate of the client, and got none.
+
+use crate::diagnosis::answer;
+use crate::diagnosis::backends::Meaning;
+use crate::diagnosis::parties;
+use crate::diagnosis::tls_failure::alert_words;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::leg::{TlsAlert, TlsFacts};
+use crate::session::{Confidence, Session};
+use crate::stream::Role;
+
+/// `client-certificate-required`.
+pub const RULE: Rule = Rule {
+    id: "client-certificate-required",
+    severity: Severity::Error,
+    stage: Stage::Tls,
+    title: "The server wants a client certificate",
+    explanation: "The server asks its clients for certificates (mutual TLS) and this one sent none, or none that it takes. A \
+        browser must have one installed for the host before a page can open a WebSocket to it.",
+    signature: "alert 116 (certificate_required); or a request for a certificate, an empty answer, and an alert; or nginx's \
+        400 No required SSL certificate was sent",
+    fix: "Give the client its certificate, or do not ask for one on this host.\n\
+        in the nginx server: ssl_verify_client off;\n\
+        in the nginx location, towards a backend: proxy_ssl_certificate /path/client.pem; proxy_ssl_certificate_key \
+        /path/client.key;\n\
+        HAProxy: verify none on the bind line; crt on the server line, towards a backend",
+    look_alikes: "A server that asks and goes on without is in order: ssl_verify_client optional.",
+    reference: "RFC 8446 §4.3.2, §6.2",
+    check,
+};
+
+const CERTIFICATE_REQUIRED: u8 = 116;
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    by_alert(facts.session).or_else(|| by_answer(facts.session))
+}
+
+fn by_alert(session: &Session) -> Option<Evidence> {
+    let (index, tls, alert) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+        let tls = leg.tls.as_deref().filter(|_| leg.tunnel.is_none())?;
+        Some((index, tls, demand(tls)?))
+    })?;
+    let said = alert_words(alert);
+    let sure = alert.description == Some(CERTIFICATE_REQUIRED);
+    let how = if tls.client_certificate_empty {
+        "asked for a certificate and got an empty list"
+    } else {
+        "got no certificate"
+    };
+    let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
+    Some(
+        Evidence::on(index, format!("the server {how}; it answered with {said}"))
+            .packet_if(tls.server_hello, "the server's flight")
+            .packet(alert.moment, "the alert")
+            .confidence(if sure { Confidence::High } else { Confidence::Medium })
+            .verdict(format!("{server} wants a certificate that {client} does not have: it {how} ({said})")),
+    )
+}
+
+fn demand(tls: &TlsFacts) -> Option<&TlsAlert> {
+    let asked_in_vain = tls.client_certificate_requested && tls.client_certificate_empty;
+    // handshake_failure, bad_certificate and certificate_unknown mean this only behind an empty list.
+    let means =
+        |description| description == CERTIFICATE_REQUIRED || (asked_in_vain && matches!(description, 40 | 42 | 46));
+    tls.alerts.iter().find(|alert| alert.by == Role::Server && alert.description.is_some_and(means))
+}
+
+fn by_answer(session: &Session) -> Option<Evidence> {
+    let refusal = answer::refusal(session).filter(|refusal| refusal.meaning() == Some(Meaning::ClientCertificate))?;
+    let (maker, status) = (refusal.maker(), refusal.status());
+    let client = parties::client_of(session, refusal.made_on)?;
+    Some(
+        Evidence::on(refusal.made_on, format!("answered {}", refusal.said()))
+            .packet_if(refusal.request.map(|request| request.moment), "the request")
+            .packet(refusal.response.moment, "the refusal")
+            .verdict(format!("{maker} wants a certificate that {client} did not send: it answered {status}")),
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        session().client_leg(|leg| leg.tls(|_| {}).server_hello("TLS 1.3").alert(Role::Server, 116).fin(Role::Server))
+    }
+
+    #[test]
+    fn an_empty_list_and_a_failure_mean_the_same() {
+        let session = session().client_leg(|leg| {
+            let leg = leg.tls(|_| {}).server_hello("TLS 1.2").tls(|tls| {
+                tls.client_certificate_requested = true;
+                tls.client_certificate_empty = true;
+            });
+            leg.alert(Role::Server, 40).fin(Role::Server)
+        });
+        assert_eq!(session.ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn nginx_says_it_in_http() {
+        let page = "HTTP/1.1 400 Bad Request\nServer: nginx\n\n<center>No required SSL certificate was sent</center>";
+        assert_eq!(answered(page).ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn is_silent_where_the_server_goes_on_without() {
+        let optional = session().client_leg(|leg| {
+            let leg = leg.tls(|tls| tls.client_certificate_requested = true).server_hello("TLS 1.2");
+            leg.request(ASKED).response(SWITCHED).open()
+        });
+        assert!(optional.check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

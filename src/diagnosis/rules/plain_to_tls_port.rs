@@ -1,0 +1,114 @@
+//! ws:// where wss:// is spoken.
+
+use crate::diagnosis::backends::{self, Meaning};
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
+use crate::session::leg::FirstBytes;
+use crate::session::{Confidence, Leg};
+use crate::stream::Role;
+
+/// `plain-to-tls-port`.
+pub const RULE: Rule = Rule {
+    id: "plain-to-tls-port",
+    severity: Severity::Error,
+    stage: Stage::Tls,
+    title: "A plaintext request went to a port that speaks TLS",
+    explanation: "The request was sent as plain HTTP, and the server expects TLS there. nginx answers 400 \"The plain HTTP \
+        request was sent to HTTPS port\", Go a similar sentence, others a TLS alert or nothing.",
+    signature: "HTTP from the client, and a TLS alert, the sentence of nginx or Go, or silence of a port that speaks TLS to \
+        others",
+    fix: "Use wss:// in the client.\n\
+        in the nginx location, towards a backend that speaks TLS: proxy_pass https://BACKEND;\n\
+        HAProxy: add ssl to the server line, towards a backend that speaks TLS\n\
+        Apache: SSLProxyEngine on, and https:// in ProxyPass\n\
+        Caddy: reverse_proxy https://BACKEND\n\
+        Traefik: https:// in the url of the server",
+    look_alikes: "TLS to a plaintext port is tls-to-plain-port.",
+    reference: "RFC 6455 §3, RFC 9110 §4.2.2",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let (index, leg, (said, moment, confidence)) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+        let asked = leg.request.is_some() && leg.tls.is_none() && leg.tunnel.is_none();
+        Some((index, leg, asked.then(|| answered_by_tls(facts, leg))??))
+    })?;
+    let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
+    let port = leg.server.port;
+    let fix = match client.word {
+        "proxy" => None,
+        _ => Some(format!("use wss:// in the client for port {port}")),
+    };
+    Some(
+        Evidence::on(index, format!("plain HTTP to port {port}, which speaks TLS: {said}"))
+            .packet_if(leg.request.as_ref().map(|request| request.moment), "the plaintext request")
+            .packet_if(moment, "the answer")
+            .confidence(confidence)
+            .fix_if(fix)
+            .verdict(format!("{client} speaks plain HTTP to {server}, where TLS is expected: {said}")),
+    )
+}
+
+/// How the server showed that it speaks TLS.
+fn answered_by_tls(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
+    if let Some(response) = &leg.response {
+        let wants_tls = backends::read(response).is_some_and(|reading| reading.meaning == Meaning::WantsTls);
+        let said = format!("it answered {} {}", response.head.status, quote(&response.head.reason));
+        return wants_tls.then_some((said, Some(response.moment), Confidence::High));
+    }
+    let first = leg.half(Role::Server).first_data;
+    match leg.first_bytes.server {
+        Some(FirstBytes::TlsAlert(..)) => Some(("it answered with a TLS alert".to_owned(), first, Confidence::High)),
+        Some(_) => None,
+        None => {
+            let speaks_tls =
+                |other: &&crate::session::neighbours::ServerUse| other.server == leg.server && other.tls && !other.http;
+            let end = leg.first_end().filter(|end| end.by == Role::Server && leg.half(Role::Server).packets > 0)?;
+            facts.neighbours.servers.iter().find(speaks_tls)?;
+            let said = "it closed without an answer, and speaks TLS with others".to_owned();
+            Some((said, Some(end.moment), Confidence::Medium))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::session::neighbours::ServerUse;
+
+    const PAGE: &str = "HTTP/1.1 400 Bad Request\nServer: nginx/1.22.1\n\n<html><head><title>400 The plain HTTP request was \
+        sent to HTTPS port</title></head><center>The plain HTTP request was sent to HTTPS port</center>\n\
+        <hr><center>nginx/1.22.1</center>";
+
+    pub(crate) fn example() -> TestSession {
+        answered(PAGE)
+    }
+
+    #[test]
+    fn an_alert_on_the_proxys_way_to_its_backend_explains_the_502() {
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+            .backend_leg(|leg| leg.request(FORWARDED).odd_answer(FirstBytes::TlsAlert(2, 10), "").fin(Role::Server));
+        assert_eq!(session.ids(), [RULE.id]);
+        assert!(session.diagnose().findings[0].fix.contains("proxy_pass https://BACKEND;"));
+    }
+
+    #[test]
+    fn silence_counts_at_a_port_that_speaks_tls_to_others() {
+        let silent = session().client_leg(|leg| leg.request(ASKED).fin(Role::Server));
+        assert_ne!(silent.cause(), Some(RULE.id));
+        let server = silent.session.legs[0].server;
+        let used = ServerUse { server, connections: 5, failures: 0, tls: true, http: false, proxy_header: false };
+        assert_eq!(silent.neighbours(|neighbours| neighbours.servers.push(used)).cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn is_silent_about_an_ordinary_400() {
+        assert!(answered("HTTP/1.1 400 Bad Request\n\n").check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,122 @@
+//! wss:// where ws:// is spoken.
+
+use crate::diagnosis::parties;
+use crate::diagnosis::wording::quote;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
+use crate::session::leg::FirstBytes;
+use crate::session::{Confidence, Leg};
+use crate::stream::Role;
+
+/// `tls-to-plain-port`.
+pub const RULE: Rule = Rule {
+    id: "tls-to-plain-port",
+    severity: Severity::Error,
+    stage: Stage::Tls,
+    title: "TLS was spoken to a plaintext port",
+    explanation: "The client began with a ClientHello, and the server expects plain HTTP there: it answers 400 in clear, or \
+        waits for a line that never comes. Browsers say ERR_SSL_PROTOCOL_ERROR, OpenSSL wrong version number.",
+    signature: "a ClientHello answered by text, or by silence and a close at a port that speaks plain HTTP to others",
+    fix: "Use ws:// in the client for this port, or wss:// with the port that speaks TLS.\n\
+        in the nginx server: listen 443 ssl;\n\
+        in the nginx location, towards a plaintext backend: proxy_pass http://BACKEND;\n\
+        HAProxy: add ssl crt to the bind line, or remove ssl from the server line towards a plaintext backend",
+    look_alikes: "Plain HTTP to a TLS port is plain-to-tls-port.",
+    reference: "RFC 6455 §3",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let (index, leg, (said, moment, confidence)) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+        let hello = leg.first_bytes.client == Some(FirstBytes::TlsHandshake) && leg.tunnel.is_none();
+        Some((index, leg, hello.then(|| answered_in_clear(facts, leg))??))
+    })?;
+    let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
+    let hello = leg.tls.as_ref().and_then(|tls| tls.client_hello).or(leg.half(Role::Client).first_data);
+    let port = leg.server.port;
+    let fix = match client.word {
+        "proxy" => None,
+        _ => Some(format!("use ws:// in the client for port {port}, or wss:// with the port that speaks TLS")),
+    };
+    Some(
+        Evidence::on(index, format!("a ClientHello to port {port}, which speaks plain HTTP: {said}"))
+            .packet_if(hello, "the ClientHello")
+            .packet_if(moment, "the answer in clear")
+            .confidence(confidence)
+            .fix_if(fix)
+            .verdict(format!("{client} speaks TLS to {server}, where plain HTTP is expected: {said}")),
+    )
+}
+
+/// How the server showed that it does not speak TLS.
+fn answered_in_clear(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
+    if leg.tls.as_ref().is_some_and(|tls| tls.server_hello.is_some()) {
+        return None;
+    }
+    if let Some(response) = &leg.response {
+        let said = format!("it answered {} {} in clear", response.head.status, quote(&response.head.reason));
+        return Some((said, Some(response.moment), Confidence::High));
+    }
+    let server = leg.half(Role::Server);
+    if matches!(leg.first_bytes.server, Some(FirstBytes::Http | FirstBytes::Text)) {
+        let words = leg.odd_answer.as_deref().map(quote).filter(|words| !words.is_empty());
+        let said = words.map_or("it answered in clear".to_owned(), |words| format!("it answered \"{words}\" in clear"));
+        return Some((said, server.first_data, Confidence::High));
+    }
+    let speaks_http =
+        |other: &&crate::session::neighbours::ServerUse| other.server == leg.server && other.http && !other.tls;
+    if leg.first_bytes.server.is_some() || server.bytes > 0 || server.packets == 0 {
+        return None;
+    }
+    let end = leg.first_end()?;
+    facts.neighbours.servers.iter().find(speaks_http)?;
+    let said = "it sent nothing, and speaks plain HTTP with others".to_owned();
+    Some((said, Some(end.moment), Confidence::Medium))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::session::neighbours::ServerUse;
+
+    pub(crate) fn example() -> TestSession {
+        let page = "HTTP/1.1 400 Bad Request\nServer: nginx/1.22.1\n\n<hr><center>nginx/1.22.1</center>";
+        session().client_leg(|leg| leg.tls(|_| {}).response(page).fin(Role::Server))
+    }
+
+    #[test]
+    fn text_that_is_no_http_counts_too() {
+        let session = session().client_leg(|leg| leg.tls(|_| {}).odd_answer(FirstBytes::Text, "-ERR unknown command"));
+        assert_eq!(session.cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn explains_the_502_of_a_proxy() {
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+            .backend_leg(|leg| leg.tls(|_| {}).response("HTTP/1.1 400 Bad Request\n\n"));
+        assert_eq!(session.ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn silence_counts_only_at_a_port_that_speaks_http_to_others() {
+        let silent = session().client_leg(|leg| leg.tls(|_| {}).after_ms(5000).fin(Role::Client));
+        assert_eq!(silent.cause(), Some("tls-handshake-failed"));
+        let server = silent.session.legs[0].server;
+        let used = ServerUse { server, connections: 5, failures: 0, tls: false, http: true, proxy_header: false };
+        assert_eq!(silent.neighbours(|neighbours| neighbours.servers.push(used)).cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn is_silent_about_tls_that_was_answered_by_tls() {
+        let refused = session().client_leg(|leg| {
+            leg.tls(|_| {}).alert(Role::Server, 70).with(|leg| {
+                leg.first_bytes.server = Some(FirstBytes::TlsAlert(2, 70));
+            })
+        });
+        assert!(refused.check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}
