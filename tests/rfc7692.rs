@@ -3,7 +3,7 @@
 mod frames;
 
 use flate2::{Compress, Compression, FlushCompress};
-use frames::{Direction, Frame, Heard, NO_TAKEOVER, PLAIN, TAKEOVER, UNSEEN, decode, frame, message, text};
+use frames::{Deflater, Direction, Heard, NO_TAKEOVER, PLAIN, TAKEOVER, UNSEEN, decode, frame, message, text};
 use wsflow::limits::Limits;
 use wsflow::stream::Role;
 use wsflow::ws::facts::{Opcode, ViolationKind};
@@ -16,28 +16,6 @@ const HELLO_AGAIN: [u8; 5] = [0xF2, 0x00, 0x11, 0x00, 0x00];
 
 fn hello() -> Heard {
     message(Opcode::TEXT, "Hello").compressed()
-}
-
-/// A sender with context takeover.
-struct Deflater(Compress);
-
-impl Deflater {
-    fn new() -> Deflater {
-        Deflater(Compress::new(Compression::default(), false))
-    }
-
-    /// A compressed message of one frame (§7.2.1).
-    fn text(&mut self, content: &str) -> Frame {
-        text(self.payload(content.as_bytes())).compressed()
-    }
-
-    fn payload(&mut self, content: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(content.len() + 1024);
-        self.0.compress_vec(content, &mut out, FlushCompress::Sync).expect("a compressor with room does not fail");
-        assert!(out.ends_with(&[0, 0, 0xFF, 0xFF]), "room for all of it");
-        out.truncate(out.len() - 4);
-        out
-    }
 }
 
 // §7.2.3: the examples.

@@ -25,22 +25,22 @@ pub enum HeartbeatKind {
     Beat,
 }
 
+/// The longest heartbeat, with room for white space: Phoenix names topic, event, payload and reference.
+const LONGEST: usize = 128;
+
 /// Recognises a heartbeat in the whole text of a message that `sender` sent.
 ///
 /// Nothing but the text is looked at: an application without one of these protocols may send the same.
 #[inline]
 pub fn recognise(sender: Role, text: &[u8]) -> Option<Heartbeat> {
-    // Nearly all messages fail here.
     match text {
         [b'2' | b'3', ..] => engine_io(text),
-        [b'\n'] | b"\r\n" => beat(HeartbeatProtocol::Stomp),
-        [b'{', .., b'}' | 0x1E] | [b'[', .., b']'] if text.len() <= LONGEST => json(sender, text),
+        b"\n" | b"\r\n" => beat(HeartbeatProtocol::Stomp),
+        [b'{', ..] if text.len() <= LONGEST => object(sender, text),
+        [b'[', ..] if text.len() <= LONGEST => array(sender, text),
         _ => None,
     }
 }
-
-/// The longest heartbeat, with room for white space: Phoenix names topic, event, payload and references.
-const LONGEST: usize = 128;
 
 /// Packet types 2 (ping) and 3 (pong). In version 4 the server pings, in version 3 the client; `probe` goes with the first
 /// ones on a new transport.
@@ -52,46 +52,74 @@ fn engine_io(text: &[u8]) -> Option<Heartbeat> {
     }
 }
 
-fn json(sender: Role, text: &[u8]) -> Option<Heartbeat> {
-    let compact = Compact::of(text);
-    let text = compact.bytes();
-    match text {
-        b"{\"type\":6}\x1E" => return beat(HeartbeatProtocol::SignalR),
-        b"{\"type\":\"ka\"}" => return beat(HeartbeatProtocol::GraphqlWs),
-        _ => {}
+/// A JSON object.
+fn object(sender: Role, text: &[u8]) -> Option<Heartbeat> {
+    match skip(text, b"{\"type\":") {
+        Some(kind) => typed(sender, kind),
+        None => phoenix_object(sender, text),
     }
-    // Only ActionCable puts a time into its ping, and only its server sends it.
-    if let Some(message) = text.strip_prefix(b"{\"type\":\"ping\",\"message\":")
-        && sender == Role::Server
-        && matches!(message, [digits @ .., b'}'] if digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
-    {
-        return beat(HeartbeatProtocol::ActionCable);
-    }
-    for (beginning, heartbeat) in [
-        (&b"{\"type\":\"ping\""[..], ping(HeartbeatProtocol::GraphqlWs)),
-        (b"{\"type\":\"pong\"", pong(HeartbeatProtocol::GraphqlWs)),
-    ] {
-        match text.strip_prefix(beginning) {
-            Some(b"}") => return heartbeat,
-            Some(rest) if rest.starts_with(b",\"payload\":") => return heartbeat,
-            _ => {}
-        }
-    }
-    phoenix(sender, text)
 }
 
-/// A push `heartbeat` on topic `phoenix`, and the reply to it; as an object (serializer 1) or as an array (serializer 2).
-fn phoenix(sender: Role, text: &[u8]) -> Option<Heartbeat> {
+/// Behind `{"type":`.
+fn typed(sender: Role, kind: &[u8]) -> Option<Heartbeat> {
+    if skip(kind, b"6}") == Some(b"\x1E") {
+        return beat(HeartbeatProtocol::SignalR);
+    }
+    if skip(kind, b"\"ka\"}") == Some(b"") {
+        return beat(HeartbeatProtocol::GraphqlWs);
+    }
+    if let Some(rest) = skip(kind, b"\"ping\"") {
+        // Only ActionCable puts a time into its ping, and only its server sends it.
+        if let Some(time) = skip(rest, b",\"message\":") {
+            let is_number = time.strip_suffix(b"}").is_some_and(|time| time.iter().all(u8::is_ascii_digit));
+            return if is_number && sender == Role::Server { beat(HeartbeatProtocol::ActionCable) } else { None };
+        }
+        return if ends_or_has_payload(rest) { ping(HeartbeatProtocol::GraphqlWs) } else { None };
+    }
+    let rest = skip(kind, b"\"pong\"")?;
+    if ends_or_has_payload(rest) { pong(HeartbeatProtocol::GraphqlWs) } else { None }
+}
+
+fn ends_or_has_payload(rest: &[u8]) -> bool {
+    skip(rest, b"}") == Some(b"") || skip(rest, b",\"payload\":").is_some()
+}
+
+/// Phoenix, serializer 1: event `heartbeat` on topic `phoenix`, or the reply to it. The keys come in any order.
+fn phoenix_object(sender: Role, text: &[u8]) -> Option<Heartbeat> {
+    let keys = [&b"{\"topic\":"[..], b"{\"event\":", b"{\"payload\":", b"{\"ref\":", b"{\"join_ref\":"];
+    if !keys.iter().any(|key| skip(text, key).is_some()) {
+        return None;
+    }
     let has = |word: &[u8]| memchr::memmem::find(text, word).is_some();
-    let on_topic = match text {
-        [b'[', ..] => has(b",\"phoenix\",\""),
-        _ => has(b"\"topic\":\"phoenix\""),
-    };
     match sender {
-        Role::Client if on_topic && has(b"\"heartbeat\"") => ping(HeartbeatProtocol::Phoenix),
-        Role::Server if on_topic && has(b"\"phx_reply\"") => pong(HeartbeatProtocol::Phoenix),
+        _ if !has(b"\"phoenix\"") => None,
+        Role::Client if has(b"\"heartbeat\"") => ping(HeartbeatProtocol::Phoenix),
+        Role::Server if has(b"\"phx_reply\"") => pong(HeartbeatProtocol::Phoenix),
         _ => None,
     }
+}
+
+/// Phoenix, serializer 2: no join reference, a reference, topic, event, payload.
+fn array(sender: Role, text: &[u8]) -> Option<Heartbeat> {
+    let reference = skip(text, b"[null,\"")?;
+    let end = reference.iter().position(|byte| *byte == b'"')?;
+    let event = skip(&reference[end..], b"\",\"phoenix\",")?;
+    match sender {
+        Role::Client if skip(event, b"\"heartbeat\"").is_some() => ping(HeartbeatProtocol::Phoenix),
+        Role::Server if skip(event, b"\"phx_reply\"").is_some() => pong(HeartbeatProtocol::Phoenix),
+        _ => None,
+    }
+}
+
+/// What follows `json` in the text, whatever white space a serializer has put between the tokens.
+fn skip<'a>(mut text: &'a [u8], json: &[u8]) -> Option<&'a [u8]> {
+    for expected in json {
+        if text.first() != Some(expected) {
+            text = text.trim_ascii_start();
+        }
+        text = text.strip_prefix(&[*expected])?;
+    }
+    Some(text)
 }
 
 fn ping(protocol: HeartbeatProtocol) -> Option<Heartbeat> {
@@ -104,28 +132,6 @@ fn pong(protocol: HeartbeatProtocol) -> Option<Heartbeat> {
 
 fn beat(protocol: HeartbeatProtocol) -> Option<Heartbeat> {
     Some(Heartbeat { protocol, kind: HeartbeatKind::Beat })
-}
-
-/// JSON without the white space that some serializers add.
-struct Compact {
-    bytes: [u8; LONGEST],
-    length: usize,
-}
-
-impl Compact {
-    fn of(text: &[u8]) -> Compact {
-        let mut compact = Compact { bytes: [0; LONGEST], length: 0 };
-        let solid = text.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-        for (to, from) in compact.bytes.iter_mut().zip(solid) {
-            *to = *from;
-            compact.length += 1;
-        }
-        compact
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
 }
 
 #[cfg(test)]
@@ -155,7 +161,7 @@ mod tests {
             (Role::Server, "{\"type\":6}\u{1e}", SignalR, HeartbeatKind::Beat),
             (Role::Client, "{\"type\":\"ping\"}", GraphqlWs, HeartbeatKind::Ping),
             (Role::Server, "{\"type\":\"pong\",\"payload\":{}}", GraphqlWs, HeartbeatKind::Pong),
-            (Role::Server, "{\"type\": \"ka\"}", GraphqlWs, HeartbeatKind::Beat),
+            (Role::Server, "{ \"type\": \"ka\" }", GraphqlWs, HeartbeatKind::Beat),
             (Role::Client, "\n", Stomp, HeartbeatKind::Beat),
             (Role::Server, "{\"type\":\"ping\",\"message\":1763637489}", ActionCable, HeartbeatKind::Beat),
             (Role::Client, "[null,\"4\",\"phoenix\",\"heartbeat\",{}]", Phoenix, HeartbeatKind::Ping),

@@ -1,6 +1,7 @@
 //! Frames made by hand, and a listener that writes down what it hears.
 #![allow(dead_code)]
 
+use flate2::{Compress, Compression, FlushCompress};
 use wsflow::limits::Limits;
 use wsflow::packet::{Moment, PacketNumber};
 use wsflow::stream::Role;
@@ -100,6 +101,28 @@ impl Frame {
 /// All frames on the wire, one behind the other.
 pub fn stream<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> Vec<u8> {
     frames.into_iter().flat_map(Frame::bytes).collect()
+}
+
+/// A sender with context takeover.
+pub struct Deflater(Compress);
+
+impl Deflater {
+    pub fn new() -> Deflater {
+        Deflater(Compress::new(Compression::default(), false))
+    }
+
+    /// A compressed message of one frame (§7.2.1).
+    pub fn text(&mut self, content: &str) -> Frame {
+        text(self.payload(content.as_bytes())).compressed()
+    }
+
+    pub fn payload(&mut self, content: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(content.len() + 1024);
+        self.0.compress_vec(content, &mut out, FlushCompress::Sync).expect("a compressor with room does not fail");
+        assert!(out.ends_with(&[0, 0, 0xFF, 0xFF]), "room for all of it");
+        out.truncate(out.len() - 4);
+        out
+    }
 }
 
 /// What a listener was told.
