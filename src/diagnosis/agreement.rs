@@ -12,12 +12,14 @@ use crate::stream::Role;
 /// A client that dislikes an answer leaves within this time: browsers within 50 ms, plus a long way.
 const LEAVES: Duration = Duration::from_secs(1);
 
-/// The 101 nearest to the backend for which `is_broken` holds: there it was made. Its leg, and it.
+/// The 101 nearest to the backend for which `is_broken` holds: there it was made. Its leg, and it. Heads of which the capture
+/// lacks a part are not judged.
 pub fn broken_101(session: &Session, is_broken: impl Fn(&Leg, &Response) -> bool) -> Option<(usize, &Leg, &Response)> {
     session.legs.iter().enumerate().rev().find_map(|(index, leg)| {
         let response = leg.response.as_ref()?;
+        let whole = !response.cut && leg.request.as_ref().is_none_or(|request| !request.cut);
         let is_http1 = !leg.request.as_ref().is_some_and(answer::is_extended_connect);
-        (response.head.status == 101 && is_http1 && is_broken(leg, response)).then_some((index, leg, response))
+        (response.head.status == 101 && whole && is_http1 && is_broken(leg, response)).then_some((index, leg, response))
     })
 }
 

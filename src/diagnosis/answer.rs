@@ -99,6 +99,11 @@ impl<'a> Refusal<'a> {
         parties::behind(self.session, self.made_on).is_some() || proxies::error_page(self.response).is_some()
     }
 
+    /// The status that the proxy got from its backend when it made this answer instead.
+    pub fn behind_it(&self) -> Option<u16> {
+        self.session.legs[parties::behind(self.session, self.made_on)?].status()
+    }
+
     /// The software whose own page it is.
     pub fn page_of(&self) -> Option<Software> {
         proxies::error_page(self.response)

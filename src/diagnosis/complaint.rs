@@ -37,6 +37,10 @@ pub enum Complaint {
 impl Refusal<'_> {
     /// What it complains about, and how sure that is.
     pub fn complaint(&self) -> (Complaint, Confidence) {
+        // A proxy that turned the backend's 101 into something else has its reason in that 101.
+        if self.behind_it() == Some(101) {
+            return (Complaint::Other, Confidence::High);
+        }
         match self.meaning() {
             Some(meaning) => (by_words(meaning), Confidence::High),
             None => self.by_status(),
@@ -67,7 +71,7 @@ impl Refusal<'_> {
     /// A 403 alone says nothing. The shape of some backends' 403 does, together with the request.
     fn why_forbidden(&self) -> (Complaint, Confidence) {
         let foreign = self.has_foreign_origin();
-        let without = self.request.is_some_and(|request| !request.head.fields.has("Origin"));
+        let without = self.request.is_some_and(|request| !request.cut && !request.head.fields.has("Origin"));
         let is_daphne = self.response.head.reason.starts_with("Access denied");
         if (foreign && backends::is_ws(self.response)) || (is_daphne && (foreign || without)) {
             return (Complaint::Origin, Confidence::Medium);

@@ -26,18 +26,22 @@ pub struct Hop<'a> {
     pub forwarded: &'a Request,
 }
 
-/// The proxies of a session, from the client on. The first that changed something is guilty of it.
+/// The proxies of a session, from the client on, whose requests were captured whole: what is not in them was not sent. The
+/// first that changed something is guilty of it.
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
         let (asked, forwarded) = (front.request.as_ref()?, back.request.as_ref()?);
-        Some(Hop { session, front_index, front, asked, back_index, back, forwarded })
+        let whole = !asked.cut && !forwarded.cut;
+        whole.then_some(Hop { session, front_index, front, asked, back_index, back, forwarded })
     })
 }
 
-/// The request nearest to the client that can be read: legs in front of it may be encrypted.
+/// The request nearest to the client that can be read: legs in front of it may be encrypted. `None` when the capture lacks a
+/// part of it.
 pub fn first_request(session: &Session) -> Option<(usize, &Request)> {
-    session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg.request.as_ref()?)))
+    let first = session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg.request.as_ref()?)));
+    first.filter(|(_, request)| !request.cut)
 }
 
 /// Whether a request asks for a WebSocket as far as Upgrade tells, or by an extended CONNECT (RFC 8441).

@@ -181,8 +181,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::diagnosis::Evidence;
     use crate::diagnosis::Severity;
-    use crate::diagnosis::test_session::healthy;
+    use crate::diagnosis::test_session::{ASKED, TestLeg, healthy, session};
+    use crate::stream::Role;
 
     /// The public ids. They never change: scripts and habits hang on them.
     const CATALOGUE: &[&str] = &[
@@ -368,6 +370,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_capture_cut_off_was_not_left_out() {
+        let cut = |leg: TestLeg| {
+            let leg = leg.request("GET /ws HTTP/1.1\nUpgrade: websocket\n\n").response("HTTP/1.1 101 x\n\n").open();
+            leg.messages(Role::Client, 1).fin(Role::Client).with(|leg| {
+                leg.request.as_mut().unwrap().cut = true;
+                leg.response.as_mut().unwrap().cut = true;
+            })
+        };
+        let session = session().client_leg(|leg| leg.request(ASKED)).client_leg(cut).backend_leg(cut);
+        assert_eq!(session.ids(), [""; 0]);
+    }
+
+    #[test]
     fn the_readme_table_has_every_rule() {
         assert_eq!(markdown_table().lines().count(), RULES.len() + 2);
         assert!(RULES.iter().any(|rule| rule.severity == Severity::Note));
@@ -394,6 +409,4 @@ mod tests {
         }
         insta::assert_snapshot!(text);
     }
-
-    use crate::diagnosis::Evidence;
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A duration as a person says it: `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`, `12 d 3 h`.
+/// A duration as a person says it: `48 µs`, `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`, `12 d 3 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
@@ -12,7 +12,8 @@ impl fmt::Display for Span {
         let micros = self.0.as_micros();
         let seconds = (micros + 500_000) / 1_000_000;
         match micros {
-            0..10_000 => tenths(f, (micros + 50) / 100, "ms"),
+            0..100 => write!(f, "{micros} µs"),
+            100..10_000 => tenths(f, (micros + 50) / 100, "ms"),
             10_000..999_500 => write!(f, "{} ms", (micros + 500) / 1000),
             999_500..119_950_000 => tenths(f, (micros + 50_000) / 100_000, "s"),
             _ if seconds < 7200 => parts(f, seconds / 60, "min", seconds % 60, "s"),
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn durations_read_as_a_person_says_them() {
         let said = |micros| Span(Duration::from_micros(micros)).to_string();
-        assert_eq!(said(0), "0 ms");
+        assert_eq!(said(48), "48 µs");
         assert_eq!(said(310), "0.3 ms");
         assert_eq!(said(23_600), "24 ms");
         assert_eq!(said(999_700), "1 s");

@@ -49,6 +49,7 @@ fn what_was_sent(refusal: &Refusal<'_>) -> String {
     let sent = ["Authorization", "Cookie"].into_iter().filter(|name| request.head.fields.has(name));
     let sent: Vec<&str> = sent.collect();
     match sent[..] {
+        [] if request.cut => "the request was not captured whole".to_owned(),
         [] => "the request has neither Cookie nor Authorization".to_owned(),
         _ => format!("the request has {}", sent.join(" and ")),
     }

@@ -8,6 +8,7 @@ use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::leg::{TlsAlert, TlsFacts};
 use crate::session::{Confidence, Session};
 use crate::stream::Role;
+use crate::tls::facts::OpeningLooks;
 
 /// `client-certificate-required`.
 pub const RULE: Rule = Rule {
@@ -32,7 +33,7 @@ pub const RULE: Rule = Rule {
 const CERTIFICATE_REQUIRED: u8 = 116;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    by_alert(facts.session).or_else(|| by_answer(facts.session))
+    by_alert(facts.session).or_else(|| by_answer(facts.session)).or_else(|| by_shape(facts.session))
 }
 
 fn by_alert(session: &Session) -> Option<Evidence> {
@@ -77,10 +78,31 @@ fn by_answer(session: &Session) -> Option<Evidence> {
     )
 }
 
+/// nginx finishes the handshake without a certificate and refuses in HTTP, inside TLS: one short exchange, and the end.
+fn by_shape(session: &Session) -> Option<Evidence> {
+    let (index, leg, tls) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+        let tls = leg.tls.as_deref().filter(|tls| tls.client_certificate_requested && tls.client_certificate_empty)?;
+        (leg.request.is_none() && leg.tunnel.is_none()).then_some((index, leg, tls))
+    })?;
+    let refused = tls.opening.filter(|opening| opening.looks == OpeningLooks::Refused)?;
+    let end = leg.first_end().filter(|end| end.by == Role::Server)?;
+    let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
+    let what = "it asked for a certificate, got an empty list, answered once and closed";
+    Some(
+        Evidence::on(index, format!("the server wants a certificate: {what}"))
+            .packet_if(tls.server_hello, "the server's flight")
+            .packet(refused.replied, "its only answer")
+            .packet(end.moment, "it closes")
+            .confidence(Confidence::Medium)
+            .verdict(format!("{server} wants a certificate that {client} does not have: {what}")),
+    )
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::tls::facts::OpeningShape;
 
     pub(crate) fn example() -> TestSession {
         session().client_leg(|leg| leg.tls(|_| {}).server_hello("TLS 1.3").alert(Role::Server, 116).fin(Role::Server))
@@ -96,6 +118,22 @@ pub(super) mod tests {
             leg.alert(Role::Server, 40).fin(Role::Server)
         });
         assert_eq!(session.ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn nginx_says_it_inside_tls_where_only_the_shape_is_seen() {
+        let session = session().client_leg(|leg| {
+            let leg = leg.tls(|_| {}).server_hello("TLS 1.2");
+            let replied = leg.now();
+            let leg = leg.tls(|tls| {
+                (tls.client_certificate_requested, tls.client_certificate_empty) = (true, true);
+                tls.handshake_done = Some(replied);
+                (tls.bytes.client, tls.bytes.server) = (174, 413);
+                tls.opening = Some(OpeningShape { request: 174, reply: 413, replied, looks: OpeningLooks::Refused });
+            });
+            leg.fin(Role::Server)
+        });
+        assert_eq!(session.cause(), Some(RULE.id));
     }
 
     #[test]

@@ -23,13 +23,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let refusal = answer::refusal(session)?;
     let (maker, said) = (refusal.maker(), refusal.said());
-    let unseen = match (500..600).contains(&refusal.status()) && session.legs.len() == 1 {
-        true => "; what happened behind it is not in the capture",
-        false => "",
+    let unseen = match refusal.behind_it() {
+        Some(status) => format!(", although its backend had answered {status}"),
+        None => unseen(&refusal).to_owned(),
     };
-    let request = match refusal.request_was_intact() {
-        true => "the request was a complete handshake",
-        false => "the request was not a complete handshake",
+    let request = match refusal.request {
+        None => "the request was not seen",
+        Some(_) if refusal.request_was_intact() => "the request was a complete handshake",
+        Some(request) if request.cut => "the request was not captured whole",
+        Some(_) => "the request was not a complete handshake",
     };
     Some(
         Evidence::on(refusal.made_on, format!("answered {said}; {request}{unseen}"))
@@ -38,6 +40,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .confidence(confidence(&refusal))
             .verdict(format!("{maker} refused the handshake with {said}{unseen}")),
     )
+}
+
+fn unseen(refusal: &Refusal<'_>) -> &'static str {
+    match (500..600).contains(&refusal.status()) && refusal.session.legs.len() == 1 {
+        true => "; what happened behind it is not in the capture",
+        false => "",
+    }
 }
 
 fn confidence(refusal: &Refusal<'_>) -> Confidence {
@@ -72,6 +81,12 @@ pub(super) mod tests {
     fn says_that_the_leg_behind_is_missing() {
         let session = answered("HTTP/1.1 500 Internal Server Error\n\n");
         assert!(session.diagnose().verdict.ends_with("is not in the capture"));
+    }
+
+    #[test]
+    fn says_what_the_proxy_made_of_the_backends_answer() {
+        let session = refused_with(NGINX_502).backend_leg(|leg| leg.response(SWITCHED));
+        assert!(session.diagnose().verdict.ends_with("502 Bad Gateway, although its backend had answered 101"));
     }
 
     #[test]

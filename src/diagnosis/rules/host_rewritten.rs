@@ -49,7 +49,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     };
     let sure = refusal.meaning() == Some(Meaning::Origin);
     Some(evidence.confidence(if sure { Confidence::High } else { Confidence::Medium }).verdict(format!(
-        "{} replaced Host: {} got {after} with Origin: {origin}; {}",
+        "{} replaced the Host header: {} got {after} with Origin: {origin}; {}",
         hop.proxy(),
         hop.back.server,
         hop.reaction()

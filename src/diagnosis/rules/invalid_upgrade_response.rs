@@ -65,6 +65,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn explains_what_the_proxy_made_of_it() {
+        // Caddy 2.6 turns a 101 without Upgrade into a 200, HAProxy and Apache into a 502.
+        let bare = replaced(SWITCHED, "Upgrade", "");
+        for answer in ["HTTP/1.1 200 OK\nServer: Caddy\n\n", NGINX_502] {
+            let session = refused_with(answer).backend_leg(|leg| leg.response(&bare));
+            assert_eq!(session.ids(), [RULE.id]);
+        }
+    }
+
+    #[test]
     fn is_a_warning_where_the_client_does_not_mind() {
         let bare = replaced(SWITCHED, "Connection", "");
         let session = session().client_leg(|leg| leg.request(ASKED).response(&bare).open().messages(Role::Client, 3));

@@ -1,7 +1,9 @@
 //! wss:// where ws:// is spoken.
 
+use std::time::Duration;
+
 use crate::diagnosis::parties;
-use crate::diagnosis::wording::quote;
+use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
 use crate::session::leg::FirstBytes;
@@ -25,6 +27,9 @@ pub const RULE: Rule = Rule {
     reference: "RFC 6455 §3",
     check,
 };
+
+/// A server that speaks TLS answers a ClientHello at once.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
@@ -64,15 +69,28 @@ fn answered_in_clear(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Mom
         let said = words.map_or("it answered in clear".to_owned(), |words| format!("it answered \"{words}\" in clear"));
         return Some((said, server.first_data, Confidence::High));
     }
-    let speaks_http =
-        |other: &&crate::session::neighbours::ServerUse| other.server == leg.server && other.http && !other.tls;
     if leg.first_bytes.server.is_some() || server.bytes > 0 || server.packets == 0 {
         return None;
     }
-    let end = leg.first_end()?;
-    facts.neighbours.servers.iter().find(speaks_http)?;
-    let said = "it sent nothing, and speaks plain HTTP with others".to_owned();
-    Some((said, Some(end.moment), Confidence::Medium))
+    silent(facts, leg)
+}
+
+/// A port that expects a line of text waits for its end, which a ClientHello does not have.
+fn silent(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
+    let end = leg.first_end();
+    let hello = leg.half(Role::Client).first_data?.at;
+    let waited = end.map_or(facts.neighbours.span.1, |end| end.moment.at).since(hello);
+    let moment = end.map(|end| end.moment);
+    if facts.neighbours.servers.iter().any(|other| other.server == leg.server && other.http) {
+        let said = format!("it sent nothing in {}, and speaks plain HTTP with others", Span(waited));
+        return end.is_some().then_some((said, moment, Confidence::Medium));
+    }
+    let received = leg.half(Role::Client).unacknowledged_since.is_none() && !leg.has_holes();
+    let said = format!(
+        "it took the ClientHello and sent nothing in {}, as a port does that waits for text (or a server that hangs)",
+        Span(waited)
+    );
+    (received && waited >= PATIENCE).then_some((said, moment, Confidence::Low))
 }
 
 #[cfg(test)]
@@ -101,12 +119,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn silence_counts_only_at_a_port_that_speaks_http_to_others() {
+    fn a_long_silence_is_a_guess_and_a_better_one_at_a_port_that_speaks_http_to_others() {
         let silent = session().client_leg(|leg| leg.tls(|_| {}).after_ms(5000).fin(Role::Client));
-        assert_eq!(silent.cause(), Some("tls-handshake-failed"));
+        assert_eq!(silent.cause(), Some(RULE.id));
+        assert_eq!(silent.finding(RULE.id).unwrap().evidence.confidence, Confidence::Low);
         let server = silent.session.legs[0].server;
-        let used = ServerUse { server, connections: 5, failures: 0, tls: false, http: true, proxy_header: false };
-        assert_eq!(silent.neighbours(|neighbours| neighbours.servers.push(used)).cause(), Some(RULE.id));
+        let used = ServerUse { server, connections: 5, failures: 0, tls: true, http: true, proxy_header: false };
+        let known = silent.neighbours(|neighbours| neighbours.servers.push(used));
+        assert_eq!(known.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn a_quick_close_is_something_else() {
+        let quick = session().client_leg(|leg| leg.tls(|_| {}).fin(Role::Server));
+        assert_eq!(quick.cause(), Some("tls-handshake-failed"));
     }
 
     #[test]
