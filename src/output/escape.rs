@@ -56,7 +56,7 @@ pub fn escape(out: &mut String, text: &str) {
 
 /// `text`, safe to show and no wider than `columns`; what does not fit is cut and shown as `…`.
 pub fn ellipsis(text: &str, columns: usize) -> Cow<'_, str> {
-    if is_plain(text) && text.len() <= columns {
+    if text.len() <= columns && is_plain(text) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(columns + 4);
@@ -66,6 +66,12 @@ pub fn ellipsis(text: &str, columns: usize) -> Cow<'_, str> {
 
 /// Appends what [`ellipsis`] gives, and says how many columns that is.
 pub fn push_ellipsis(out: &mut String, text: &str, columns: usize) -> usize {
+    if is_plain(text) {
+        let fits = text.len() <= columns;
+        out.push_str(if fits { text } else { &text[..columns.saturating_sub(1)] });
+        out.push_str(if fits || columns == 0 { "" } else { "…" });
+        return text.len().min(columns);
+    }
     let start = out.len();
     let mut width = 0;
     let mut fits = (start, 0); // where to cut so that the ellipsis still fits

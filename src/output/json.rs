@@ -43,7 +43,7 @@ impl<W: Write> Sink for Json<W> {
         match event {
             Event::Session(session, diagnosis) => self.print(&schema::Session::new(session, diagnosis, self.mask)),
             Event::Message(place, by, message) => self.print(&schema::Message::new(place, *by, message, self.mask)),
-            Event::Finding(finding) => self.print(&schema::GroupFinding::new(finding, self.mask)),
+            Event::Finding(finding) => self.print(&schema::Finding::of_group(finding, self.mask)),
             Event::Summary(summary) => {
                 self.print(&schema::Summary::new(summary))?;
                 self.out.flush()
@@ -228,7 +228,7 @@ mod tests {
             reference: "RFC 6455 §7.4.1",
         };
         let group = GroupFinding { finding, sessions: vec![SessionId(1), SessionId(2)] };
-        insta::assert_snapshot!(pretty(&schema::GroupFinding::new(&group, Mask::Secrets)));
+        insta::assert_snapshot!(pretty(&schema::Finding::of_group(&group, Mask::Secrets)));
     }
 
     #[test]

@@ -156,11 +156,12 @@ const JWT_LENGTH: usize = 20;
 fn text(wire: &str) -> Cow<'_, str> {
     let bytes = wire.as_bytes();
     let (mut out, mut copied, mut at) = (String::new(), 0, 0);
-    while at < bytes.len() {
+    while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_BEGIN[usize::from(byte)]) {
+        at += skipped;
         let secret = match bytes[at] {
             b'?' | b'&' => query_parameter(wire, at + 1),
             b'"' => json_member(wire, at + 1),
-            b'e' if wire[at..].starts_with("eyJ") => json_web_token(wire, at),
+            b'e' if bytes[at..].starts_with(b"eyJ") => json_web_token(wire, at),
             b'B' | b'b' => scheme_credentials(wire, at),
             b':' if bytes[at..].starts_with(b"://") => url_password(wire, at + 3),
             b':' if bytes.get(at + 1) == Some(&b' ') => quoted_field(wire, at),
@@ -181,6 +182,17 @@ fn text(wire: &str) -> Cow<'_, str> {
     out.push_str(&wire[copied..]);
     Cow::Owned(out)
 }
+
+/// The bytes at which something may begin that holds a secret.
+const MAY_BEGIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let (bytes, mut index) = (b"?&\"eBb:", 0);
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
 
 /// Where a secret begins and ends in its text.
 type Span = (usize, usize);
@@ -285,27 +297,29 @@ fn is_secret_parameter(name: &str) -> bool {
 
 /// Whether a thing of that name is a secret wherever it stands.
 fn is_secret_name(name: &str) -> bool {
-    const ANYWHERE: [&str; 11] = [
-        "token",
-        "jwt",
-        "secret",
-        "passw",
-        "signature",
-        "session",
-        "sessid",
-        "ticket",
-        "credential",
-        "apikey",
-        "assertion",
-    ];
     const AS_WORD: [&str; 8] = ["sig", "pwd", "pass", "sess", "hmac", "otp", "csrf", "xsrf"];
     let lower = Lowered::new(name);
-    let lower = lower.as_str();
-    // An author is none, and neither is an authority.
-    let auth = lower.contains("auth")
-        && (!lower.contains("author") || lower.contains("authori") && !lower.contains("authority"));
-    auth || ANYWHERE.iter().any(|part| lower.contains(part))
+    (0..lower.length).any(|at| is_secret_at(&lower.bytes[at..lower.length]))
         || words(name).any(|word| AS_WORD.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+}
+
+/// Whether a name, in lower case, has a word for a secret right here.
+fn is_secret_at(rest: &[u8]) -> bool {
+    let begins = |word: &str| rest.starts_with(word.as_bytes());
+    match rest {
+        [b'a', b'p', ..] => begins("apikey"),
+        [b'a', b's', ..] => begins("assertion"),
+        // An author is none, and neither is an authority.
+        [b'a', b'u', ..] => begins("auth") && (!begins("author") || begins("authori")) && !begins("authority"),
+        [b'c', b'r', ..] => begins("credential"),
+        [b'j', b'w', ..] => begins("jwt"),
+        [b'p', b'a', ..] => begins("passw"),
+        [b's', b'e', ..] => begins("secret") || begins("session") || begins("sessid"),
+        [b's', b'i', ..] => begins("signature"),
+        [b't', b'i', ..] => begins("ticket"),
+        [b't', b'o', ..] => begins("token"),
+        _ => false,
+    }
 }
 
 /// The words of `snake_case`, `kebab-case`, `camelCase` and `list[index]`.

@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
             host: request.and_then(|request| request.head.host()).or_else(sni),
             ended_by: session.ended_by.map(EndedBy::new),
             legs: session.legs.iter().map(|leg| Leg::new(leg, mask)).collect(),
-            findings: diagnosis.findings.iter().map(|finding| Finding::new(finding, Of::leg(finding), mask)).collect(),
+            findings: diagnosis.findings.iter().map(|finding| Finding::of_session(finding, mask)).collect(),
         }
     }
 }
@@ -445,40 +445,52 @@ struct End {
     packet: u64,
 }
 
-/// One judgement: on a session, or on several.
+/// One judgement: on a session, or a line of its own on several.
 #[derive(Serialize)]
-struct Finding<'a> {
+pub struct Finding<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
     id: &'static str,
     severity: &'static str,
     title: &'static str,
     detail: Cow<'a, str>,
-    #[serde(flatten)]
-    of: Of<'a>,
+    /// Of a session; `null` when it is about no leg, or about all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leg: Option<Option<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<Ids<'a>>,
     evidence: Vec<Packet<'a>>,
     fix: Cow<'a, str>,
     reference: &'static str,
     confidence: &'static str,
 }
 
-/// What a finding is about.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Of<'a> {
-    Leg { leg: Option<usize> },
-    Sessions { sessions: Ids<'a> },
-}
-
-impl Of<'_> {
-    fn leg(finding: &diagnosis::Finding) -> Self {
-        Of::Leg { leg: finding.evidence.leg }
+impl<'a> Finding<'a> {
+    /// On several sessions, as the format says it.
+    pub fn of_group(group: &'a diagnosis::GroupFinding, mask: Mask) -> Finding<'a> {
+        Finding {
+            r#type: Some("finding"),
+            leg: None,
+            sessions: Some(Ids(&group.sessions)),
+            ..Finding::of_session(&group.finding, mask)
+        }
     }
-}
 
-struct Ids<'a>(&'a [session::SessionId]);
-
-impl Serialize for Ids<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|id| id.0))
+    fn of_session(finding: &'a diagnosis::Finding, mask: Mask) -> Finding<'a> {
+        let evidence = &finding.evidence;
+        Finding {
+            r#type: None,
+            id: finding.id,
+            severity: finding.severity.name(),
+            title: finding.title,
+            detail: mask.text(&evidence.detail),
+            leg: Some(evidence.leg),
+            sessions: None,
+            evidence: evidence.packets.iter().map(|(packet, note)| Packet { packet: packet.0, note }).collect(),
+            fix: mask.text(&finding.fix),
+            reference: finding.reference,
+            confidence: evidence.confidence.name(),
+        }
     }
 }
 
@@ -488,36 +500,11 @@ struct Packet<'a> {
     note: &'a str,
 }
 
-impl<'a> Finding<'a> {
-    fn new(finding: &'a diagnosis::Finding, of: Of<'a>, mask: Mask) -> Finding<'a> {
-        let evidence = &finding.evidence;
-        Finding {
-            id: finding.id,
-            severity: finding.severity.name(),
-            title: finding.title,
-            detail: mask.text(&evidence.detail),
-            of,
-            evidence: evidence.packets.iter().map(|(packet, note)| Packet { packet: packet.0, note }).collect(),
-            fix: mask.text(&finding.fix),
-            reference: finding.reference,
-            confidence: evidence.confidence.name(),
-        }
-    }
-}
+struct Ids<'a>(&'a [session::SessionId]);
 
-/// A judgement on several sessions at once.
-#[derive(Serialize)]
-pub struct GroupFinding<'a> {
-    r#type: &'static str,
-    #[serde(flatten)]
-    finding: Finding<'a>,
-}
-
-impl<'a> GroupFinding<'a> {
-    /// As the format says it.
-    pub fn new(group: &'a diagnosis::GroupFinding, mask: Mask) -> GroupFinding<'a> {
-        let of = Of::Sessions { sessions: Ids(&group.sessions) };
-        GroupFinding { r#type: "finding", finding: Finding::new(&group.finding, of, mask) }
+impl Serialize for Ids<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|id| id.0))
     }
 }
 
@@ -537,8 +524,10 @@ pub struct Message<'a> {
     /// Of a Close frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u16>,
-    #[serde(flatten)]
-    preview: Preview<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
     truncated: bool,
     /// Whether bytes are missing from the capture; `?` stands for them.
     holes: bool,
@@ -548,6 +537,7 @@ impl<'a> Message<'a> {
     /// As the format says it.
     pub fn new(place: &event::Place, by: Role, message: &event::Message<'a>, mask: Mask) -> Message<'a> {
         let (code, payload) = close_code(message);
+        let text = preview_text(message.kind, payload, mask);
         Message {
             r#type: "message",
             session: place.session.0,
@@ -560,7 +550,8 @@ impl<'a> Message<'a> {
             compressed: message.compressed,
             fragments: message.fragments,
             code,
-            preview: Preview::new(message, payload, mask),
+            hex: text.is_none().then(|| hex(payload)),
+            text,
             truncated: message.truncated,
             holes: message.holes,
         }
@@ -575,26 +566,17 @@ fn close_code<'a>(message: &event::Message<'a>) -> (Option<u16>, &'a [u8]) {
     }
 }
 
-/// The beginning of a payload: text where it is text, else hexadecimal digits.
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Preview<'a> {
-    Text(Cow<'a, str>),
-    Hex(String),
-}
-
-impl<'a> Preview<'a> {
-    fn new(message: &event::Message<'_>, payload: &'a [u8], mask: Mask) -> Preview<'a> {
-        use event::MessageKind::{Binary, Close, Ping, Pong, Text};
-        match (message.kind, whole_characters(payload)) {
-            (Text | Close | Ping | Pong, Ok(text)) => Preview::Text(mask.text(text)),
-            (Text | Close, Err(_)) => {
-                let mut text = String::new();
-                escape::escape_bytes(&mut text, payload);
-                Preview::Text(Cow::Owned(mask.text(&text).into_owned()))
-            }
-            (Binary | Ping | Pong, _) => Preview::Hex(hex(payload)),
+/// The beginning of a payload where it is text; else it is shown in hexadecimal digits.
+fn preview_text<'a>(kind: event::MessageKind, payload: &'a [u8], mask: Mask) -> Option<Cow<'a, str>> {
+    use event::MessageKind::{Binary, Close, Ping, Pong, Text};
+    match (kind, whole_characters(payload)) {
+        (Text | Close | Ping | Pong, Ok(text)) => Some(mask.text(text)),
+        (Text | Close, Err(_)) => {
+            let mut text = String::new();
+            escape::escape_bytes(&mut text, payload);
+            Some(Cow::Owned(mask.text(&text).into_owned()))
         }
+        (Binary | Ping | Pong, _) => None,
     }
 }
 
