@@ -32,4 +32,7 @@ pub mod source;
 pub mod output;
 
 pub mod cli;
+
 pub mod config;
+
+pub mod app;

@@ -1,0 +1,82 @@
+//! The output that was asked for, as a sink on standard output.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use crate::app::failure::Failure;
+use crate::config::{Config, Output};
+use crate::diagnosis::Severity;
+use crate::engine::event::{Event, Sink, Summary, Wants};
+use crate::output::chosen::Chosen;
+use crate::output::clock::Clock;
+use crate::output::json::Json;
+use crate::output::query::Query;
+use crate::output::report::Report;
+use crate::output::text::{Options, Text};
+
+/// What prints, all sessions or some.
+pub(super) enum Printer {
+    All(Box<dyn Sink>),
+    Chosen(Chosen<Box<dyn Sink>>),
+}
+
+impl Printer {
+    /// As configured; `files` are what is read.
+    pub(super) fn new(config: &Config, files: &[PathBuf]) -> Result<Printer, Failure> {
+        let query = config.query.as_deref().map(Query::parse).transpose()?;
+        let sink = output(config, files);
+        Ok(match query {
+            Some(query) => Printer::Chosen(Chosen::new(sink, query)),
+            None => Printer::All(sink),
+        })
+    }
+
+    /// The worst severity of what was printed.
+    pub(super) fn worst(&self, summary: &Summary) -> Option<Severity> {
+        match self {
+            Printer::All(_) => summary.worst,
+            Printer::Chosen(chosen) => chosen.worst(),
+        }
+    }
+}
+
+impl Sink for Printer {
+    fn wants(&self) -> Wants {
+        match self {
+            Printer::All(sink) => sink.wants(),
+            Printer::Chosen(chosen) => chosen.wants(),
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match self {
+            Printer::All(sink) => sink.event(event),
+            Printer::Chosen(chosen) => chosen.event(event),
+        }
+    }
+}
+
+fn output(config: &Config, files: &[PathBuf]) -> Box<dyn Sink> {
+    let out: Box<dyn Write> = match config.line_buffered {
+        true => Box::new(io::stdout().lock()), // which is handed on line by line
+        false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout().lock())),
+    };
+    match config.output {
+        Output::Json => Box::new(Json::new(out, config.mask, config.messages)),
+        Output::Text { brief } => {
+            let options = Options {
+                brief,
+                messages: config.messages,
+                verbose: config.verbose,
+                color: config.color,
+                mask: config.mask,
+                columns: config.columns,
+            };
+            Box::new(Text::new(out, options, Clock::local()))
+        }
+        Output::Report => {
+            let sources = files.iter().map(|file| file.display().to_string()).collect();
+            Box::new(Report::new(out, config.mask, sources))
+        }
+    }
+}
