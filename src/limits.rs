@@ -11,6 +11,8 @@ pub struct Limits {
     pub held_segments: usize,
     /// Bytes held out of order for one direction. Larger than any usual receive window, smaller than a flood.
     pub held_bytes: usize,
+    /// Memory for what is held out of order on all connections together. Beyond it holes are given up at once.
+    pub held_memory: usize,
     /// How long a hole may stay open while later bytes wait. A retransmission timer backs off to about this.
     pub held_time: Duration,
     /// Bytes of one HTTP head. Servers refuse heads above 8 to 64 KiB.
@@ -65,6 +67,7 @@ impl Default for Limits {
             connections: 1_500_000,
             held_segments: 256,
             held_bytes: 1 << 20,
+            held_memory: 32 << 20,
             held_time: Duration::from_secs(5),
             head_bytes: 64 << 10,
             head_fields: 256,

@@ -3,13 +3,31 @@
 //! [`Table`](table::Table) takes segments, and tells a [`Listener`] what each stream says. It keeps one value of the
 //! listener's beside each connection, so that a packet costs one look-up.
 
+mod assembler;
+mod closing;
+pub mod connection;
+mod deadlines;
+mod duplicates;
+mod eviction;
 pub mod facts;
+mod flight;
+mod half;
+mod handshake;
+mod moments;
+mod reassembly;
+mod reception;
 pub mod seq;
+mod slab;
+pub mod state;
 pub mod table;
+mod trouble;
+mod tuple;
 
+pub use connection::Connection;
 pub use facts::{ConnectionFacts, End, EndKind, HalfFacts, ZeroWindow};
 pub use seq::SeqNumber;
-pub use table::{Connection, Table};
+pub use state::State;
+pub use table::{Counters, Table};
 
 use crate::packet::Moment;
 use crate::stream::{Side, StreamEvent};

@@ -108,7 +108,7 @@ pub struct HalfFacts {
     pub first_data: Option<Moment>,
     /// The last packet with new payload: retransmissions, keep-alives and probes do not count.
     pub last_data: Option<Moment>,
-    /// Segments that repeat bytes already seen.
+    /// Segments that repeat bytes already seen, or bring missing ones later than disorder explains.
     pub retransmissions: u32,
     /// Segments that came before bytes that belong ahead of them.
     pub out_of_order: u32,
@@ -116,9 +116,12 @@ pub struct HalfFacts {
     pub duplicates: u32,
     /// Keep-alive probes: at most one byte, one before the next expected.
     pub keep_alives: u32,
-    /// Segments that repeat bytes with another content. The first copy is believed.
+    /// Segments that repeat bytes with another content. The first copy is believed. Only bytes that wait for a hole to
+    /// fill can be compared: what was delivered is not kept.
     pub conflicts: u32,
-    /// Bytes that the capture lacks although they arrived.
+    /// Segments that came too late: for a gap that was already told, or behind the end of the stream.
+    pub late: u32,
+    /// Bytes that the capture lacks: they were acknowledged, or given up waiting for.
     pub gap_bytes: u64,
     /// Bytes that the snap length cut off.
     pub cut_bytes: u64,

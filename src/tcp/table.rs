@@ -1,261 +1,377 @@
-//! All connections that are being followed. First version: plain, to be replaced by the compact one.
+//! All connections that are being followed.
 
-use std::collections::{BTreeMap, HashMap};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::limits::Limits;
 use crate::packet::Moment;
-use crate::stream::{GapCause, Pair, Side, StreamEvent};
-use crate::tcp::facts::{ConnectionFacts, End, EndKind};
-use crate::tcp::{ConnectionId, Listener, SeqNumber};
+use crate::stream::Side;
+use crate::tcp::connection::Connection;
+use crate::tcp::deadlines::{Deadline, Due};
+use crate::tcp::eviction::{Candidate, Candidates};
+use crate::tcp::reception::{Reception, Shared};
+use crate::tcp::slab::Slab;
+use crate::tcp::tuple::Key;
+use crate::tcp::{ConnectionId, Listener};
 use crate::time::Timestamp;
-use crate::wire::{Endpoint, Flags, IcmpError, Segment};
+use crate::wire::{Flags, IcmpError, Segment};
 
-/// A connection as the table sees it.
-#[derive(Debug)]
-pub struct Connection {
-    facts: ConnectionFacts,
-    next: Pair<Option<SeqNumber>>,
-    held: Pair<BTreeMap<u64, (Moment, Vec<u8>)>>,
-    base: Pair<u64>,
-    established: bool,
-    ended: bool,
-    finished: Pair<Option<u64>>,
+/// What the table saw, and which bounds it reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Packets that the capture holds twice.
+    pub duplicates: u64,
+    /// Segments that belong to no connection, or make no sense in theirs.
+    pub strays: u64,
+    /// Segments that came too late to be of use.
+    pub late: u64,
+    /// Sequence or acknowledgment numbers far outside of their connection.
+    pub out_of_window: u64,
+    /// RSTs that no receiver would believe.
+    pub invalid_resets: u64,
+    /// Bytes that the capture lacks.
+    pub gap_bytes: u64,
+    /// Holes given up: too many segments waited.
+    pub held_segments: u64,
+    /// Holes given up: too many bytes waited.
+    pub held_bytes: u64,
+    /// Holes given up: too many bytes waited on all connections together.
+    pub held_memory: u64,
+    /// Holes given up: they were open for too long.
+    pub held_time: u64,
+    /// Connections forgotten soon after their end, because room was needed.
+    pub evicted_ended: u64,
+    /// Connections forgotten that had been silent for long, because room was needed.
+    pub evicted_idle: u64,
+    /// Connections forgotten that were in use, because room was needed.
+    pub evicted_active: u64,
 }
 
-impl Connection {
-    /// Its serial number.
-    pub fn id(&self) -> ConnectionId {
-        self.facts.id
+/// A connection, and what the listener keeps of it.
+struct Slot<S> {
+    connection: Connection,
+    stream: S,
+}
+
+impl<S: Default> Slot<S> {
+    fn new(connection: Connection) -> Slot<S> {
+        Slot { connection, stream: S::default() }
     }
 
-    /// One of its ends.
-    pub fn endpoint(&self, side: Side) -> Endpoint {
-        self.facts.endpoints[side]
+    /// No connection has the number 0.
+    fn vacant() -> Slot<S> {
+        Slot::new(Connection::new(ConnectionId(0), Key::V4([0; 3]), true, Moment::default()))
     }
 
-    /// Whether the capture saw its SYN or SYN-ACK.
-    pub fn syn_seen(&self) -> bool {
-        self.facts.syn.is_some() || self.facts.syn_ack.is_some()
+    fn is_vacant(&self) -> bool {
+        self.connection.id() == ConnectionId(0)
     }
+}
 
-    /// Whether it came up, as far as was seen.
-    pub fn established_seen(&self) -> bool {
-        self.established
-    }
+/// Where a connection is, by the hash of its endpoints. The endpoints themselves stand in the connection, which has to be
+/// touched anyway: so the map is small, one is enough for IPv4 and IPv6, and growing it touches no connection.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u32,
+    index: u32,
+}
 
-    /// All that is known of it.
-    pub fn facts(&self) -> ConnectionFacts {
-        self.facts.clone()
+impl Entry {
+    /// The hash as the map wants it: it takes its buckets from the lower bits and its tags from the highest.
+    fn hash(&self) -> u64 {
+        spread(self.hash)
     }
+}
+
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 /// All connections that are being followed, each with a value of the listener's.
-#[derive(Debug)]
 pub struct Table<S> {
-    connections: BTreeMap<u64, (Connection, S)>,
-    index: HashMap<(Endpoint, Endpoint), u64>,
-    last: u64,
+    slots: Slab<Slot<S>>,
+    map: HashTable<Entry>,
+    seed: RandomState,
+    /// The connection of the last segment: packets come in trains.
+    recent: u32,
+    shared: Shared,
+    candidates: Candidates,
+    /// Numbers given so far.
+    serial: u64,
+    capacity: usize,
+    idle: std::time::Duration,
 }
 
 impl<S: Default> Table<S> {
     /// With these bounds.
-    pub fn new(_limits: &Limits) -> Self {
-        Table { connections: BTreeMap::new(), index: HashMap::new(), last: 0 }
+    pub fn new(limits: &Limits) -> Table<S> {
+        Table {
+            slots: Slab::new(),
+            map: HashTable::new(),
+            seed: RandomState::default(),
+            recent: u32::MAX,
+            shared: Shared::new(limits),
+            candidates: Candidates::default(),
+            serial: 0,
+            capacity: limits.connections.clamp(1, u32::MAX as usize - 1),
+            idle: limits.idle,
+        }
     }
 
     /// Takes the next segment.
+    #[inline]
     pub fn handle<L: Listener<Stream = S>>(&mut self, segment: &Segment<'_>, listener: &mut L) {
-        let key = if segment.source <= segment.destination {
-            (segment.source, segment.destination)
-        } else {
-            (segment.destination, segment.source)
+        self.advance(segment.moment.at, listener);
+        let (key, source_is_lower) = Key::of(&segment.source, &segment.destination);
+        let Some(index) = self.find(&key) else {
+            return self.begin(key, source_is_lower, segment, listener);
         };
-        let pure_syn = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
-        if pure_syn
-            && let Some(id) = self.index.get(&key)
-            && self.connections.get(id).is_some_and(|(c, _)| c.ended)
-            && let Some((connection, stream)) = self.connections.remove(id)
-        {
-            listener.forgotten(&connection, stream, segment.moment.at);
-            self.index.remove(&key);
+        let connection = &self.slots[index].connection;
+        let side = connection.side(source_is_lower);
+        if (segment.flags.has(Flags::SYN) || connection.has_ended()) && connection.is_replaced_by(side, segment) {
+            self.forget(index, listener);
+            return self.begin(key, source_is_lower, segment, listener);
         }
-        let id = *self.index.entry(key).or_insert_with(|| {
-            self.last += 1;
-            let syn_ack = segment.flags.has(Flags::SYN | Flags::ACK);
-            let from_responder = syn_ack || (!pure_syn && segment.source.port < segment.destination.port);
-            let endpoints = if from_responder {
-                Pair { originator: segment.destination, responder: segment.source }
-            } else {
-                Pair { originator: segment.source, responder: segment.destination }
-            };
-            let connection = Connection {
-                facts: ConnectionFacts::nothing(ConnectionId(self.last), endpoints, segment.moment),
-                next: Pair::default(),
-                held: Pair::default(),
-                base: Pair::default(),
-                established: false,
-                ended: false,
-                finished: Pair::default(),
-            };
-            let mut stream = S::default();
-            listener.opened(&connection, &mut stream, segment.moment);
-            self.connections.insert(self.last, (connection, stream));
-            self.last
-        });
-        let Some((connection, stream)) = self.connections.get_mut(&id) else { return };
-        let side =
-            if connection.facts.endpoints.originator == segment.source { Side::Originator } else { Side::Responder };
-        step(connection, stream, side, segment, listener);
+        self.recent = index;
+        self.reception(index, listener).segment(side, segment);
     }
 
     /// Takes an ICMP error.
-    pub fn icmp<L: Listener<Stream = S>>(&mut self, error: &IcmpError, _listener: &mut L) {
-        let key = if error.source <= error.destination {
-            (error.source, error.destination)
-        } else {
-            (error.destination, error.source)
-        };
-        if let Some((connection, _)) = self.index.get(&key).and_then(|id| self.connections.get_mut(id)) {
-            connection.facts.icmp.push(*error);
+    pub fn icmp<L: Listener<Stream = S>>(&mut self, error: &IcmpError, listener: &mut L) {
+        self.advance(error.moment.at, listener);
+        let (key, _) = Key::of(&error.source, &error.destination);
+        match self.find(&key) {
+            Some(index) => self.slots[index].connection.rare_mut().note_icmp(error),
+            None => self.shared.counters.strays += 1,
         }
     }
 
-    /// Time goes by.
-    pub fn advance<L: Listener<Stream = S>>(&mut self, _now: Timestamp, _listener: &mut L) {}
-
-    /// The capture is over.
-    pub fn finish<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
-        for (_, (connection, stream)) in std::mem::take(&mut self.connections) {
-            let now = connection.facts.last.at;
-            listener.forgotten(&connection, stream, now);
+    /// Time goes by: whatever is due by `now` happens.
+    #[inline]
+    pub fn advance<L: Listener<Stream = S>>(&mut self, now: Timestamp, listener: &mut L) {
+        if now > self.shared.now {
+            while let Some(deadline) = self.shared.deadlines.pop(now) {
+                self.fire(deadline, listener);
+            }
+            self.shared.now = self.shared.now.max(now);
         }
+    }
+
+    /// The capture is over: what waits is told, and every connection is forgotten, in order of its number.
+    pub fn finish<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
+        let mut all: Vec<(ConnectionId, u32)> =
+            self.live().map(|(index, slot)| (slot.connection.id(), index)).collect();
+        all.sort_unstable();
+        for (_, index) in all {
+            self.forget(index, listener);
+        }
+    }
+
+    /// Connections that are being followed now, those that ended a moment ago included.
+    pub fn connections(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Connections that are being followed now, in no useful order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Connection, &S)> {
+        self.live().map(|(_, slot)| (&slot.connection, &slot.stream))
+    }
+
+    /// Connections seen so far.
+    pub fn connections_seen(&self) -> u64 {
+        self.serial
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Memory that is taken by bytes which wait for a hole to fill, in bytes.
+    pub fn held_memory(&self) -> usize {
+        self.shared.held
     }
 
     /// Packets that the capture holds twice.
     pub fn duplicates(&self) -> u64 {
-        0
+        self.shared.counters.duplicates
     }
 
-    /// Connections seen.
-    pub fn connections_seen(&self) -> u64 {
-        self.last
-    }
-
-    /// Bounds that were reached.
+    /// Bounds that were reached: which, how often.
     pub fn bounds(&self) -> Vec<(&'static str, u64)> {
-        Vec::new()
+        let counters = &self.shared.counters;
+        let all = [
+            ("ended TCP connections forgotten early", counters.evicted_ended),
+            ("silent TCP connections forgotten", counters.evicted_idle),
+            ("active TCP connections forgotten", counters.evicted_active),
+            ("TCP holes given up: segments", counters.held_segments),
+            ("TCP holes given up: bytes", counters.held_bytes),
+            ("TCP holes given up: memory", counters.held_memory),
+            ("TCP holes given up: time", counters.held_time),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
     }
-}
 
-fn step<S, L: Listener<Stream = S>>(
-    connection: &mut Connection,
-    stream: &mut S,
-    side: Side,
-    segment: &Segment<'_>,
-    listener: &mut L,
-) {
-    let moment = segment.moment;
-    connection.facts.last = moment;
-    connection.facts.halves[side].packets += 1;
-    let syn = segment.flags.has(Flags::SYN);
-    if syn {
-        let slot =
-            if segment.flags.has(Flags::ACK) { &mut connection.facts.syn_ack } else { &mut connection.facts.syn };
-        if slot.is_some() {
-            connection.facts.syn_retransmissions += u32::from(!segment.flags.has(Flags::ACK));
-        } else {
-            *slot = Some(moment);
-        }
-        connection.next[side] = Some(segment.seq.plus(1));
-        return;
+    fn live(&self) -> impl Iterator<Item = (u32, &Slot<S>)> {
+        self.slots.iter().filter(|(_, slot)| !slot.is_vacant())
     }
-    if segment.flags.has(Flags::RST) {
-        if connection.facts.syn.is_some() && connection.facts.syn_ack.is_none() && side == Side::Responder {
-            connection.facts.refused.get_or_insert(moment);
-        }
-        end(connection, side, EndKind::Rst, segment);
-        listener.stream(connection, stream, side, moment, StreamEvent::Reset);
-        if !connection.ended {
-            connection.ended = true;
-            listener.ended(connection, stream, moment);
-        }
-        return;
-    }
-    if !connection.established {
-        connection.established = true;
-        connection.facts.established = Some(moment);
-        listener.established(connection, stream, moment);
-    }
-    let start = segment.seq;
-    let next = *connection.next[side].get_or_insert(start);
-    let base = connection.base[side] as i64;
-    let offset = base + i64::from(segment.seq.distance(next));
-    if segment.flags.has(Flags::FIN) {
-        end(connection, side, EndKind::Fin, segment);
-        connection.finished[side] = Some((offset + i64::from(segment.payload_length)).max(0) as u64);
-    }
-    if !segment.payload.is_empty() && offset + segment.payload.len() as i64 > base {
-        let skip = (base - offset).max(0) as usize;
-        let at = (offset + skip as i64) as u64;
-        connection.held[side].entry(at).or_insert_with(|| (moment, segment.payload[skip..].to_vec()));
-        connection.facts.halves[side].first_data.get_or_insert(moment);
-        connection.facts.halves[side].last_data = Some(moment);
-    } else if segment.payload_length > 1 {
-        connection.facts.halves[side].retransmissions += 1;
-    }
-    if segment.payload_length as usize > segment.payload.len() {
-        connection.facts.halves[side].cut_bytes += u64::from(segment.payload_length) - segment.payload.len() as u64;
-    }
-    deliver(connection, stream, side, segment.payload_length as usize > segment.payload.len(), listener);
-    if connection.finished[side].is_some_and(|at| at <= connection.base[side]) {
-        connection.finished[side] = Some(u64::MAX);
-        listener.stream(connection, stream, side, moment, StreamEvent::Finished);
-        let both = connection.finished.originator == Some(u64::MAX) && connection.finished.responder == Some(u64::MAX);
-        if both && !connection.ended {
-            connection.ended = true;
-            listener.ended(connection, stream, moment);
-        }
-    }
-}
 
-fn end(connection: &mut Connection, side: Side, kind: EndKind, segment: &Segment<'_>) {
-    if !connection.facts.ends.iter().any(|end| end.side == side && end.kind == kind) {
-        connection.facts.ends.push(End { side, kind, moment: segment.moment, ttl: segment.ttl, ip_id: segment.ip_id });
+    #[inline]
+    fn find(&self, key: &Key) -> Option<u32> {
+        // A vacant place has a key that no segment has: both ports are 0 at one address 0.
+        if self.recent != u32::MAX && self.slots[self.recent].connection.key() == *key {
+            return Some(self.recent);
+        }
+        let hash = key.hash(&self.seed);
+        let found =
+            self.map.find(spread(hash), |entry| entry.hash == hash && self.slots[entry.index].connection.key() == *key);
+        found.map(|entry| entry.index)
     }
-}
 
-fn deliver<S, L: Listener<Stream = S>>(
-    connection: &mut Connection,
-    stream: &mut S,
-    side: Side,
-    cut: bool,
-    listener: &mut L,
-) {
-    loop {
-        let base = connection.base[side];
-        let Some((&at, _)) = connection.held[side].first_key_value() else { return };
-        let many = connection.held[side].len() > 3;
-        if at > base && !many && !cut {
+    /// The first segment of a connection, if it is one that can begin one.
+    #[cold]
+    fn begin<L: Listener<Stream = S>>(
+        &mut self,
+        key: Key,
+        source_is_lower: bool,
+        segment: &Segment<'_>,
+        listener: &mut L,
+    ) {
+        let Some(beginning) = Beginning::of(segment) else {
+            self.shared.counters.strays += 1;
+            return;
+        };
+        self.make_room(listener);
+        self.serial += 1;
+        let side = beginning.side(segment);
+        let originator_is_lower = (side == Side::Originator) == source_is_lower;
+        let mut connection = Connection::new(ConnectionId(self.serial), key, originator_is_lower, segment.moment);
+        match beginning {
+            Beginning::Syn => connection.set(Connection::SYN_FIRST),
+            Beginning::SynAck => {}
+            Beginning::MidStream => connection.set(Connection::UP),
+        }
+        let index = self.slots.insert(Slot::new(connection));
+        let entry = Entry { hash: key.hash(&self.seed), index };
+        self.map.insert_unique(entry.hash(), entry, Entry::hash);
+        self.recent = index;
+
+        let mut reception = self.reception(index, listener);
+        reception.listener.opened(reception.connection, reception.stream, segment.moment);
+        if let Beginning::MidStream = beginning {
+            reception.listener.established(reception.connection, reception.stream, segment.moment);
+        }
+        reception.segment(side, segment);
+    }
+
+    fn reception<'a, L: Listener<Stream = S>>(&'a mut self, index: u32, listener: &'a mut L) -> Reception<'a, L> {
+        let Slot { connection, stream } = &mut self.slots[index];
+        Reception { index, connection, stream, shared: &mut self.shared, listener }
+    }
+
+    #[cold]
+    fn fire<L: Listener<Stream = S>>(&mut self, deadline: Deadline, listener: &mut L) {
+        self.shared.now = self.shared.now.max(deadline.at);
+        if !self.is_at(deadline.id, deadline.index) {
             return;
         }
-        let Some((at, (moment, bytes))) = connection.held[side].pop_first() else { return };
-        if at > base {
-            connection.facts.halves[side].gap_bytes += at - base;
-            listener.stream(connection, stream, side, moment, StreamEvent::Gap(at - base, GapCause::NotCaptured));
-            advance(connection, side, at - base);
+        match deadline.due {
+            Due::Forget => self.forget(deadline.index, listener),
+            Due::AcknowledgedAhead(_) | Due::Hole(_) => self.reception(deadline.index, listener).fire(deadline),
         }
-        let skip = (connection.base[side] - at) as usize;
-        if let Some(rest) = bytes.get(skip..)
-            && !rest.is_empty()
-        {
-            listener.stream(connection, stream, side, moment, StreamEvent::Data(rest));
-            connection.facts.halves[side].bytes += rest.len() as u64;
-            advance(connection, side, rest.len() as u64);
+    }
+
+    /// Whether a connection still is where it was.
+    fn is_at(&self, id: ConnectionId, index: u32) -> bool {
+        self.slots[index].connection.id() == id
+    }
+
+    /// Forgets one connection if there are as many as may be: one that has ended, else the one that was silent longest.
+    fn make_room<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
+        if self.map.len() < self.capacity {
+            return;
         }
+        while let Some(deadline) = self.shared.deadlines.pop_ended() {
+            if self.is_at(deadline.id, deadline.index) {
+                self.shared.counters.evicted_ended += 1;
+                return self.forget(deadline.index, listener);
+            }
+        }
+        let Some(candidate) = self.longest_silent() else { return };
+        if self.shared.now.since(candidate.last) >= self.idle {
+            self.shared.counters.evicted_idle += 1;
+        } else {
+            self.shared.counters.evicted_active += 1;
+        }
+        self.forget(candidate.index, listener);
+    }
+
+    fn longest_silent(&mut self) -> Option<Candidate> {
+        for _ in 0..2 {
+            while let Some(candidate) = self.candidates.pop() {
+                let connection = &self.slots[candidate.index].connection;
+                if connection.id() == candidate.id && connection.last().at == candidate.last {
+                    return Some(candidate);
+                }
+            }
+            self.candidates.collect(
+                self.slots.iter().filter(|(_, slot)| !slot.is_vacant()).map(|(index, slot)| Candidate {
+                    last: slot.connection.last().at,
+                    id: slot.connection.id(),
+                    index,
+                }),
+            );
+        }
+        None
+    }
+
+    fn forget<L: Listener<Stream = S>>(&mut self, index: u32, listener: &mut L) {
+        let mut reception = self.reception(index, listener);
+        for side in Side::BOTH {
+            reception.flush(side);
+        }
+        for side in Side::BOTH {
+            reception.discard(side);
+        }
+        let hash = self.slots[index].connection.key().hash(&self.seed);
+        if let Ok(entry) = self.map.find_entry(spread(hash), |entry| entry.index == index) {
+            entry.remove();
+        }
+        let Slot { connection, stream } = self.slots.remove(index, Slot::vacant());
+        listener.forgotten(&connection, stream, self.shared.now);
     }
 }
 
-fn advance(connection: &mut Connection, side: Side, bytes: u64) {
-    connection.base[side] += bytes;
-    connection.next[side] = connection.next[side].map(|next| next.plus(bytes as u32));
+/// How a connection begins for us.
+#[derive(Clone, Copy)]
+enum Beginning {
+    Syn,
+    SynAck,
+    /// It was open before the capture began.
+    MidStream,
+}
+
+impl Beginning {
+    /// What a segment begins. Only payload shows that a connection was open before: FIN, RST and ACK alone are the last
+    /// words of one that nothing will be said of.
+    fn of(segment: &Segment<'_>) -> Option<Beginning> {
+        let flags = segment.flags;
+        if flags.has(Flags::RST) {
+            None
+        } else if flags.has(Flags::SYN) {
+            Some(if flags.has(Flags::ACK) { Beginning::SynAck } else { Beginning::Syn })
+        } else {
+            (flags.has(Flags::ACK) && segment.payload_length > 0).then_some(Beginning::MidStream)
+        }
+    }
+
+    /// Which side sent its first segment. In mid-stream it is a guess: servers have the lower port.
+    fn side(self, segment: &Segment<'_>) -> Side {
+        match self {
+            Beginning::Syn => Side::Originator,
+            Beginning::SynAck => Side::Responder,
+            Beginning::MidStream if segment.source.port < segment.destination.port => Side::Responder,
+            Beginning::MidStream => Side::Originator,
+        }
+    }
 }

@@ -1,0 +1,270 @@
+//! A connection as the table keeps it: 216 bytes while all is well.
+//!
+//! `halves`, `last` and `flags` change with every packet. What is rare stands in a box of its own, and moments are
+//! relative to the first one.
+
+use std::fmt;
+
+use crate::packet::Moment;
+use crate::stream::{Pair, Side};
+use crate::tcp::ConnectionId;
+use crate::tcp::facts::{ConnectionFacts, EndKind, HalfFacts};
+use crate::tcp::flight::Flights;
+use crate::tcp::half::Half;
+use crate::tcp::moments::{Early, Later};
+use crate::tcp::trouble::{Rare, Trouble};
+use crate::tcp::tuple::{Key, Tuple};
+use crate::wire::Endpoint;
+
+/// A connection that is being followed.
+pub struct Connection {
+    pub(super) halves: Pair<Half>,
+    id: ConnectionId,
+    first: Moment,
+    last: Later,
+    flags: u32,
+    tuple: Tuple,
+    pub(super) rare: Option<Box<Rare>>,
+    pub(super) flights: Option<Box<Flights>>,
+    marks: [Early; 4],
+}
+
+/// A moment that comes once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    SynAck,
+    Established,
+    FirstData(Side),
+}
+
+impl Mark {
+    fn index(self) -> usize {
+        match self {
+            Mark::SynAck => 0,
+            Mark::Established => 1,
+            Mark::FirstData(Side::Originator) => 2,
+            Mark::FirstData(Side::Responder) => 3,
+        }
+    }
+}
+
+impl Connection {
+    /// The originator is the higher endpoint of the tuple.
+    const ORIGINATOR_HIGHER: u32 = 1;
+    /// The first packet was the SYN.
+    pub(super) const SYN_FIRST: u32 = 1 << 1;
+    /// The handshake is complete, or was before the capture began.
+    pub(super) const UP: u32 = 1 << 2;
+    /// Nothing more can come.
+    pub(super) const ENDED: u32 = 1 << 3;
+    /// The SYN was answered by an RST.
+    pub(super) const REFUSED: u32 = 1 << 4;
+
+    /// A connection of which nothing is known but its endpoints.
+    pub(super) fn new(id: ConnectionId, key: Key, originator_is_lower: bool, first: Moment) -> Connection {
+        Connection {
+            halves: Pair { originator: Half::NEW, responder: Half::NEW },
+            id,
+            first,
+            last: Later::new(first, first),
+            flags: if originator_is_lower { 0 } else { Self::ORIGINATOR_HIGHER },
+            tuple: Tuple::new(key),
+            rare: None,
+            flights: None,
+            marks: [Early::NONE; 4],
+        }
+    }
+
+    /// Its serial number.
+    #[inline]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// One of its ends.
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        self.tuple.endpoint((side == Side::Originator) != self.is(Self::ORIGINATOR_HIGHER))
+    }
+
+    /// Whether the capture saw its SYN or SYN-ACK.
+    pub fn syn_seen(&self) -> bool {
+        self.halves.originator.is(Half::SYN) || self.halves.responder.is(Half::SYN)
+    }
+
+    /// Whether it came up, as far as was seen.
+    pub fn established_seen(&self) -> bool {
+        self.is(Self::UP)
+    }
+
+    /// Whether nothing more can come.
+    pub fn has_ended(&self) -> bool {
+        self.is(Self::ENDED)
+    }
+
+    /// Its first packet.
+    pub fn first(&self) -> Moment {
+        self.first
+    }
+
+    /// Its last packet.
+    pub fn last(&self) -> Moment {
+        self.last.moment(self.first).unwrap_or(self.first)
+    }
+
+    /// How far the stream of `side` was delivered, gaps included.
+    pub fn bytes(&self, side: Side) -> u64 {
+        self.halves[side].bytes
+    }
+
+    /// The last packet with new payload from `side`.
+    pub fn last_data(&self, side: Side) -> Option<Moment> {
+        self.halves[side].last_data.moment(self.first)
+    }
+
+    /// All that is known of it.
+    pub fn facts(&self) -> ConnectionFacts {
+        let rare = self.rare.as_deref();
+        let refusal = rare.and_then(|rare| rare.ends.iter().flatten().find(|end| end.kind == EndKind::Rst));
+        ConnectionFacts {
+            id: self.id,
+            endpoints: Pair { originator: self.endpoint(Side::Originator), responder: self.endpoint(Side::Responder) },
+            first: self.first,
+            last: self.last(),
+            syn: if self.is(Self::SYN_FIRST) { Some(self.first) } else { rare.and_then(|rare| rare.syn) },
+            syn_retransmissions: rare.map_or(0, |rare| rare.syn_retransmissions),
+            syn_ack: self.mark(Mark::SynAck),
+            established: self.mark(Mark::Established),
+            refused: refusal.filter(|_| self.is(Self::REFUSED)).map(|end| end.moment),
+            icmp: rare.map_or_else(Vec::new, |rare| rare.icmp.clone()),
+            ends: rare.map_or_else(Vec::new, |rare| rare.ends.iter().copied().flatten().collect()),
+            halves: Pair { originator: self.half_facts(Side::Originator), responder: self.half_facts(Side::Responder) },
+        }
+    }
+
+    fn half_facts(&self, side: Side) -> HalfFacts {
+        let half = &self.halves[side];
+        let none = Trouble::default();
+        let trouble = self.trouble(side).unwrap_or(&none);
+        HalfFacts {
+            packets: u64::from(trouble.packets_carry) << 32 | u64::from(half.packets),
+            bytes: half.bytes,
+            acknowledged: self.acknowledged(side),
+            first_data: self.mark(Mark::FirstData(side)),
+            last_data: self.last_data(side),
+            retransmissions: trouble.retransmissions,
+            out_of_order: trouble.out_of_order,
+            duplicates: trouble.duplicates,
+            keep_alives: trouble.keep_alives,
+            conflicts: trouble.conflicts,
+            late: trouble.late,
+            gap_bytes: trouble.gap_bytes,
+            cut_bytes: trouble.cut_bytes,
+            unacknowledged_since: (half.outstanding() > 0).then(|| self.first_sent(side, half.acked)).flatten(),
+            unanswered_retransmissions: trouble.unanswered,
+            longest_recovery: trouble.longest_recovery,
+            zero_window: trouble.zero_window(half.is(Half::SHUT), self.last().at),
+            mss: (half.mss > 0).then_some(half.mss),
+            largest_acknowledged: half.largest_acknowledged,
+            largest_lost: trouble.largest_lost(),
+            ttl: (half.ttl_votes > 0 || half.ttl > 0).then_some(half.ttl),
+        }
+    }
+
+    /// Bytes of `side` that its peer has acknowledged.
+    fn acknowledged(&self, side: Side) -> u64 {
+        let half = &self.halves[side];
+        if half.is(Half::ACKED) { half.bytes.saturating_sub(u64::from(half.outstanding())) } else { 0 }
+    }
+
+    /// When the outstanding byte at `seq` was first sent.
+    pub(super) fn first_sent(&self, side: Side, seq: crate::tcp::SeqNumber) -> Option<Moment> {
+        match self.flights.as_deref().map(|flights| &flights[side]).filter(|flight| !flight.is_empty()) {
+            Some(flight) => flight.sent(seq, self.first),
+            None => self.last_data(side),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(super) fn set(&mut self, flag: u32) {
+        self.flags |= flag;
+    }
+
+    /// A packet of it was seen.
+    #[inline]
+    pub(super) fn touch(&mut self, moment: Moment) {
+        self.last = self.packed(moment);
+    }
+
+    #[inline]
+    pub(super) fn packed(&self, moment: Moment) -> Later {
+        Later::new(self.first, moment)
+    }
+
+    /// Which side sent a segment whose source is the lower endpoint, or is not.
+    #[inline]
+    pub(super) fn side(&self, source_is_lower: bool) -> Side {
+        if source_is_lower != self.is(Self::ORIGINATOR_HIGHER) { Side::Originator } else { Side::Responder }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> Key {
+        self.tuple.key()
+    }
+
+    pub(super) fn mark(&self, mark: Mark) -> Option<Moment> {
+        self.marks[mark.index()].moment(self.first).or_else(|| {
+            let late = self.rare.as_ref()?.marks.iter().find(|(known, _)| *known == mark)?;
+            Some(late.1)
+        })
+    }
+
+    /// Notes a moment the first time.
+    pub(super) fn set_mark(&mut self, mark: Mark, moment: Moment) {
+        if self.mark(mark).is_some() {
+            return;
+        }
+        match Early::new(self.first, moment) {
+            Some(early) => self.marks[mark.index()] = early,
+            None => self.rare_mut().marks.push((mark, moment)),
+        }
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    #[inline]
+    pub(super) fn trouble(&self, side: Side) -> Option<&Trouble> {
+        self.rare.as_ref()?.halves[side].as_deref()
+    }
+
+    pub(super) fn trouble_mut(&mut self, side: Side) -> &mut Trouble {
+        self.rare_mut().halves[side].get_or_insert_default()
+    }
+
+    /// The place of an end among all ends.
+    pub(super) fn end(&self, side: Side, kind: EndKind) -> Option<usize> {
+        self.rare.as_ref()?.end(side, kind)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (originator, responder) = (self.endpoint(Side::Originator), self.endpoint(Side::Responder));
+        write!(f, "#{} {originator} > {responder}", self.id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert_eq!(size_of::<Connection>(), 216);
+    }
+}
