@@ -108,7 +108,7 @@ impl<L: Listener> Reception<'_, L> {
         for side in Side::BOTH {
             self.discard(side);
         }
-        let at = self.shared.now.plus(self.shared.linger);
+        let at = self.shared.now.plus(self.shared.limits.linger);
         let deadline = Deadline { at, id: self.connection.id(), due: Due::Forget, index: self.index };
         self.shared.deadlines.push_ended(deadline);
         self.listener.ended(self.connection, self.stream, moment);

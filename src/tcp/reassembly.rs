@@ -228,7 +228,7 @@ impl<L: Listener> Reception<'_, L> {
         let held = &mut self.connection.trouble_mut(side).held;
         let before = held.weight();
         let inserted = held.insert(next, bytes.seq, bytes.captured, bytes.length, bytes.moment);
-        self.shared.held += held.weight() - before;
+        self.shared.held_memory += held.weight() - before;
         if inserted.fresh {
             self.note_data(side, bytes.moment);
         }
@@ -246,11 +246,11 @@ impl<L: Listener> Reception<'_, L> {
             let counters = &mut self.shared.counters;
             if held.len() == 0 {
                 return;
-            } else if held.len() > self.shared.held_segments {
+            } else if held.len() > self.shared.limits.held_segments {
                 counters.held_segments += 1;
-            } else if held.weight() > self.shared.held_bytes {
+            } else if held.weight() > self.shared.limits.held_bytes {
                 counters.held_bytes += 1;
-            } else if self.shared.held > self.shared.held_memory {
+            } else if self.shared.held_memory > self.shared.limits.held_memory {
                 counters.held_memory += 1;
             } else {
                 return;
@@ -274,7 +274,7 @@ impl<L: Listener> Reception<'_, L> {
         }
         if !set {
             self.trouble(side).hole_timer = true;
-            self.set_deadline(Due::Hole(side.into()), self.shared.now.plus(self.shared.held_time));
+            self.set_deadline(Due::Hole(side.into()), self.shared.now.plus(self.shared.limits.held_time));
         }
     }
 
@@ -282,7 +282,7 @@ impl<L: Listener> Reception<'_, L> {
     pub(super) fn wait_for_hole(&mut self, side: Side, now: Timestamp) {
         self.trouble(side).hole_timer = false;
         while let Some(first) = self.trouble(side).first_waiting() {
-            let due = first.moment.at.plus(self.shared.held_time);
+            let due = first.moment.at.plus(self.shared.limits.held_time);
             if due > now {
                 self.trouble(side).hole_timer = true;
                 return self.set_deadline(Due::Hole(side.into()), due);
@@ -326,7 +326,7 @@ impl<L: Listener> Reception<'_, L> {
         if let Some(rare) = &mut self.connection.rare
             && let Some(trouble) = &mut rare.halves[side]
         {
-            self.shared.held -= trouble.held.weight();
+            self.shared.held_memory -= trouble.held.weight();
             trouble.held.clear();
             trouble.fin = None;
         }
@@ -358,7 +358,7 @@ impl<L: Listener> Reception<'_, L> {
         loop {
             let next = self.half(side).next;
             let Some(piece) = self.trouble(side).held.pop_at(next) else { break };
-            self.shared.held -= piece.weight();
+            self.shared.held_memory -= piece.weight();
             self.note_flight(side, piece.seq.plus(piece.length), piece.length, piece.moment);
             let (length, captured) = (piece.length, &*piece.data);
             self.deliver(side, Bytes { seq: piece.seq, length, captured, moment: piece.moment });

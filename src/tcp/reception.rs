@@ -27,13 +27,9 @@ pub(super) struct Shared {
     pub(super) now: Timestamp,
     pub(super) deadlines: Deadlines,
     pub(super) counters: Counters,
-    /// Memory of all held pieces.
-    pub(super) held: usize,
+    /// What all held pieces weigh.
     pub(super) held_memory: usize,
-    pub(super) held_segments: usize,
-    pub(super) held_bytes: usize,
-    pub(super) held_time: Duration,
-    pub(super) linger: Duration,
+    pub(super) limits: Limits,
 }
 
 impl Shared {
@@ -42,12 +38,8 @@ impl Shared {
             now: Timestamp::ZERO,
             deadlines: Deadlines::default(),
             counters: Counters::default(),
-            held: 0,
-            held_memory: limits.held_memory,
-            held_segments: limits.held_segments,
-            held_bytes: limits.held_bytes,
-            held_time: limits.held_time,
-            linger: limits.linger,
+            held_memory: 0,
+            limits: limits.clone(),
         }
     }
 }

@@ -98,11 +98,12 @@ pub struct Table<S> {
     candidates: Candidates,
     /// Numbers given so far.
     serial: u64,
-    capacity: usize,
-    idle: std::time::Duration,
 }
 
 impl<S: Default> Table<S> {
+    /// Places are numbered with 32 bits, and the last number says that there is none.
+    const MOST: usize = u32::MAX as usize - 1;
+
     /// With these bounds.
     pub fn new(limits: &Limits) -> Table<S> {
         Table {
@@ -113,8 +114,6 @@ impl<S: Default> Table<S> {
             shared: Shared::new(limits),
             candidates: Candidates::default(),
             serial: 0,
-            capacity: limits.connections.clamp(1, u32::MAX as usize - 1),
-            idle: limits.idle,
         }
     }
 
@@ -189,7 +188,7 @@ impl<S: Default> Table<S> {
 
     /// Memory that is taken by bytes which wait for a hole to fill, in bytes.
     pub fn held_memory(&self) -> usize {
-        self.shared.held
+        self.shared.held_memory
     }
 
     /// Packets that the capture holds twice.
@@ -288,7 +287,7 @@ impl<S: Default> Table<S> {
 
     /// Forgets one connection if there are as many as may be: one that has ended, else the one that was silent longest.
     fn make_room<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
-        if self.map.len() < self.capacity {
+        if self.map.len() < self.shared.limits.connections.clamp(1, Self::MOST) {
             return;
         }
         while let Some(deadline) = self.shared.deadlines.pop_ended() {
@@ -298,7 +297,7 @@ impl<S: Default> Table<S> {
             }
         }
         let Some(candidate) = self.longest_silent() else { return };
-        if self.shared.now.since(candidate.last) >= self.idle {
+        if self.shared.now.since(candidate.last) >= self.shared.limits.idle {
             self.shared.counters.evicted_idle += 1;
         } else {
             self.shared.counters.evicted_active += 1;
