@@ -22,7 +22,8 @@ pub enum SourceError {
         /// What it looks like, and what to do about it.
         appearance: String,
     },
-    /// It is a capture file up to some place. All packets before that were yielded.
+    /// It is a capture file up to some place. All packets before that were yielded; of a compressed file, all that
+    /// could be unpacked.
     Damaged {
         /// The file, or `standard input`.
         name: String,

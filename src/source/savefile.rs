@@ -9,6 +9,7 @@ mod pcapng;
 #[cfg(test)]
 mod samples;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Drops, Filter, Input, Interface, Source, SourceCounts, SourceError};
@@ -55,6 +56,11 @@ impl Savefiles {
             if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path) }
         };
         Ok(Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter))
+    }
+
+    /// Reads one savefile from anywhere; errors call it `name`. Nothing is read before the first [`Source::next`].
+    pub fn read(name: &str, reader: impl Read + Send + 'static) -> Savefiles {
+        Savefiles::new(vec![File::new(name.to_owned(), Box::new(reader))], None)
     }
 
     fn new(files: Vec<File>, filter: Option<Filter>) -> Savefiles {
@@ -206,8 +212,7 @@ mod tests {
             for bytes in examples() {
                 let expected = lines_of(&bytes);
                 let pieces = Pieces { bytes: Cursor::new(bytes), piece };
-                let file = File::new("pieces".to_owned(), Box::new(pieces));
-                let (lines, errors) = yields(&mut Savefiles::new(vec![file], None));
+                let (lines, errors) = yields(&mut Savefiles::read("pieces", pieces));
                 prop_assert_eq!((lines, errors.len()), (expected, 0));
             }
         }

@@ -18,14 +18,15 @@ const ADDRESSES: usize = 4;
 /// A question for addresses, or its answer. Other DNS (names of addresses, mail, updates) is left aside.
 pub(super) fn message(
     datagram: &Datagram<'_>,
-    [source_port, _]: [u16; 2],
+    [source_port, destination_port]: [u16; 2],
     payload: Bytes<'_>,
     origin: Origin,
 ) -> Result<DnsMessage, Ignored> {
     let (header, _) = payload.split::<12>()?;
     let is_answer = header[2] & 0x80 != 0;
     let opcode = header[2] >> 3 & 0x0F;
-    if opcode != 0 || u16_at(header, 4) != 1 || is_answer != (source_port == PORT) {
+    let server_port = if is_answer { source_port } else { destination_port };
+    if opcode != 0 || u16_at(header, 4) != 1 || server_port != PORT {
         return Err(Ignored::NotTcp);
     }
     let mut reader = Reader { message: payload.captured(), at: header.len() };
@@ -162,6 +163,8 @@ mod tests {
         let message = message_of(&udp4(41000, 53, QUESTION));
         assert_eq!((message.name.as_str(), message.answer), ("backend.example", None));
         assert_eq!(message.client.to_string(), "10.0.0.1");
+        assert_eq!(message_of(&udp4(53, 53, QUESTION)).answer, None);
+        assert_eq!(ignored(LinkType::RAW, &udp4(53, 41000, QUESTION)), Some(Ignored::NotTcp));
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl ByteOrder {
     /// The four numbers that `bytes` begins with; zeros when it is shorter.
     #[inline]
     pub(super) fn four(self, bytes: &[u8]) -> [u32; 4] {
+        let Some(bytes) = bytes.first_chunk::<16>() else { return [0; 4] };
         let native = [0, 4, 8, 12].map(|offset| u32::from_le_bytes(array(bytes, offset)));
         if self == ByteOrder::Little { native } else { native.map(u32::swap_bytes) }
     }

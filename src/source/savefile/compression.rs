@@ -29,7 +29,8 @@ impl Compression {
 
     /// Unpacks a stream. Several of them one after another are one, as `cat a.gz b.gz` makes it.
     pub(super) fn unpack(self, reader: impl Read + Send + 'static) -> Box<dyn Read + Send> {
-        const CHUNK: usize = 256 << 10;
+        /// Small: of a stream that is broken, what the decompressor made of the same chunk before the fault is lost.
+        const CHUNK: usize = 8 << 10;
         let reader = BufReader::with_capacity(CHUNK, reader);
         match self {
             Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),

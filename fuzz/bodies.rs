@@ -1,0 +1,75 @@
+//! What each fuzz target does with its input. `tests/fuzz.rs` does the same with the seeds, without a fuzzer.
+#![allow(dead_code, reason = "each target is a crate of its own and uses one of these")]
+
+use std::io::{Cursor, Read};
+
+use wsflow::limits::Limits;
+use wsflow::packet::{InterfaceId, LinkType, Packet, PacketNumber};
+use wsflow::source::{Savefiles, Source};
+use wsflow::time::Timestamp;
+use wsflow::wire::{Dissected, Dissector};
+
+/// What a target does with its input. It panics when something is wrong.
+pub type Body = fn(&[u8]);
+
+/// Every body by the name of its target.
+pub const BODIES: [(&str, Body); 2] = [("savefile", savefile), ("wire", wire)];
+
+/// The input is a savefile. Whole or in small pieces, it must yield the same packets and the same end.
+pub fn savefile(data: &[u8]) {
+    let (packets, error) = read_all(Savefiles::read("it", Cursor::new(data.to_vec())));
+    let (packets_of_pieces, error_of_pieces) = read_all(Savefiles::read("it", Pieces(Cursor::new(data.to_vec()))));
+    if error.as_ref().is_some_and(|error| error.contains("compression")) {
+        // How far a broken stream can be unpacked depends on the pieces.
+        assert!(packets.iter().zip(&packets_of_pieces).all(|(one, other)| one == other));
+    } else {
+        assert_eq!((packets, error), (packets_of_pieces, error_of_pieces));
+    }
+}
+
+/// The input is packets: a link type, a length on the wire, the bytes that were captured, and so on.
+pub fn wire(mut data: &[u8]) {
+    let mut dissector = Dissector::new(&Limits::default());
+    let mut number = 0;
+    while let Some(([link @ .., a, b, size], rest)) = data.split_first_chunk::<5>() {
+        let (captured, rest) = rest.split_at(rest.len().min(usize::from(*size)));
+        number += 1;
+        let packet = Packet {
+            number: PacketNumber(number),
+            at: Timestamp::from_parts(number, 0),
+            interface: InterfaceId(0),
+            link: LinkType(u16::from_be_bytes(*link)),
+            length: u16::from_be_bytes([*a, *b]).into(),
+            data: captured,
+        };
+        if let Dissected::Tcp(segment) = dissector.dissect(&packet) {
+            assert!(segment.payload.len() <= segment.payload_length as usize);
+            segment.options();
+        }
+        data = rest;
+    }
+    assert!(dissector.fragments_held() <= number as usize);
+}
+
+/// Everything that a source yields, in words, and what was wrong at the end.
+fn read_all(mut source: Savefiles) -> (Vec<String>, Option<String>) {
+    let mut seen = Vec::new();
+    let mut wrong = None;
+    loop {
+        match source.next() {
+            Ok(Some(input)) => seen.push(format!("{input:?}")),
+            Ok(None) => return (seen, wrong),
+            Err(error) => assert!(wrong.replace(error.to_string()).is_none(), "a file is damaged once"),
+        }
+    }
+}
+
+/// A stream that gives seven bytes at a time.
+struct Pieces(Cursor<Vec<u8>>);
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let length = out.len().min(7);
+        self.0.read(&mut out[..length])
+    }
+}
