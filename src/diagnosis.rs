@@ -8,7 +8,9 @@ pub mod agreement;
 pub mod answer;
 pub mod backends;
 pub mod certificates;
+pub mod close_code;
 pub mod complaint;
+pub mod ending;
 pub mod evidence;
 pub mod fix;
 pub mod hops;
@@ -17,9 +19,11 @@ pub mod parties;
 pub mod proxies;
 pub mod ranking;
 pub mod rules;
+pub mod timers;
 pub mod tls_failure;
 pub mod upstream;
 pub mod verdict;
+pub mod violation;
 pub mod wording;
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
+use crate::diagnosis::ending::{first_close, who};
 use crate::diagnosis::{Evidence, Rule, Severity, Stage, rules};
-use crate::session::{Confidence, Outcome, Session};
+use crate::session::{Confidence, Outcome, Session, Who};
 
 /// A rule, and what it found.
 #[derive(Clone)]
@@ -41,9 +42,13 @@ pub fn rank(session: &Session, found: &mut Vec<Found>) -> Option<usize> {
 /// The order of decision: the earlier stage explains the later one; within a stage the surer finding, then the worse one,
 /// then the one that stands first in the catalogue. A fallback only when nothing else explains.
 fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
-    let least = least_severity(session)?;
+    let least = least_severity(session);
+    let explains = |found: &Found| match least {
+        Some(least) => found.severity() >= least,
+        None => SPOILS_A_GOOD_END.contains(&found.rule.id),
+    };
     (0..found.len())
-        .filter(|&index| found[index].evidence.may_be_cause && found[index].severity() >= least)
+        .filter(|&index| found[index].evidence.may_be_cause && explains(&found[index]))
         .min_by_key(|&index| order_of_decision(&found[index]))
 }
 
@@ -65,16 +70,41 @@ fn least_severity(session: &Session) -> Option<Severity> {
     }
 }
 
-/// Whether the Close frames that were seen say 1000, 1001 or nothing (RFC 6455 §7.4.1).
+/// Findings of which a session suffered even when it was closed in good order at last.
+const SPOILS_A_GOOD_END: &[&str] = &["slow-consumer"];
+
+/// Whether the session was closed in good order: every Close frame says 1000 or nothing, or 1001 after a client that
+/// left (RFC 6455 §7.4.1).
 pub fn closed_normally(session: &Session) -> bool {
+    let client_left = first_close(session).is_some_and(|(leg, role, _)| who(session, leg, role) == Who::Client);
     session.legs.iter().filter_map(|leg| leg.tunnel.as_ref()).all(|tunnel| {
         let codes = [&tunnel.sides.client.close, &tunnel.sides.server.close];
-        codes.into_iter().flatten().all(|close| matches!(close.code, None | Some(1000 | 1001)))
+        codes.into_iter().flatten().all(|close| match close.code {
+            None | Some(1000) => true,
+            Some(1001) => client_left,
+            _ => false,
+        })
     })
 }
 
 /// Rules that say what happened in general: they explain only when no other does.
-const FALLBACKS: &[&str] = &["handshake-rejected", "no-answer", "tls-handshake-failed"];
+const FALLBACKS: &[&str] = &[
+    "handshake-rejected",
+    "no-answer",
+    "tls-handshake-failed",
+    "proxy-closed",
+    "fin-without-close",
+    "reset-without-close",
+    "close-handshake-incomplete",
+    "close-going-away",
+    "close-policy-violation",
+    "close-internal-error",
+    "close-service-restart",
+    "close-try-again-later",
+    "close-unsupported-data",
+    "close-protocol-error",
+    "close-application-code",
+];
 
 /// Findings that read the answer. A cause that lies before the answer explains it.
 const READ_FROM_THE_ANSWER: &[&str] = &[

@@ -6,16 +6,31 @@
 
 pub mod accept_mismatch;
 pub mod authentication_required;
+pub mod capture_cut;
+pub mod capture_loss;
+pub mod capture_one_direction;
 pub mod certificate_expired;
 pub mod certificate_name_mismatch;
 pub mod certificate_untrusted;
 pub mod client_certificate_required;
 pub mod client_gave_up;
 pub mod client_rejected_answer;
+pub mod close_application_code;
+pub mod close_going_away;
+pub mod close_handshake_incomplete;
+pub mod close_internal_error;
+pub mod close_policy_violation;
+pub mod close_protocol_error;
+pub mod close_service_restart;
+pub mod close_try_again_later;
+pub mod close_unsupported_data;
 pub mod connect_refused;
 pub mod connect_timeout;
 pub mod connection_header_replaced;
+pub mod control_frame_violated;
+pub mod corrupt_compressed_message;
 pub mod credentials_lost;
+pub mod duplicate_packets;
 pub mod duplicate_upgrade_header;
 pub mod encrypted_no_keys;
 pub mod endpoint_not_found;
@@ -24,25 +39,51 @@ pub mod extended_connect_unsupported;
 pub mod extension_answer_stripped;
 pub mod extension_mismatch;
 pub mod extension_offer_stripped;
+pub mod fin_without_close;
 pub mod forbidden;
 pub mod forwarded_proto_missing;
+pub mod fragmentation_violated;
 pub mod handshake_rejected;
+pub mod heartbeat_races_timer;
 pub mod host_rewritten;
+pub mod http_in_tunnel;
+pub mod idle_timeout;
+pub mod invalid_close_payload;
 pub mod invalid_upgrade_response;
+pub mod invalid_utf8;
 pub mod invalid_websocket_key;
+pub mod joined_mid_stream;
+pub mod lifetime_cap;
+pub mod masked_server_frame;
+pub mod mass_close;
+pub mod message_too_big;
+pub mod middlebox_reset;
+pub mod mtu_black_hole;
 pub mod no_answer;
+pub mod no_keepalive;
 pub mod origin_rejected;
+pub mod packet_loss;
 pub mod path_rewritten;
+pub mod peer_vanished;
+pub mod ping_unanswered;
 pub mod plain_to_tls_port;
+pub mod proxy_closed;
 pub mod proxy_out_of_connections;
 pub mod proxy_protocol_missing;
 pub mod proxy_protocol_unexpected;
 pub mod query_lost;
 pub mod rate_limited;
+pub mod reconnect_storm;
 pub mod redirected;
 pub mod request_header_too_large;
 pub mod request_incomplete;
+pub mod reserved_bits_set;
+pub mod reserved_opcode;
+pub mod reset_without_close;
+pub mod send_timeout;
+pub mod slow_consumer;
 pub mod slow_handshake;
+pub mod stale_connection_reset;
 pub mod static_connection_upgrade;
 pub mod sticky_session_missing;
 pub mod subprotocol_mismatch;
@@ -51,6 +92,8 @@ pub mod tls_name_unrecognized;
 pub mod tls_no_shared_cipher;
 pub mod tls_to_plain_port;
 pub mod tls_version_mismatch;
+pub mod truncated_frame;
+pub mod unmasked_client_frame;
 pub mod unsupported_websocket_version;
 pub mod upgrade_headers_stripped;
 pub mod upgrade_ignored;
@@ -58,6 +101,7 @@ pub mod upstream_connect_timeout;
 pub mod upstream_header_too_large;
 pub mod upstream_http10;
 pub mod upstream_keepalive_race;
+pub mod upstream_leg_not_seen;
 pub mod upstream_not_dialled;
 pub mod upstream_premature_close;
 pub mod upstream_refused;
@@ -153,6 +197,53 @@ list! {
     // Connecting.
     connect_refused
     connect_timeout
+    // Frames.
+    unmasked_client_frame
+    masked_server_frame
+    reserved_bits_set
+    reserved_opcode
+    fragmentation_violated
+    control_frame_violated
+    invalid_utf8
+    invalid_close_payload
+    corrupt_compressed_message
+    message_too_big
+    http_in_tunnel
+    truncated_frame
+    // The end.
+    idle_timeout
+    lifetime_cap
+    send_timeout
+    proxy_closed
+    mass_close
+    fin_without_close
+    reset_without_close
+    ping_unanswered
+    peer_vanished
+    stale_connection_reset
+    middlebox_reset
+    close_handshake_incomplete
+    close_going_away
+    close_policy_violation
+    close_internal_error
+    close_service_restart
+    close_try_again_later
+    close_unsupported_data
+    close_protocol_error
+    close_application_code
+    reconnect_storm
+    // Network and capture.
+    slow_consumer
+    mtu_black_hole
+    packet_loss
+    heartbeat_races_timer
+    no_keepalive
+    capture_loss
+    capture_one_direction
+    capture_cut
+    joined_mid_stream
+    duplicate_packets
+    upstream_leg_not_seen
 }
 
 /// The rule of that id.
@@ -313,6 +404,16 @@ mod tests {
         "slow-handshake",
         "upstream-retried",
         "encrypted-no-keys",
+        "reconnect-storm",
+        "packet-loss",
+        "heartbeat-races-timer",
+        "no-keepalive",
+        "capture-loss",
+        "capture-one-direction",
+        "capture-cut",
+        "joined-mid-stream",
+        "duplicate-packets",
+        "upstream-leg-not-seen",
     ];
 
     #[test]

@@ -25,7 +25,7 @@ use crate::stream::{ByRole, Pair, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind, HalfFacts};
 use crate::time::Timestamp;
 use crate::wire::{Endpoint, IcmpError, IcmpKind};
-use crate::ws::facts::Close;
+use crate::ws::facts::{Close, Violation, ViolationKind};
 
 /// A browser's opening handshake for `/ws` on `app.example`.
 pub const ASKED: &str = "GET /ws HTTP/1.1\nHost: app.example\nOrigin: http://app.example\nUpgrade: websocket\n\
@@ -336,6 +336,14 @@ impl TestLeg {
         side.close = Some(Close { code: (code != 0).then_some(code), reason: reason.into(), moment });
         let tunnel = self.tunnel();
         tunnel.first_close.get_or_insert(by);
+        self
+    }
+
+    /// A frame that breaks the protocol.
+    pub fn violation(mut self, by: Role, kind: ViolationKind) -> TestLeg {
+        let moment = self.tick(Duration::from_millis(1));
+        self.sends(by, 8, moment);
+        self.side(by).violations.push(Violation { kind, moment });
         self
     }
 

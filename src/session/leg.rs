@@ -237,6 +237,8 @@ pub struct Tunnel {
     pub last_byte: Option<Moment>,
     /// The longest time without a byte in either direction, not counting the time before the end.
     pub longest_idle: Duration,
+    /// The last silence of a second or more in both directions, and the first byte after it.
+    pub last_silence: Option<(Duration, Moment)>,
     /// Bytes in the packet of the 101, behind it.
     pub frame_with_answer: bool,
 }

@@ -37,6 +37,7 @@ struct Both {
     opened: Moment,
     last_byte: Option<Moment>,
     longest_idle: Duration,
+    last_silence: Option<(Duration, Moment)>,
     first_close: Option<Role>,
     frame_with_answer: bool,
     closes: ByRole<Option<Box<Close>>>,
@@ -65,6 +66,7 @@ impl TunnelState {
                 opened,
                 last_byte: None,
                 longest_idle: Duration::ZERO,
+                last_silence: None,
                 first_close: None,
                 frame_with_answer: false,
                 closes: ByRole::default(),
@@ -142,6 +144,7 @@ impl TunnelState {
             opened: self.both.opened,
             last_byte: self.both.last_byte,
             longest_idle: self.both.longest_idle,
+            last_silence: self.both.last_silence,
             frame_with_answer: self.both.frame_with_answer,
         }
     }
@@ -177,7 +180,13 @@ impl TunnelState {
 impl Both {
     fn byte(&mut self, role: Role, moment: Moment) {
         match self.last_byte {
-            Some(last) => self.longest_idle = self.longest_idle.max(moment.at.since(last.at)),
+            Some(last) => {
+                let silence = moment.at.since(last.at);
+                self.longest_idle = self.longest_idle.max(silence);
+                if silence >= Duration::from_secs(1) {
+                    self.last_silence = Some((silence, moment));
+                }
+            }
             None => self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet,
         }
         self.last_byte = self.last_byte.max(Some(moment));

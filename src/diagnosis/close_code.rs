@@ -1,0 +1,47 @@
+//! Closes that say why: the first Close frame of a session and its code.
+
+use crate::diagnosis::ending::{first_close, named, who};
+use crate::diagnosis::wording::{Span, quote};
+use crate::diagnosis::{Evidence, Facts, Severity};
+use crate::session::Who;
+
+/// Evidence for the first Close frame, when `is_meant` picks its code.
+pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evidence> {
+    let session = facts.session;
+    let (leg, role, close) = first_close(session)?;
+    let code = close.code.filter(|&code| is_meant(code))?;
+    let sender = named(session, leg, role);
+    let opened = session.legs[leg].tunnel.as_ref().map_or(close.moment, |tunnel| tunnel.opened);
+    let reason = match quote(&close.reason) {
+        reason if reason.is_empty() => String::new(),
+        reason => format!(" \"{reason}\""),
+    };
+    let said = format!("{sender} closed with {code}{}{reason}", meaning(code));
+    let age = Span(close.moment.at.since(opened.at));
+    let evidence =
+        Evidence::on(leg, said.clone()).packet(close.moment, "the Close frame").verdict(format!("{said} after {age}"));
+    Some(match (code, who(session, leg, role)) {
+        // A page that was left, a tab that was closed.
+        (1001, Who::Client) => evidence.severity(Severity::Note).not_cause(),
+        _ => evidence,
+    })
+}
+
+/// What a code stands for (RFC 6455 §7.4.1 and the registry of IANA), with a space in front.
+pub fn meaning(code: u16) -> &'static str {
+    match code {
+        1000 => " normal closure",
+        1001 => " going away",
+        1002 => " protocol error",
+        1003 => " unsupported data",
+        1007 => " invalid payload data",
+        1008 => " policy violation",
+        1009 => " message too big",
+        1010 => " missing extension",
+        1011 => " internal error",
+        1012 => " service restart",
+        1013 => " try again later",
+        1014 => " bad gateway",
+        _ => "",
+    }
+}

@@ -1,0 +1,136 @@
+//! How an open WebSocket came to its end, over all legs: who ended it first, after which silence.
+
+use std::time::Duration;
+
+use crate::diagnosis::parties::{self, Name};
+use crate::packet::Moment;
+use crate::session::leg::{LegEnd, Tunnel};
+use crate::session::{Leg, Session, Who};
+use crate::stream::Role;
+use crate::ws::facts::Close;
+
+/// How an open WebSocket ended: its first FIN or RST on any leg, and what came before.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The leg on which the first FIN or RST was sent.
+    pub leg: usize,
+    /// That FIN or RST.
+    pub end: LegEnd,
+    /// Who sent it.
+    pub who: Who,
+    /// When the WebSocket was opened on the leg nearest to the client.
+    pub opened: Moment,
+    /// The last byte of any tunnel before the end.
+    pub last_byte: Moment,
+    /// The first Close frame before the end, and who sent it on which leg.
+    pub close: Option<(usize, Role, &'a Close)>,
+}
+
+/// The end of a session whose WebSocket was open; `None` while it still is.
+pub fn ending(session: &Session) -> Option<Ending<'_>> {
+    let open = || session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg, leg.tunnel.as_deref()?)));
+    let opened = open().map(|(_, _, tunnel)| tunnel.opened).next()?;
+    let (leg, end) =
+        open().flat_map(|(index, leg, _)| leg.ends().map(move |end| (index, end))).min_by_key(|(_, end)| end.moment)?;
+    let before = |moment: &Moment| *moment <= end.moment;
+    let last_byte =
+        open().filter_map(|(_, _, tunnel)| tunnel.last_byte).filter(before).max().unwrap_or(opened).max(opened);
+    let close = open()
+        .flat_map(|(index, _, tunnel)| {
+            Role::BOTH.into_iter().filter_map(move |role| Some((index, role, tunnel.sides[role].close.as_ref()?)))
+        })
+        .filter(|(_, _, close)| close.moment <= end.moment)
+        .min_by_key(|(_, _, close)| close.moment);
+    Some(Ending { session, leg, end, who: who(session, leg, end.by), opened, last_byte, close })
+}
+
+/// The first Close frame of a session, by whom, on the leg where it was born: it appears there first.
+pub fn first_close(session: &Session) -> Option<(usize, Role, &Close)> {
+    let tunnels = session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg.tunnel.as_deref()?)));
+    tunnels
+        .flat_map(|(index, tunnel)| {
+            Role::BOTH.into_iter().filter_map(move |role| Some((index, role, tunnel.sides[role].close.as_ref()?)))
+        })
+        .min_by_key(|(_, _, close)| close.moment)
+}
+
+/// Who the end of a leg is: the outer ends are client and server, all others are proxies.
+pub fn who(session: &Session, leg: usize, role: Role) -> Who {
+    match role {
+        Role::Client if session.legs[leg].behind.is_none() => Who::Client,
+        Role::Server if parties::behind(session, leg).is_none() => Who::Server,
+        _ => Who::Proxy,
+    }
+}
+
+/// What the end of a leg is called.
+pub fn name(session: &Session, leg: usize, role: Role) -> Option<Name> {
+    match role {
+        Role::Client => parties::client_of(session, leg),
+        Role::Server => parties::server_of(session, leg),
+    }
+}
+
+/// The name of an end of a leg, or its role where it has none.
+pub fn named(session: &Session, leg: usize, role: Role) -> String {
+    name(session, leg, role).map_or_else(|| format!("the {}", role.name()), |name| name.to_string())
+}
+
+impl<'a> Ending<'a> {
+    /// How long nothing had been said when it ended, in either direction on any leg.
+    pub fn idle(&self) -> Duration {
+        self.end.moment.at.since(self.last_byte.at)
+    }
+
+    /// How long it had been open.
+    pub fn age(&self) -> Duration {
+        self.end.moment.at.since(self.opened.at)
+    }
+
+    /// Whether no Close frame was sent before.
+    pub fn without_close(&self) -> bool {
+        self.close.is_none()
+    }
+
+    /// The leg of the first FIN or RST.
+    pub fn on(&self) -> &'a Leg {
+        &self.session.legs[self.leg]
+    }
+
+    /// The tunnel on that leg.
+    pub fn tunnel(&self) -> Option<&'a Tunnel> {
+        self.on().tunnel.as_deref()
+    }
+
+    /// What the one who ended it is called.
+    pub fn name(&self) -> String {
+        named(self.session, self.leg, self.end.by)
+    }
+
+    /// `FIN` or `RST`.
+    pub fn flag(&self) -> &'static str {
+        match self.end.kind {
+            crate::tcp::EndKind::Fin => "FIN",
+            crate::tcp::EndKind::Rst => "RST",
+        }
+    }
+
+    /// The longest silence that the session survived, on the leg nearest to the client.
+    pub fn survived(&self) -> Duration {
+        let silences = self.session.legs.iter().filter_map(|leg| leg.tunnel.as_ref()).map(|tunnel| tunnel.longest_idle);
+        silences.min().unwrap_or_default()
+    }
+
+    /// The other legs' first ends after this one: what was passed on, and when.
+    pub fn echoes(&self) -> impl Iterator<Item = (usize, LegEnd)> + 'a {
+        let (session, first) = (self.session, self.leg);
+        session
+            .legs
+            .iter()
+            .enumerate()
+            .filter(move |(index, leg)| *index != first && leg.tunnel.is_some())
+            .filter_map(|(index, leg)| Some((index, leg.first_end()?)))
+    }
+}

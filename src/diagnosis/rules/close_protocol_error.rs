@@ -1,0 +1,51 @@
+//! Closed for a protocol error that the capture does not show.
+
+use crate::diagnosis::close_code::by_code;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+
+/// `close-protocol-error`.
+pub const RULE: Rule = Rule {
+    id: "close-protocol-error",
+    severity: Severity::Error,
+    stage: Stage::Closing,
+    title: "Closed for a protocol error that the capture does not show",
+    explanation: "One side says that the other broke the protocol, and the frames in this capture look right. It \
+        may be stricter, it may be wrong, or something between changed what it got: compare the other \
+        leg.",
+    signature: "a Close frame with 1002, 1007, 1010 or 1014 and no violation before it",
+    fix: "Capture the leg next to the one who complains; look into its log for what it did not like.",
+    look_alikes: "With the violation in the capture, the violation is the cause.",
+    reference: "RFC 6455 §7.4.1",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    by_code(facts, |code| [1002, 1007, 1010, 1014, 1015].contains(&code))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
+
+    pub(crate) fn example() -> TestSession {
+        let closed = |leg: TestLeg| {
+            let leg = leg.open().messages(Role::Client, 2).close(Role::Server, 1002, "why");
+            leg.close(Role::Client, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| closed(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_quotes_the_reason() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("\"why\""), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_a_normal_close() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,56 @@
+//! A control frame is fragmented or too long.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `control-frame-violated`.
+pub const RULE: Rule = Rule {
+    id: "control-frame-violated",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "A control frame is fragmented or too long",
+    explanation: "Pings, pongs and closes must fit in one frame with at most 125 bytes of payload. A long close \
+        reason is the usual way to break this.",
+    signature: "opcode 8 to 10 with FIN clear or a length above 125",
+    fix: "Shorten the payload of pings and the reason of closes to 125 and 123 bytes.",
+    look_alikes: "Data frames may be of any length.",
+    reference: "RFC 6455 §5.5",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::FragmentedControl | ViolationKind::ControlTooLong(_)))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "a control frame that is fragmented or longer than 125 bytes"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Client, ViolationKind::FragmentedControl);
+            leg.close(Role::Server, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,69 @@
+//! One side ended the connection without a Close frame.
+
+use crate::diagnosis::ending::ending;
+use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::Who;
+use crate::tcp::EndKind;
+
+/// `fin-without-close`.
+pub const RULE: Rule = Rule {
+    id: "fin-without-close",
+    severity: Severity::Error,
+    stage: Stage::Closing,
+    title: "One side ended the connection without a Close frame",
+    explanation: "A FIN came and no Close frame before it: the process ended, a handler returned, a worker was \
+        recycled, a phone went to sleep. The other side's programming interface reports 1006. A proxy \
+        passes a backend's RST on as a FIN, so that only the leg of the backend tells how it left.",
+    signature: "the first FIN of all legs comes from the client or the server, and no Close frame before it",
+    fix: "Look at the side that sent it for an exit, a restart or a timer at this time; let it close with \
+        a code.",
+    look_alikes: "A FIN from a proxy between the legs is idle-timeout, proxy-closed or mass-close.",
+    reference: "RFC 6455 §7.1.1",
+    check,
+};
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let end = ending(facts.session).filter(|end| end.end.kind == EndKind::Fin && end.without_close())?;
+    if end.who == Who::Proxy {
+        return None;
+    }
+    let (who, idle, age) = (end.name(), Span(end.idle()), Span(end.age()));
+    Some(
+        Evidence::on(end.leg, format!("{who} sent FIN {idle} after the last byte, and no Close frame"))
+            .packet(end.last_byte, "the last byte")
+            .packet(end.end.moment, "the FIN")
+            .verdict(format!(
+                "{who} ended the session with FIN after {age}, {idle} after the last byte, without a Close frame"
+            )),
+    )
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    use crate::session::Outcome;
+    use crate::stream::Role;
+
+    pub(crate) fn example() -> TestSession {
+        let open = |leg: TestLeg| leg.open().messages(Role::Server, 3);
+        session()
+            .client_leg(|leg| open(leg.request(ASKED).response(SWITCHED)).after_ms(500).fin(Role::Server))
+            .backend_leg(|leg| open(leg.request(FORWARDED).response(SWITCHED)).fin(Role::Server))
+            .outcome(Outcome::Aborted)
+    }
+
+    #[test]
+    fn names_the_backend_on_the_leg_where_it_was_born() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.starts_with("the backend"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_after_a_close_frame() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

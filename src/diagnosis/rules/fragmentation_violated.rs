@@ -1,0 +1,58 @@
+//! Fragments of a message are out of order.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `fragmentation-violated`.
+pub const RULE: Rule = Rule {
+    id: "fragmentation-violated",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "Fragments of a message are out of order",
+    explanation: "A fragmented message is a data frame without FIN, continuation frames, and one with FIN; only \
+        control frames may come between. A continuation that nothing began, or a new message inside \
+        another, comes of two writers on one connection.",
+    signature: "a continuation frame without a start, or a text or binary frame before the message before it was \
+        complete",
+    fix: "Mend the sender: one writer at a time on a connection, a lock or a queue around it.",
+    look_alikes: "Pings between fragments are allowed.",
+    reference: "RFC 6455 §5.4",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::ContinuationWithoutStart | ViolationKind::DataInsideMessage))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "fragments out of order"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Client, ViolationKind::ContinuationWithoutStart);
+            leg.close(Role::Server, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

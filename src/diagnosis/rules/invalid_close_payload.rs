@@ -1,0 +1,57 @@
+//! A Close frame says something that it must not.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `invalid-close-payload`.
+pub const RULE: Rule = Rule {
+    id: "invalid-close-payload",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "A Close frame says something that it must not",
+    explanation: "The payload of a Close frame is empty, or a code of two bytes and a reason. Codes 1005, 1006 and \
+        1015 are for programming interfaces only; codes below 1000 and most below 3000 are nobody's.",
+    signature: "a Close frame with one byte of payload, or a code outside 1000-1003, 1007-1014 and 3000-4999",
+    fix: "Close with 1000, or a code from 3000 to 4999 of your own; pass no code on that an interface \
+        reported.",
+    look_alikes: "1006 in a browser's event was never on the wire.",
+    reference: "RFC 6455 §7.4",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::CloseLength | ViolationKind::CloseCode(_)))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "a Close frame whose payload is one byte, or whose code must not be on the wire"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Client, ViolationKind::CloseCode(1005));
+            leg.close(Role::Server, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,57 @@
+//! A text message is not UTF-8.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `invalid-utf8`.
+pub const RULE: Rule = Rule {
+    id: "invalid-utf8",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "A text message is not UTF-8",
+    explanation: "Text messages and close reasons must be UTF-8; the receiver closes with 1007. Binary data is \
+        sent as text, text is in another encoding, or it was cut in the middle of a character.",
+    signature: "a text message, also over several fragments, or the reason of a Close frame with an invalid \
+        sequence",
+    fix: "Send binary data as binary messages; encode text as UTF-8; cut text between characters.",
+    look_alikes: "A character may be split between two fragments of one message.",
+    reference: "RFC 6455 §8.1",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::Utf8 | ViolationKind::ReasonUtf8))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "text that is not UTF-8"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Client, ViolationKind::Utf8);
+            leg.close(Role::Server, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,98 @@
+//! Large segments vanish, small ones pass.
+
+use crate::diagnosis::ending::named;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::Leg;
+use crate::stream::Role;
+use crate::wire::IcmpKind;
+
+/// `mtu-black-hole`.
+pub const RULE: Rule = Rule {
+    id: "mtu-black-hole",
+    severity: Severity::Error,
+    stage: Stage::Network,
+    title: "Large packets vanish on the way",
+    explanation: "Segments of full size are sent again and again and never acknowledged, while smaller ones get \
+        through: a link on the way takes smaller packets only, and the ICMP message that should say so \
+        is dropped. It shows at the first large frame; VPNs and tunnels are the usual place.",
+    signature: "the same full-sized segments retransmitted and never acknowledged; smaller segments acknowledged \
+        before",
+    fix: "Let ICMP type 3 code 4 (IPv6: type 2) through; or clamp the MSS: `iptables -t mangle -A FORWARD \
+        -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu`; or lower the MTU of the \
+        interface.",
+    look_alikes: "A peer that is gone acknowledges nothing at all: peer-vanished.",
+    reference: "RFC 2923 §2.1",
+    check,
+};
+
+/// Every path carries segments of this size.
+const SMALL: u32 = 200;
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let session = facts.session;
+    let found = session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg, black_hole(leg)?)));
+    let (index, leg, by) = found?;
+    let half = leg.half(by);
+    let (who, peer) = (named(session, index, by), named(session, index, by.peer()));
+    let icmp = leg.tcp.icmp.iter().find(|error| matches!(error.kind, IcmpKind::PacketTooBig(_)));
+    let told = match icmp.map(|error| error.kind) {
+        Some(IcmpKind::PacketTooBig(mtu)) if mtu > 0 => format!("; a router asks for at most {mtu} bytes"),
+        _ => String::new(),
+    };
+    let said = format!(
+        "segments of {} bytes from {who} never reached {peer}, segments of up to {} bytes did{told}",
+        half.largest_lost, half.largest_acknowledged
+    );
+    Some(
+        Evidence::on(index, said.clone())
+            .packet_if(half.unacknowledged_since, "the first segment that was never acknowledged")
+            .packet_if(icmp.map(|error| error.moment), "the router's message")
+            .verdict(said),
+    )
+}
+
+fn black_hole(leg: &Leg) -> Option<Role> {
+    if !leg.both_directions_seen() {
+        return None;
+    }
+    Role::BOTH.into_iter().find(|&by| {
+        let half = leg.half(by);
+        half.largest_lost > SMALL
+            && half.largest_acknowledged > 0
+            && half.largest_lost > half.largest_acknowledged
+            && half.unacknowledged_since.is_some()
+            && half.unanswered_retransmissions >= 2
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        session().client_leg(|leg| {
+            let leg = leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 2);
+            let now = leg.now();
+            leg.after_ms(3000).with(|leg| {
+                let side = leg.side(Role::Client);
+                let half = &mut leg.tcp.halves[side];
+                (half.unacknowledged_since, half.unanswered_retransmissions) = (Some(now), 5);
+                (half.largest_acknowledged, half.largest_lost) = (540, 1448);
+            })
+        })
+    }
+
+    #[test]
+    fn tells_both_sizes() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("1448 bytes") && diagnosis.verdict.contains("540"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_when_small_ones_vanish_as_well() {
+        assert!(crate::diagnosis::rules::peer_vanished::tests::vanished(5).check(&RULE).is_none());
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,58 @@
+//! Reserved bits are set without an extension that gives them a meaning.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `reserved-bits-set`.
+pub const RULE: Rule = Rule {
+    id: "reserved-bits-set",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "Reserved bits are set without an extension that explains them",
+    explanation: "RSV1 marks a compressed message when permessage-deflate was agreed on this leg; otherwise all \
+        three bits must be zero. One side believes that compression was agreed: often something on the \
+        way took the extension out of the request or the answer. Or the bytes are not frames at all.",
+    signature: "RSV1, RSV2 or RSV3 set, and no extension in the answer of this leg",
+    fix: "Look at Sec-WebSocket-Extensions in request and answer on both legs; let the proxy pass the \
+        field on unchanged, or switch compression off at the sender.",
+    look_alikes: "With permessage-deflate agreed, RSV1 on the first frame of a message is right.",
+    reference: "RFC 6455 §5.2, RFC 7692 §6",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::ReservedBits(_)))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "a frame with reserved bits that no agreed extension explains"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Server, ViolationKind::ReservedBits(4));
+            leg.close(Role::Client, 1002, "").fin(Role::Client)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,56 @@
+//! A frame has an opcode that does not exist.
+
+use crate::diagnosis::violation::{evidence, find};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::stream::Role;
+use crate::ws::facts::ViolationKind;
+
+/// `reserved-opcode`.
+pub const RULE: Rule = Rule {
+    id: "reserved-opcode",
+    severity: Severity::Error,
+    stage: Stage::Frames,
+    title: "A frame has an opcode that does not exist",
+    explanation: "Opcodes 3 to 7 and 11 to 15 are not defined; the receiver must fail the connection. Mostly the \
+        sender's frames got out of step: a length that is wrong makes payload look like a header.",
+    signature: "opcode 3 to 7 or 11 to 15",
+    fix: "Mend the sender: check how it writes the length of the frame before this one.",
+    look_alikes: "After bytes that the capture lost, headers are searched for anew and not judged.",
+    reference: "RFC 6455 §5.2",
+    check,
+};
+
+fn is_meant(by: Role, kind: ViolationKind) -> bool {
+    matches!((by, kind), (_, ViolationKind::ReservedOpcode(_)))
+}
+
+fn check(facts: &Facts<'_>) -> Option<Evidence> {
+    let found = find(facts.session, is_meant)?;
+    Some(evidence(facts, &found, "a frame with a reserved opcode"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    pub(crate) fn example() -> TestSession {
+        let broken = |leg: TestLeg| {
+            let leg = leg.open().violation(Role::Client, ViolationKind::ReservedOpcode(3));
+            leg.close(Role::Server, 1002, "").fin(Role::Server)
+        };
+        session().client_leg(|leg| broken(leg.request(ASKED).response(SWITCHED)))
+    }
+
+    #[test]
+    fn is_the_cause_and_names_the_sender() {
+        let diagnosis = example().diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("closed with 1002"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn is_silent_on_frames_as_they_should_be() {
+        assert!(healthy().check(&RULE).is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! Timers that end silent WebSockets: the known ones, and what a silence says about the one that ended it.
+
+use std::time::Duration;
+
+use crate::diagnosis::proxies::Software;
+
+/// Idle timers that software and services have by default, in seconds. A silence of the same length is a hint, never a
+/// proof: sixty seconds is everybody's favourite number.
+const KNOWN: &[(u64, &str)] = &[
+    (50, "HAProxy's timeout client or server in Debian's configuration"),
+    (55, "Heroku's router"),
+    (60, "nginx's proxy_read_timeout, an AWS load balancer, Apache's Timeout"),
+    (100, "Cloudflare"),
+    (240, "Azure's load balancer"),
+    (300, "Envoy's stream_idle_timeout, Apache's Timeout in Debian's configuration"),
+    (350, "an AWS network load balancer"),
+    (600, "API Gateway, CloudFront"),
+    (3600, "Envoy's idle timeout for TCP, or an hour that somebody configured"),
+];
+
+/// How well a silence fits a timer of whole seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fit {
+    /// The timer.
+    pub seconds: u64,
+    /// Whether it is a usual default, and whose.
+    pub known: Option<&'static str>,
+}
+
+/// nginx does not set a timer anew within 300 ms of the last time, so that it may fire that much early
+/// (NGX_TIMER_LAZY_DELAY).
+const NGINX_EARLY: Duration = Duration::from_millis(300);
+
+/// Timers of others never fire early; clocks and captures differ by little.
+const EARLY: Duration = Duration::from_millis(10);
+
+/// How much later than its time a timer fires on a busy machine.
+const LATE: Duration = Duration::from_millis(120);
+
+/// The timer of whole seconds that a silence of this length fits, if one does.
+pub fn fit(silence: Duration, software: Option<Software>) -> Option<Fit> {
+    let early = match software {
+        Some(Software::Nginx) | None => NGINX_EARLY,
+        Some(_) => EARLY,
+    };
+    let seconds = (silence + early).as_secs();
+    let timer = Duration::from_secs(seconds);
+    // Long timers are looked at less often by those who keep them.
+    let late = LATE.max(timer / 100);
+    let fits = seconds > 0 && silence + early >= timer && silence <= timer + late;
+    fits.then(|| Fit { seconds, known: KNOWN.iter().find(|(known, _)| *known == seconds).map(|(_, name)| *name) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(silence: f64, software: Option<Software>) -> Option<u64> {
+        fit(Duration::from_secs_f64(silence), software).map(|fit| fit.seconds)
+    }
+
+    #[test]
+    fn nginx_fires_early_and_nobody_fires_late() {
+        assert_eq!(seconds(2.81, Some(Software::Nginx)), Some(3));
+        assert_eq!(seconds(3.0, Some(Software::Nginx)), Some(3));
+        assert_eq!(seconds(2.81, Some(Software::HaProxy)), None);
+        assert_eq!(seconds(2.004, Some(Software::HaProxy)), Some(2));
+        assert_eq!(seconds(2.4, None), None);
+        assert_eq!(seconds(0.05, None), None);
+    }
+
+    #[test]
+    fn defaults_are_known() {
+        assert!(fit(Duration::from_millis(59_900), None).is_some_and(|fit| fit.known.is_some()));
+        assert!(fit(Duration::from_secs(2), None).is_some_and(|fit| fit.known.is_none()));
+    }
+}

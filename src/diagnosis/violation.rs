@@ -1,0 +1,64 @@
+//! Frames that break RFC 6455: where a violation was born, and how it is told.
+
+use crate::diagnosis::ending::named;
+use crate::diagnosis::{Evidence, Facts};
+use crate::session::Session;
+use crate::stream::Role;
+use crate::ws::facts::{Violation, ViolationKind};
+
+/// A violation with its place: the leg where its bytes were born.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The leg.
+    pub leg: usize,
+    /// Who sent it on that leg.
+    pub by: Role,
+    /// What was done.
+    pub violation: Violation,
+    /// How often this side did things of that kind, as far as it was kept.
+    pub count: usize,
+}
+
+/// The first violation that `wanted` picks. On a chain of legs the bytes of a frame are the same on each, so the leg
+/// nearest to the sender tells who did it: if it is not there, the proxy behind that leg did.
+pub fn find(session: &Session, wanted: impl Fn(Role, ViolationKind) -> bool) -> Option<Found> {
+    let on = |leg: usize, by: Role| {
+        let side = &session.legs[leg].tunnel.as_ref()?.sides[by];
+        let picked = || side.violations.iter().filter(|violation| wanted(by, violation.kind));
+        Some(Found { leg, by, violation: *picked().next()?, count: picked().count() })
+    };
+    let mut legs = 0..session.legs.len();
+    let from_client = legs.clone().find_map(|leg| on(leg, Role::Client));
+    from_client.or_else(|| legs.rfind(|&leg| on(leg, Role::Server).is_some()).and_then(|leg| on(leg, Role::Server)))
+}
+
+/// Evidence for a violation: who sent what, and how the peer took it.
+pub fn evidence(facts: &Facts<'_>, found: &Found, what: &str) -> Evidence {
+    let session = facts.session;
+    let sender = named(session, found.leg, found.by);
+    let again = if found.count > 1 { format!(", {} times in all", found.count) } else { String::new() };
+    let reaction = reaction(session, found);
+    Evidence::on(found.leg, format!("{sender} sent {what}{again}"))
+        .packet(found.violation.moment, "the frame")
+        .verdict(format!("{sender} sent {what}{reaction}"))
+}
+
+/// `; the server 10.0.0.1:9000 closed with 1002 "bad MASK"`.
+fn reaction(session: &Session, found: &Found) -> String {
+    let peer = found.by.peer();
+    let Some(tunnel) = &session.legs[found.leg].tunnel else { return String::new() };
+    let name = named(session, found.leg, peer);
+    match &tunnel.sides[peer].close {
+        Some(close) if close.moment >= found.violation.moment => match (close.code, &*close.reason) {
+            (Some(code), "") => format!("; {name} closed with {code}"),
+            (Some(code), reason) => {
+                format!("; {name} closed with {code} \"{}\"", crate::diagnosis::wording::quote(reason))
+            }
+            (None, _) => format!("; {name} closed"),
+        },
+        _ => match session.legs[found.leg].ends().find(|end| end.by == peer) {
+            Some(end) if end.moment >= found.violation.moment => format!("; {name} left without a Close frame"),
+            _ => String::new(),
+        },
+    }
+}
