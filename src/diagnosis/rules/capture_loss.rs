@@ -23,6 +23,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (leg, bytes) = facts.session.legs.iter().map(missing).enumerate().find(|(_, bytes)| *bytes > 0)?;
     Some(
         Evidence::on(leg, format!("{} of this leg arrived and are not in the capture", Count(bytes, "byte")))
+            .packet(facts.session.legs[leg].tcp.first, "the first packet of the leg")
             .not_cause(),
     )
 }
