@@ -5,6 +5,7 @@
 
 mod error;
 pub mod filter;
+pub mod keylog;
 pub mod savefile;
 
 pub use error::SourceError;
