@@ -40,9 +40,31 @@ pub(super) struct Hellos {
     pub(super) offered: Vec<CipherSuite>,
     /// RFC 7366.
     pub(super) encrypt_then_mac: bool,
+    /// What a record costs above its plaintext, the header aside: least and most. As [`Hellos::choose`] found it.
+    overhead: Option<(u16, u16)>,
 }
 
 impl Hellos {
+    /// What a ClientHello says.
+    pub(super) fn of(client_random: ClientRandom, offered: Vec<CipherSuite>) -> Hellos {
+        Hellos { client_random: Some(client_random), offered, ..Hellos::default() }
+    }
+
+    /// The server has chosen.
+    pub(super) fn choose(&mut self, version: ProtocolVersion, suite: CipherSuite) {
+        self.version = Some(version);
+        self.suite = Some(suite);
+        let cipher = suite.protection().map(|(cipher, _)| cipher);
+        self.overhead = cipher.map(|cipher| cipher.overhead(version >= ProtocolVersion::TLS13));
+    }
+
+    /// What a record costs above its plaintext, the header aside: least and most. Before the suite is known, what
+    /// AES-GCM costs, which most use.
+    #[inline]
+    pub(super) fn overhead(&self) -> (u16, u16) {
+        self.overhead.unwrap_or(if self.may_be_tls13() { (17, 17) } else { (24, 24) })
+    }
+
     /// Whether keys come from traffic secrets: TLS 1.3, or unknown with a client that offered it.
     pub(super) fn may_be_tls13(&self) -> bool {
         match self.version {
@@ -181,7 +203,7 @@ impl Half {
     /// A record of that header goes unread.
     pub(super) fn loss_of(&self, header: RecordHeader, hellos: &Hellos) -> Loss {
         let plain = if header.content == ContentType::APPLICATION_DATA {
-            u64::from(header.length).saturating_sub(overhead(hellos).0.into())
+            u64::from(header.length).saturating_sub(hellos.overhead().0.into())
         } else {
             0
         };
@@ -336,7 +358,7 @@ impl Half {
     }
 
     fn is_exact(&self, hellos: &Hellos) -> bool {
-        let (least, most) = overhead(hellos);
+        let (least, most) = hellos.overhead();
         least == most && !self.padded
     }
 
@@ -436,15 +458,9 @@ fn keys_of_tls12(
     Keys { decryptor, hash, secret: Zeroizing::new([0; 48]), origin: secret.origin(), explicit: None }
 }
 
-/// What a record costs above its plaintext, the header aside: least and most.
-fn overhead(hellos: &Hellos) -> (u16, u16) {
-    let (cipher, _) = hellos.protections().next().unwrap_or((Cipher::Aes128Gcm, Hash::Sha256));
-    cipher.overhead(hellos.may_be_tls13())
-}
-
 /// What a record costs on the wire above its plaintext.
 fn record_cost(hellos: &Hellos) -> u64 {
-    RecordHeader::LENGTH as u64 + u64::from(overhead(hellos).0)
+    RecordHeader::LENGTH as u64 + u64::from(hellos.overhead().0)
 }
 
 /// How many records may lie in what is lost with unknown boundaries, at most, and no more than will be tried.

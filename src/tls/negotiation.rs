@@ -106,7 +106,7 @@ impl Negotiation {
             facts.early_data = Some(EarlyData::Offered);
         }
         self.server_done = false;
-        self.hellos = Hellos { client_random: Some(hello.random), offered: hello.tls13_suites, ..Hellos::default() };
+        self.hellos = Hellos::of(hello.random, hello.tls13_suites);
         Effect::ClientHello { early_data: hello.early_data }
     }
 
@@ -114,10 +114,9 @@ impl Negotiation {
         let Some(hello) = ServerHello::parse(body) else { return Effect::None };
         facts.version = hello.version.name();
         facts.cipher = Some(hello.suite.name().map_or_else(|| format!("{:#06x}", hello.suite.0), str::to_owned));
-        self.hellos.version = Some(hello.version);
-        self.hellos.suite = Some(hello.suite);
+        self.hellos.choose(hello.version, hello.suite);
+        facts.record_overhead = hello.suite.protection().map(|_| self.hellos.overhead());
         let tls13 = hello.version >= ProtocolVersion::TLS13;
-        facts.record_overhead = hello.suite.protection().map(|(cipher, _)| cipher.overhead(tls13));
         if hello.retry {
             self.retrying = true;
             facts.hello_retry = true;

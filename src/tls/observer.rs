@@ -270,8 +270,8 @@ impl Observer {
                         }
                     }
                 }
-                let cost = self.facts.record_overhead.map_or(if tls13 { 17 } else { 24 }, |(least, _)| least);
-                let size = u32::from(header.length.saturating_sub(cost));
+                let (least, _) = self.negotiation.hellos.overhead();
+                let size = u32::from(header.length.saturating_sub(least));
                 self.shape.data(role, moment, size, tls13, &mut self.facts);
             }
             ContentType::HANDSHAKE => self.shape.finished_tls12(role, moment, &mut self.facts),

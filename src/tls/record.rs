@@ -155,10 +155,12 @@ impl RecordReader {
         loop {
             match self.state {
                 State::Header => {
-                    if self.have == 0 && input.is_empty() {
-                        return None;
-                    }
-                    if !self.fill_header(input) {
+                    // Most headers lie in one piece.
+                    if let (0, Some((header, rest))) = (self.have, input.split_first_chunk()) {
+                        self.header = *header;
+                        self.have = RecordHeader::LENGTH as u8;
+                        *input = rest;
+                    } else if !self.fill_header(input) {
                         return None;
                     }
                     let header = RecordHeader::parse(self.header);

@@ -436,20 +436,29 @@ fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Option<usize> {
     if !rest.is_empty() || pairs.len() > bytes.len() {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    let mut wrong = 0;
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 0xF;
     }
-    Some(pairs.len())
+    (wrong & NOT_A_DIGIT == 0).then_some(pairs.len())
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// Set in the value of what is not a hexadecimal digit.
+const NOT_A_DIGIT: u8 = 0x80;
+
+/// The value of each hexadecimal digit.
+const DIGITS: [u8; 256] = {
+    let mut values = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
     }
-}
+    values
+};
 
 /// Cuts text into lines. Holds the beginning of the last one until its end comes.
 #[derive(Default)]

@@ -146,12 +146,17 @@ impl Peers {
     /// `role` sends application data; the other side gets it.
     pub fn say(&mut self, role: Role, bytes: &[u8]) -> &mut Peers {
         self.shake_hands();
+        self.say_without_reading(role, bytes);
+        self.shake_hands()
+    }
+
+    /// `role` will send application data with the next flight.
+    pub fn say_without_reading(&mut self, role: Role, bytes: &[u8]) {
         match role {
             Role::Client => self.client.writer().write_all(bytes).unwrap(),
             Role::Server => self.server.writer().write_all(bytes).unwrap(),
         }
         self.dialogue.plain[role].extend_from_slice(bytes);
-        self.shake_hands()
     }
 
     /// The client sends data before the server has answered. Whether it may.
