@@ -8,6 +8,8 @@ use crate::stream::{GapCause, StreamEvent};
 pub(super) struct Early {
     bytes: Vec<u8>,
     pieces: Vec<(Moment, Piece)>,
+    /// Whether bytes were beyond the limit: whatever comes behind them is not kept.
+    full: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -19,36 +21,46 @@ enum Piece {
 }
 
 impl Early {
+    /// Pieces with a packet of their own; bytes of later packets are added to the last one.
+    const PIECES: usize = 256;
+
     /// Keeps what the stream says. `false` when this is the first time that bytes are beyond the limit: they count as
     /// missing.
     pub(super) fn keep(&mut self, event: StreamEvent<'_>, moment: Moment, most: usize) -> bool {
-        let piece = match event {
-            StreamEvent::Data(bytes) => return self.keep_bytes(bytes, moment, most),
-            StreamEvent::Gap(missing, cause) => Piece::Gap(missing, cause),
-            StreamEvent::Finished => Piece::Finished,
-            StreamEvent::Reset => Piece::Reset,
-        };
-        self.pieces.push((moment, piece));
+        match event {
+            StreamEvent::Data(bytes) => {
+                let room = if self.takes_bytes() { most.saturating_sub(self.bytes.len()) } else { 0 };
+                let kept = &bytes[..bytes.len().min(room)];
+                let beyond = (bytes.len() - kept.len()) as u64;
+                if !kept.is_empty() {
+                    self.bytes.extend_from_slice(kept);
+                    self.push(Piece::Bytes(kept.len()), moment);
+                }
+                if beyond > 0 {
+                    self.push(Piece::Gap(beyond, GapCause::GivenUp), moment);
+                    return std::mem::replace(&mut self.full, true);
+                }
+            }
+            StreamEvent::Gap(missing, cause) => self.push(Piece::Gap(missing, cause), moment),
+            StreamEvent::Finished => self.push(Piece::Finished, moment),
+            StreamEvent::Reset => self.push(Piece::Reset, moment),
+        }
         true
     }
 
-    fn keep_bytes(&mut self, bytes: &[u8], moment: Moment, most: usize) -> bool {
-        let kept = &bytes[..bytes.len().min(most.saturating_sub(self.bytes.len()))];
-        self.bytes.extend_from_slice(kept);
-        if !kept.is_empty() {
-            self.pieces.push((moment, Piece::Bytes(kept.len())));
-        }
-        let beyond = (bytes.len() - kept.len()) as u64;
-        match self.pieces.last_mut() {
-            _ if beyond == 0 => true,
-            Some((_, Piece::Gap(missing, GapCause::GivenUp))) => {
-                *missing = missing.saturating_add(beyond);
-                true
-            }
-            _ => {
-                self.pieces.push((moment, Piece::Gap(beyond, GapCause::GivenUp)));
-                false
-            }
+    fn takes_bytes(&self) -> bool {
+        let goes_on = matches!(self.pieces.last(), Some((_, Piece::Bytes(_))));
+        !self.full && (self.pieces.len() < Self::PIECES || goes_on)
+    }
+
+    fn push(&mut self, piece: Piece, moment: Moment) {
+        let many = self.pieces.len() >= Self::PIECES;
+        match (self.pieces.last_mut(), piece) {
+            (Some((_, Piece::Gap(missing, _))), Piece::Gap(more, _)) => *missing = missing.saturating_add(more),
+            (Some((_, Piece::Bytes(length))), Piece::Bytes(more)) if many => *length += more,
+            // Nothing comes behind the end.
+            (Some((_, Piece::Finished | Piece::Reset)), _) => {}
+            _ => self.pieces.push((moment, piece)),
         }
     }
 
@@ -94,12 +106,28 @@ mod tests {
         assert!(early.keep(StreamEvent::Gap(7, GapCause::Cut), moment, 5));
         assert!(!early.keep(StreamEvent::Data(b"defg"), moment, 5));
         assert!(early.keep(StreamEvent::Data(b"h"), moment, 5));
+        assert!(early.keep(StreamEvent::Gap(9, GapCause::Cut), moment, 5));
         assert!(early.keep(StreamEvent::Finished, moment, 5));
+        assert!(early.keep(StreamEvent::Data(b"behind the end"), moment, 5));
         assert_eq!(early.bytes().map(|(_, bytes)| bytes).collect::<Vec<_>>(), [b"abc".as_slice(), b"de"]);
         let mut said = Vec::new();
         early.replay(|_, event| said.push(format!("{event:?}")));
         let data = |bytes: &[u8]| format!("{:?}", StreamEvent::Data(bytes));
-        let expected = [data(b"abc"), "Gap(7, Cut)".into(), data(b"de"), "Gap(3, GivenUp)".into(), "Finished".into()];
+        let expected = [data(b"abc"), "Gap(7, Cut)".into(), data(b"de"), "Gap(12, GivenUp)".into(), "Finished".into()];
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn pieces_are_bounded() {
+        let (mut early, mut hostile, mut holey) = (Early::default(), Early::default(), Early::default());
+        for _ in 0..10_000 {
+            early.keep(StreamEvent::Data(b"x"), Moment::default(), 1 << 20);
+            hostile.keep(StreamEvent::Data(b"xy"), Moment::default(), 1);
+            hostile.keep(StreamEvent::Gap(1, GapCause::Cut), Moment::default(), 1);
+            holey.keep(StreamEvent::Data(b"x"), Moment::default(), 1 << 20);
+            holey.keep(StreamEvent::Gap(1, GapCause::Cut), Moment::default(), 1 << 20);
+        }
+        assert_eq!((early.pieces.len(), early.bytes.len()), (256, 10_000));
+        assert_eq!((hostile.pieces.len(), holey.pieces.len()), (2, 256));
     }
 }

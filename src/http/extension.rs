@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::http::fields::Fields;
+use memchr::{memchr, memchr2};
+
+use crate::http::fields::{Fields, Known};
 use crate::http::handshake::PermessageDeflate;
 
 /// One extension of a list, with its parameters.
@@ -15,12 +17,13 @@ pub struct Extension<'a> {
 impl<'a> Extension<'a> {
     /// Its name.
     pub fn name(self) -> &'a str {
-        self.text.split(';').next().unwrap_or_default().trim()
+        let end = memchr(b';', self.text.as_bytes()).unwrap_or(self.text.len());
+        self.text[..end].trim_ascii()
     }
 
     /// Its parameters in order.
     pub fn parameters(self) -> impl Iterator<Item = Parameter<'a>> {
-        split(self.text, ';').skip(1).map(Parameter::read)
+        split(self.text, b';').skip(1).map(Parameter::read)
     }
 
     /// Whether it is permessage-deflate.
@@ -40,21 +43,24 @@ pub struct Parameter<'a> {
 
 impl<'a> Parameter<'a> {
     fn read(text: &'a str) -> Parameter<'a> {
-        match text.split_once('=') {
-            Some((name, value)) => Parameter { name: name.trim(), value: Some(unquote(value.trim())) },
-            None => Parameter { name: text.trim(), value: None },
+        match memchr(b'=', text.as_bytes()) {
+            Some(equals) => {
+                let value = unquote(text[equals + 1..].trim_ascii());
+                Parameter { name: text[..equals].trim_ascii(), value: Some(value) }
+            }
+            None => Parameter { name: text.trim_ascii(), value: None },
         }
     }
 }
 
 /// All elements of the Sec-WebSocket-Extensions fields, in order: several fields are one list (RFC 6455 §9.1).
 pub fn extensions(fields: &Fields) -> impl Iterator<Item = Extension<'_>> {
-    fields.all("Sec-WebSocket-Extensions").flat_map(extensions_in)
+    fields.values(Known::WebSocketExtensions).flat_map(extensions_in)
 }
 
 /// The elements of one field.
 pub(super) fn extensions_in(value: &str) -> impl Iterator<Item = Extension<'_>> {
-    split(value, ',').map(|text| Extension { text: text.trim() }).filter(|extension| !extension.text.is_empty())
+    split(value, b',').map(|text| Extension { text: text.trim_ascii() }).filter(|extension| !extension.text.is_empty())
 }
 
 /// What an answer's extensions say of the negotiation.
@@ -166,17 +172,32 @@ fn window_bits(value: &str) -> Option<u8> {
     ((8..=15).contains(&bits) && !value.starts_with(['0', '+'])).then_some(bits)
 }
 
-/// Splits at a separator that is not inside a quoted string (RFC 9110 §5.6.4).
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |character| {
-        let escapes = quoted && !escaped && character == '\\';
-        if character == '"' && !escaped {
-            quoted = !quoted;
-        }
-        escaped = escapes;
-        character == separator && !quoted
+/// Splits at an ASCII separator that is not inside a quoted string (RFC 9110 §5.6.4).
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = find_unquoted(text.as_bytes(), separator);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
     })
+}
+
+fn find_unquoted(bytes: &[u8], separator: u8) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr2(separator, b'"', &bytes[at..])?;
+        if bytes[at] == separator {
+            return Some(at);
+        }
+        at += 1;
+        let mut escaped = false;
+        at += 1 + bytes[at..].iter().position(|&byte| {
+            let closes = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            closes
+        })?;
+    }
 }
 
 /// The content of a quoted string; anything else as it is.

@@ -36,13 +36,39 @@ impl Fields {
         Fields { lines, aside: aside.map_or(Aside::EMPTY, Aside::new) }
     }
 
+    pub(super) fn shared(&self) -> &Arc<FieldLines> {
+        &self.lines
+    }
+
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        let FieldLines { text, places, aside } = &*self.lines;
-        places.iter().enumerate().map(move |(index, place)| Field {
-            name: &text[place.name()],
-            value: if index == *aside { self.aside.as_str() } else { &text[place.value()] },
-        })
+        let FieldLines { text, places, .. } = &*self.lines;
+        let field =
+            |(index, place): (usize, &Place)| Field { name: &text[place.name()], value: self.value(index, *place) };
+        places.iter().enumerate().map(field)
+    }
+
+    /// Those whose names mean something here, in order.
+    pub(super) fn known(&self) -> impl Iterator<Item = (Known, &str)> {
+        let places = self.lines.places.iter().enumerate();
+        let known = places.filter(|(_, place)| place.known != Known::Other);
+        known.map(|(index, place)| (place.known, self.value(index, *place)))
+    }
+
+    /// The values of one of these, in order.
+    pub(super) fn values(&self, known: Known) -> impl Iterator<Item = &str> {
+        let places: &[Place] = if self.have(known) { &self.lines.places } else { &[] };
+        let named = places.iter().enumerate().filter(move |(_, place)| place.known == known);
+        named.map(|(index, place)| self.value(index, *place))
+    }
+
+    /// Whether there is one of these.
+    pub(super) fn have(&self, known: Known) -> bool {
+        self.lines.have & known.bit() != 0
+    }
+
+    fn value(&self, index: usize, place: Place) -> &str {
+        if index == self.lines.aside { self.aside.as_str() } else { &self.lines.text[place.value()] }
     }
 
     /// The values of all fields of that name (case does not matter), in order.
@@ -94,7 +120,51 @@ impl fmt::Debug for Fields {
 
 /// The elements of one comma-separated value (RFC 9110 §5.6.1).
 pub(super) fn elements(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|element| !element.is_empty())
+    value.split(',').map(str::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Names that the reading of heads looks for: they are recognised once, when lines are seen for the first time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Known {
+    Connection,
+    Upgrade,
+    ContentLength,
+    TransferEncoding,
+    WebSocketKey,
+    WebSocketAccept,
+    WebSocketVersion,
+    WebSocketProtocol,
+    WebSocketExtensions,
+    /// Sec-WebSocket-* of another name.
+    WebSocketOther,
+    Other,
+}
+
+impl Known {
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    fn of(name: &str) -> Known {
+        const NAMES: [(&str, Known); 9] = [
+            ("Connection", Known::Connection),
+            ("Upgrade", Known::Upgrade),
+            ("Content-Length", Known::ContentLength),
+            ("Transfer-Encoding", Known::TransferEncoding),
+            ("Sec-WebSocket-Key", Known::WebSocketKey),
+            ("Sec-WebSocket-Accept", Known::WebSocketAccept),
+            ("Sec-WebSocket-Version", Known::WebSocketVersion),
+            ("Sec-WebSocket-Protocol", Known::WebSocketProtocol),
+            ("Sec-WebSocket-Extensions", Known::WebSocketExtensions),
+        ];
+        match NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+            Some((_, known)) => *known,
+            None if name.get(..14).is_some_and(|begin| begin.eq_ignore_ascii_case("Sec-WebSocket-")) => {
+                Known::WebSocketOther
+            }
+            None => Known::Other,
+        }
+    }
 }
 
 /// What heads that are equal but for the value kept aside have in common.
@@ -103,7 +173,11 @@ pub(super) struct FieldLines {
     /// The lines without that value.
     text: Box<str>,
     places: Box<[Place]>,
-    /// The index of the field whose value is kept aside; `usize::MAX` when all are here.
+    /// Which known names there are, a bit each.
+    have: u16,
+    /// Where in the text it would stand; the end of it when all values are here.
+    gap: usize,
+    /// The index of its field; `usize::MAX` when all values are here.
     aside: usize,
 }
 
@@ -127,13 +201,24 @@ impl FieldLines {
             }
             start += line.len();
         }
-        FieldLines { places: places.into(), aside: aside_index, text }
+        let have = places.iter().fold(0, |bits, place| bits | place.known.bit());
+        FieldLines { places: places.into(), have, gap: before.len(), aside: aside_index, text }
     }
 
     /// Whether these are the lines that have `before` in front of the value kept aside and `after` behind it.
     pub(super) fn matches(&self, before: &[u8], after: &[u8]) -> bool {
-        let text = self.text.as_bytes();
-        text.len() == before.len() + after.len() && text.starts_with(before) && text.ends_with(after)
+        let (own_before, own_after) = self.text.as_bytes().split_at(self.gap);
+        own_before == before && own_after == after
+    }
+
+    /// Whether bytes begin with these lines and an empty one, with any plain value of that length at its place. Where
+    /// that value is, and how long the lines are.
+    pub(super) fn find_in(&self, bytes: &[u8], aside: usize) -> Option<(Range<usize>, usize)> {
+        let (before, after) = self.text.as_bytes().split_at(self.gap);
+        let (value, behind) = bytes.strip_prefix(before)?.split_at_checked(aside)?;
+        let plain = value.iter().all(u8::is_ascii_graphic);
+        let ends = behind.strip_prefix(after)?.starts_with(b"\r\n");
+        (plain && ends).then_some((self.gap..self.gap + aside, self.text.len() + aside))
     }
 }
 
@@ -144,6 +229,7 @@ struct Place {
     name_end: u32,
     value_start: u32,
     value_end: u32,
+    known: Known,
 }
 
 impl Place {
@@ -161,6 +247,7 @@ impl Place {
             name_end: at(start + name.len())?,
             value_start: at(value_start)?,
             value_end: at(value_start + value.trim_ascii_end().len())?,
+            known: Known::of(name),
         })
     }
 
@@ -252,6 +339,19 @@ mod tests {
             all,
             [("A", "b"), ("", "c"), ("d", ""), ("Sec-WebSocket-Key", ""), ("Sec-WebSocket-Key", "a b"), (" last", "x")]
         );
+    }
+
+    #[test]
+    fn lines_with_the_value_at_another_place_are_others() {
+        let (first, second) =
+            ("Sec-WebSocket-Key: a\r\nSec-WebSocket-Key: \r\n", "Sec-WebSocket-Key: \r\nSec-WebSocket-Key: a\r\n");
+        let lines = FieldLines::read(first, find_aside(first.as_bytes()));
+        assert!(lines.matches(b"Sec-WebSocket-Key: ", b"\r\nSec-WebSocket-Key: \r\n"));
+        assert!(!lines.matches(b"Sec-WebSocket-Key: \r\nSec-WebSocket-Key: ", b"\r\n"));
+        assert_eq!(find_aside(second.as_bytes()), Some(40..41));
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\n\r\n", 2), Some((19..21, 44)));
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: x \r\nSec-WebSocket-Key: \r\n\r\n", 2), None);
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\nA", 2), None);
     }
 
     #[test]

@@ -141,19 +141,22 @@ fn http2(bytes: &[u8]) -> Option<Beginning> {
 /// What is neither TLS nor HTTP/2. Empty lines before a message are forgiven (RFC 9112 §2.2).
 fn http(role: Role, bytes: &[u8]) -> Beginning {
     const LONGEST_METHOD: usize = 32;
-    let bytes = skip_empty_lines(bytes);
-    let otherwise = Beginning::Else(text_or_other(bytes));
+    let empty = bytes.len() - skip_empty_lines(bytes).len();
+    let bytes = &bytes[empty..];
+    let otherwise = || Beginning::Else(text_or_other(bytes));
     match role {
-        _ if bytes.is_empty() => Beginning::Unclear,
+        // Two empty lines may still begin a PROXY header.
+        Role::Client if bytes.is_empty() && empty <= 4 => Beginning::Unclear,
+        _ if bytes.is_empty() => Beginning::Http,
         Role::Server if bytes.starts_with(b"HTTP/") => Beginning::Http,
         Role::Server if b"HTTP/".starts_with(bytes) => Beginning::Unclear,
-        Role::Server => otherwise,
+        Role::Server => otherwise(),
         Role::Client => {
             let word = bytes.iter().take(LONGEST_METHOD).position(|byte| matches!(byte, b' ' | b'\t'));
             match word {
                 Some(end) if is_token(&bytes[..end]) => Beginning::Http,
                 None if bytes.len() < LONGEST_METHOD && is_token(bytes) => Beginning::Unclear,
-                _ => otherwise,
+                _ => otherwise(),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Where a message ends: the length of its body (RFC 9112 §6, §7). Bodies are skipped, not copied.
 
-use crate::http::fields::{Fields, elements};
+use crate::http::fields::{Fields, Known, elements};
 use crate::http::head::{RequestHead, ResponseHead};
 
 /// What is still to come of a body.
@@ -93,11 +93,14 @@ struct Lengths {
 impl Lengths {
     fn read(fields: &Fields) -> Lengths {
         let mut lengths = Lengths::default();
-        for field in fields.iter() {
-            match field.name.len() {
-                14 if field.name.eq_ignore_ascii_case("Content-Length") => lengths.add(field.value),
-                17 if field.name.eq_ignore_ascii_case("Transfer-Encoding") => {
-                    if let Some(last) = elements(field.value).last() {
+        if !fields.have(Known::ContentLength) && !fields.have(Known::TransferEncoding) {
+            return lengths;
+        }
+        for (name, value) in fields.known() {
+            match name {
+                Known::ContentLength => lengths.add(value),
+                Known::TransferEncoding => {
+                    if let Some(last) = elements(value).last() {
                         lengths.coded = true;
                         lengths.chunked_last = last.eq_ignore_ascii_case("chunked");
                     }

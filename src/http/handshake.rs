@@ -5,9 +5,9 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest, Sha1};
 
-use crate::http::extension::{extensions, extensions_in, negotiate};
-use crate::http::fields::elements;
-use crate::http::head::{Field, RequestHead, ResponseHead};
+use crate::http::extension::{Extension, extensions, extensions_in, negotiate};
+use crate::http::fields::{Known, elements};
+use crate::http::head::{RequestHead, ResponseHead};
 
 const KEY_BASE64: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
@@ -78,28 +78,20 @@ impl Offer {
     pub fn read(head: &RequestHead) -> Offer {
         let mut offer = Offer::default();
         let mut upgrades = UpgradeCount::default();
-        for Field { name, value } in head.fields.iter() {
-            match name.len() {
-                7 if name.eq_ignore_ascii_case("Upgrade") => upgrades.add(value),
-                10 if name.eq_ignore_ascii_case("Connection") => offer.connection_upgrade |= has_upgrade(value),
-                17.. if is_websocket_field(name) => offer.read_websocket_field(&name[14..], value),
+        for (name, value) in head.fields.known() {
+            match name {
+                Known::Upgrade => upgrades.add(value),
+                Known::Connection => offer.connection_upgrade |= has_upgrade(value),
+                Known::WebSocketKey if offer.key == Key::Absent => offer.key = Key::read(value),
+                Known::WebSocketKey => offer.key = Key::Repeated,
+                Known::WebSocketVersion => offer.version_13 = value == "13",
+                Known::WebSocketExtensions => offer.deflate |= extensions_in(value).any(Extension::is_deflate),
                 _ => {}
             }
+            offer.websocket_fields |= is_websocket_field(name);
         }
         offer.upgrade = upgrades.sum();
         offer
-    }
-
-    /// Reads a Sec-WebSocket-* field by the rest of its name.
-    fn read_websocket_field(&mut self, name: &str, value: &str) {
-        self.websocket_fields = true;
-        if name.eq_ignore_ascii_case("Key") {
-            self.key = if self.key == Key::Absent { Key::read(value) } else { Key::Repeated };
-        } else if name.eq_ignore_ascii_case("Version") {
-            self.version_13 = value == "13";
-        } else if name.eq_ignore_ascii_case("Extensions") {
-            self.deflate |= extensions_in(value).any(|extension| extension.is_deflate());
-        }
     }
 
     /// Whether somebody wants a WebSocket here, however broken the request is.
@@ -135,7 +127,7 @@ impl Accept {
     fn read(value: &str, request: Option<&RequestHead>) -> Accept {
         let Some(request) = request else { return Accept::Unknown };
         let mut accept = Accept::Unknown;
-        for key in request.fields.all("Sec-WebSocket-Key") {
+        for key in request.fields.values(Known::WebSocketKey) {
             if accept_bytes(key) == value.as_bytes() {
                 return Accept::Valid;
             }
@@ -196,22 +188,18 @@ impl Answer {
     pub fn read(head: &ResponseHead, request: Option<(&RequestHead, &Offer)>) -> Answer {
         let mut answer = Answer::default();
         let mut upgrades = UpgradeCount::default();
-        let mut negotiates = false;
-        for Field { name, value } in head.fields.iter() {
-            match name.len() {
-                7 if name.eq_ignore_ascii_case("Upgrade") => upgrades.add(value),
-                10 if name.eq_ignore_ascii_case("Connection") => answer.connection_upgrade |= has_upgrade(value),
-                20 if name.eq_ignore_ascii_case("Sec-WebSocket-Accept") => {
-                    answer.accept = Accept::read(value, request.map(|(head, _)| head));
-                }
-                22 | 24 => negotiates |= is_websocket_field(name),
+        for (name, value) in head.fields.known() {
+            match name {
+                Known::Upgrade => upgrades.add(value),
+                Known::Connection => answer.connection_upgrade |= has_upgrade(value),
+                Known::WebSocketAccept => answer.accept = Accept::read(value, request.map(|(head, _)| head)),
                 _ => {}
             }
         }
         answer.upgrade = upgrades.sum();
         if head.status == 101 || (200..300).contains(&head.status) {
             answer.subprotocol = SubprotocolAnswer::read(head, request.map(|(head, _)| head));
-            if negotiates {
+            if head.fields.have(Known::WebSocketExtensions) {
                 let agreement = negotiate(&head.fields, request.map(|(head, _)| &head.fields));
                 answer.extension_mismatch = agreement.mismatch;
                 answer.deflate = agreement.deflate;
@@ -257,7 +245,7 @@ impl SubprotocolAnswer {
 impl RequestHead {
     /// The subprotocols that it offers, in order of preference. They differ by case (RFC 6455 §4.1).
     pub fn subprotocols_offered(&self) -> impl Iterator<Item = &str> {
-        self.fields.list("Sec-WebSocket-Protocol")
+        self.fields.values(Known::WebSocketProtocol).flat_map(elements)
     }
 
     /// The extensions that it offers, each with its parameters.
@@ -269,7 +257,7 @@ impl RequestHead {
 impl ResponseHead {
     /// The subprotocols that it selects: one at most, unless the server is wrong.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.fields.list("Sec-WebSocket-Protocol")
+        self.fields.values(Known::WebSocketProtocol).flat_map(elements)
     }
 
     /// The extensions that it agrees to, each with its parameters.
@@ -312,8 +300,16 @@ fn has_upgrade(connection: &str) -> bool {
     elements(connection).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
-fn is_websocket_field(name: &str) -> bool {
-    name.get(..14).is_some_and(|begin| begin.eq_ignore_ascii_case("Sec-WebSocket-"))
+fn is_websocket_field(name: Known) -> bool {
+    match name {
+        Known::WebSocketKey
+        | Known::WebSocketAccept
+        | Known::WebSocketVersion
+        | Known::WebSocketProtocol
+        | Known::WebSocketExtensions
+        | Known::WebSocketOther => true,
+        Known::Connection | Known::Upgrade | Known::ContentLength | Known::TransferEncoding | Known::Other => false,
+    }
 }
 
 #[cfg(test)]

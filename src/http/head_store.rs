@@ -14,6 +14,7 @@ use crate::http::start_line::{RequestLine, RequestParts, StatusLine, StatusParts
 use crate::http::text::text;
 use crate::limits::Limits;
 use crate::packet::Moment;
+use crate::stream::{ByRole, Role};
 
 /// The heads that were seen lately, and the bounds of a dialogue.
 #[derive(Debug)]
@@ -22,10 +23,19 @@ pub struct HeadStore {
     request_lines: Recent<RequestLine>,
     status_lines: Recent<StatusLine>,
     fields: Recent<FieldLines>,
+    /// The last lines of each side: the next ones are likely the same.
+    last: ByRole<Option<LastLines>>,
     pub(super) head_bytes: usize,
     pub(super) head_fields: usize,
     pub(super) early_bytes: usize,
     pub(super) pipelined_requests: usize,
+}
+
+/// Lines as they were on the wire, and the length of the value that was kept aside of them.
+#[derive(Clone, Debug)]
+pub(super) struct LastLines {
+    pub(super) lines: Arc<FieldLines>,
+    pub(super) aside: usize,
 }
 
 /// A head as it came: its parts, and how it came.
@@ -45,6 +55,8 @@ pub(super) struct RawHead<'a> {
     pub(super) begun: Moment,
     /// Whether a part of it is missing.
     pub(super) cut: bool,
+    /// Whether its lines are those that came last, but for the value kept aside.
+    pub(super) repeats: bool,
 }
 
 impl HeadStore {
@@ -55,11 +67,17 @@ impl HeadStore {
             request_lines: Recent::default(),
             status_lines: Recent::default(),
             fields: Recent::default(),
+            last: ByRole::default(),
             head_bytes: limits.head_bytes,
             head_fields: limits.head_fields,
             early_bytes: limits.early_bytes,
             pipelined_requests: limits.pipelined_requests,
         }
+    }
+
+    /// The lines that came last from this side.
+    pub(super) fn last(&self, role: Role) -> Option<&LastLines> {
+        self.last[role].as_ref()
     }
 
     /// The head of a request; `None` when its first line is none.
@@ -70,7 +88,7 @@ impl HeadStore {
             |line: &RequestLine| *line.method == *method && *line.target == *target && line.version == parts.version;
         let make = || RequestLine { method: (&*method).into(), target: (&*target).into(), version: parts.version };
         let line = self.request_lines.share(self.hasher.hash_one(raw.start_line), raw.start_line.len(), same, make);
-        Some(RequestHead { line, fields: self.fields(raw) })
+        Some(RequestHead { line, fields: self.fields(raw, Role::Client) })
     }
 
     /// The head of a response; `None` when its first line is none.
@@ -81,12 +99,23 @@ impl HeadStore {
             |line: &StatusLine| *line.reason == *reason && line.status == parts.status && line.version == parts.version;
         let make = || StatusLine { version: parts.version, status: parts.status, reason: (&*reason).into() };
         let line = self.status_lines.share(self.hasher.hash_one(raw.start_line), raw.start_line.len(), same, make);
-        Some(ResponseHead { line, fields: self.fields(raw) })
+        Some(ResponseHead { line, fields: self.fields(raw, Role::Server) })
     }
 
-    fn fields(&mut self, raw: RawHead<'_>) -> Fields {
+    fn fields(&mut self, raw: RawHead<'_>, role: Role) -> Fields {
+        let aside = raw.aside.map(|(start, end)| start..end);
+        if raw.repeats
+            && let Some(last) = &self.last[role]
+        {
+            return Fields::of(last.lines.clone(), aside.map(|range| &raw.lines[range]));
+        }
         match str::from_utf8(raw.lines) {
-            Ok(lines) if !raw.folded => self.shared_fields(lines, raw.aside.map(|(start, end)| start..end)),
+            Ok(lines) if !raw.folded => {
+                let length = aside.as_ref().map_or(0, Range::len);
+                let fields = self.shared_fields(lines, aside);
+                self.last[role] = Some(LastLines { lines: fields.shared().clone(), aside: length });
+                fields
+            }
             _ => {
                 let lines = unfold(&text(raw.lines));
                 let aside = find_aside(lines.as_bytes());
@@ -178,7 +207,16 @@ mod tests {
         let start_line = format!("GET {target} HTTP/1.1");
         let aside = find_aside(lines).map(|range| (range.start, range.end));
         let begun = Moment::default();
-        let raw = RawHead { start_line: start_line.as_bytes(), lines, aside, folded, length: 0, begun, cut: false };
+        let raw = RawHead {
+            start_line: start_line.as_bytes(),
+            lines,
+            aside,
+            folded,
+            length: 0,
+            begun,
+            cut: false,
+            repeats: false,
+        };
         store.request(raw).unwrap()
     }
 

@@ -174,7 +174,12 @@ impl Dialogue {
             }
         }
         // HTTP/0.9 has no fields: the line is all there is.
-        let end = if simple { Some(lines.start_line_length()) } else { lines.end(bytes, call.heads.head_fields) };
+        let end = match simple {
+            true => Some(lines.start_line_length()),
+            false => {
+                lines.end_of_same(bytes, call.heads.last(role)).or_else(|| lines.end(bytes, call.heads.head_fields))
+            }
+        };
         let Some(end) = end else { return Found::More };
         if lines.are_too_many() {
             call.tell(Event::Limit(role, Bound::HeadFields));
