@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is status. Whatever goes wrong is one line that names the thing and the way
 //! out; what was found before is printed in full.
 
+mod extract;
 mod failure;
 mod printer;
 
@@ -13,6 +14,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::app::extract::Extract;
 use crate::app::failure::Failure;
 use crate::app::printer::Printer;
 use crate::cli::{self, Command, UsageError};
@@ -136,6 +138,7 @@ fn analyse(config: &Config) -> Result<ExitCode, Failure> {
     let filter = filter_of(&config.filter)?;
     let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
     let mut source = Savefiles::open(files, filter)?;
+    let extract = config.write.as_deref().map(|file| Extract::create(file, files)).transpose()?;
     let mut printer = Printer::new(config, files)?;
     let mut engine = Engine::new(&Limits::default(), options, printer.wants());
     if let Some(keylog) = &config.keylog {
@@ -148,6 +151,9 @@ fn analyse(config: &Config) -> Result<ExitCode, Failure> {
     let summary = engine.finish(&mut printer).map_err(Failure::Output)?;
     for error in &damage {
         complain(error);
+    }
+    if let (Some(extract), Some(selection)) = (extract, printer.selection()) {
+        extract.run(files, filter_of(&config.filter)?, config.count, selection)?;
     }
     let worst = printer.worst(&summary);
     Ok(status(config, worst, !damage.is_empty()))

@@ -21,6 +21,8 @@ pub struct Config {
     pub output: Output,
     /// Which sessions to show.
     pub query: Option<String>,
+    /// The file to write the packets of the sessions shown to.
+    pub write: Option<PathBuf>,
     /// Also every message and control frame.
     pub messages: bool,
     /// Notes in full.
@@ -104,7 +106,11 @@ impl Config {
     pub fn new(args: Args, surroundings: &Surroundings) -> Result<Config, UsageError> {
         let output = output(&args, surroundings)?;
         not_yet(&args)?;
+        if args.write.as_ref().is_some_and(|file| file.as_os_str() == "-") {
+            return Err(usage("-w - is not possible: sessions are printed on standard output"));
+        }
         Ok(Config {
+            write: args.write.clone(),
             filter: filter(&args)?,
             keylog: keylog(args.keylog, surroundings),
             count: args.count,
@@ -180,7 +186,9 @@ fn query(expression: Option<String>, messages: bool) -> Result<Option<String>, U
 /// Options that are known and not built yet: said, never ignored.
 fn not_yet(args: &Args) -> Result<(), UsageError> {
     let options = [
-        (args.write.is_some(), "-w"),
+        (args.file_size.is_some(), "-C"),
+        (args.rotate_seconds.is_some(), "-G"),
+        (args.file_count.is_some(), "-W"),
         (args.list_interfaces, "-D"),
         (args.list_data_link_types, "-L"),
         (args.dump_filter > 0, "-d"),

@@ -12,6 +12,7 @@ pub mod fix;
 pub mod json;
 pub mod line;
 pub mod mask;
+pub mod pcapng;
 pub mod phrase;
 pub mod query;
 pub mod report;

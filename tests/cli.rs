@@ -94,6 +94,20 @@ fn sessions_are_chosen() {
 }
 
 #[test]
+fn packets_of_the_sessions_shown_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = folder.path().join("out.pcapng").to_string_lossy().into_owned();
+    let output =
+        wsflow(&["-r", STRIPPED, "pcaps/nginx-healthy.pcap", "-q", "-Y", "outcome == rejected", "-w", &written]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (again, before) = (wsflow(&["-r", &written, "-q"]), wsflow(&["-r", STRIPPED, "-q"]));
+    assert_eq!(text(&again.stdout), text(&before.stdout), "the same session, and nothing else");
+    refused(&["-r", &written, "-w", &written], &["overwrite"]);
+    refused(&["-r", "-", "-w", &written], &["tee"]);
+    refused(&["-r", STRIPPED, "-w", "no/such/folder/x.pcapng"], &["no/such/folder", "cannot write"]);
+}
+
+#[test]
 fn a_cut_file_is_read_up_to_the_cut() {
     let folder = tempfile::tempdir().expect("a folder");
     let cut = folder.path().join("cut.pcap");

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Source(SourceError),
     /// A key log that somebody asked for.
     Keylog(PathBuf, io::Error),
+    /// The file of `-w`.
+    Write(PathBuf, io::Error),
     /// Standard output.
     Output(io::Error),
 }
@@ -25,6 +27,7 @@ impl fmt::Display for Failure {
             Failure::Usage(UsageError(text)) => f.write_str(text),
             Failure::Source(error) => error.fmt(f),
             Failure::Keylog(file, error) => write!(f, "cannot read the key log {}: {error}", file.display()),
+            Failure::Write(file, error) => write!(f, "cannot write {}: {error}", file.display()),
             Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }
     }

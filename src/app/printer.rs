@@ -10,21 +10,22 @@ use crate::engine::event::{Event, Sink, Summary, Wants};
 use crate::output::chosen::Chosen;
 use crate::output::clock::Clock;
 use crate::output::json::Json;
+use crate::output::pcapng::selection::{Gather, Selection};
 use crate::output::query::Query;
 use crate::output::report::Report;
 use crate::output::text::{Options, Text};
 
 /// What prints, all sessions or some.
 pub(super) enum Printer {
-    All(Box<dyn Sink>),
-    Chosen(Chosen<Box<dyn Sink>>),
+    All(Gather<Box<dyn Sink>>),
+    Chosen(Chosen<Gather<Box<dyn Sink>>>),
 }
 
 impl Printer {
     /// As configured; `files` are what is read.
     pub(super) fn new(config: &Config, files: &[PathBuf]) -> Result<Printer, Failure> {
         let query = config.query.as_deref().map(Query::parse).transpose()?;
-        let sink = output(config, files);
+        let sink = Gather::new(output(config, files), config.write.is_some());
         Ok(match query {
             Some(query) => Printer::Chosen(Chosen::new(sink, query)),
             None => Printer::All(sink),
@@ -36,6 +37,14 @@ impl Printer {
         match self {
             Printer::All(_) => summary.worst,
             Printer::Chosen(chosen) => chosen.worst(),
+        }
+    }
+
+    /// The packets of what was printed, when they are wanted.
+    pub(super) fn selection(&self) -> Option<&Selection> {
+        match self {
+            Printer::All(sink) => sink.selection(),
+            Printer::Chosen(chosen) => chosen.inner().selection(),
         }
     }
 }

@@ -27,8 +27,8 @@ impl<S: Sink> Chosen<S> {
     }
 
     /// The sink behind.
-    pub fn inner(&mut self) -> &mut S {
-        &mut self.sink
+    pub fn inner(&self) -> &S {
+        &self.sink
     }
 
     /// The worst severity of what was let through.
@@ -121,7 +121,7 @@ mod tests {
         chosen.event(&Event::Summary(&samples::summary())).expect("it takes everything");
         assert_eq!(chosen.worst(), Some(Severity::Note));
         assert_eq!(chosen.inner().sessions, [2, 3]);
-        let summary = chosen.inner().summary.take().expect("it comes last");
+        let summary = chosen.inner().summary.as_ref().expect("it comes last");
         assert_eq!(summary.sessions, [("closed", 1), ("encrypted", 1)]);
         assert_eq!(summary.findings, [("encrypted-no-keys", 1)]);
         assert_eq!(summary.packets, 46);

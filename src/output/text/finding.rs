@@ -22,17 +22,13 @@ pub(super) fn write(line: &mut Line, options: &Options, session: &Session, findi
         detail(line, options, finding);
         return;
     }
+    // The verdict of a cause says what its detail says.
+    if verdict.is_none() || options.verbose {
+        detail(line, options, finding);
+    }
     match requests_shown(session, finding) {
-        Some((front, back)) => {
-            if verdict.is_none() {
-                detail(line, options, finding);
-            }
-            compare(line, session, finding, front, back);
-        }
-        None => {
-            detail(line, options, finding);
-            packets(line, finding);
-        }
+        Some((front, back)) => compare(line, session, finding, front, back),
+        None => packets(line, finding),
     }
     fix_block(line, options, &finding.fix);
 }
@@ -173,9 +169,9 @@ fn fix_block(line: &mut Line, options: &Options, text: &str) {
         line.put(match (index, step.words.is_empty()) {
             (0, true) => "fix:",
             (0, false) => "fix: ",
-            _ => "     ",
+            _ => "",
         });
-        wrapped(line, options, step.words, INDENT + 5);
+        wrapped(line, options, step.words, INDENT + 2);
         if !step.code.is_empty() && !step.words.is_empty() {
             line.put(":");
         }

@@ -1,0 +1,75 @@
+//! `-w` with files: they are read a second time, and the packets of the sessions shown are written.
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use crate::app::failure::Failure;
+use crate::cli::UsageError;
+use crate::limits::Limits;
+use crate::output::pcapng::Writer;
+use crate::output::pcapng::selection::{Picker, Selection};
+use crate::source::{Filter, Input, Savefiles, Source, SourceError};
+
+/// The file that is written. It is made before anything is read: a mistake in its name shows at once.
+pub(super) struct Extract {
+    name: PathBuf,
+    file: File,
+}
+
+impl Extract {
+    /// Makes the file.
+    pub(super) fn create(name: &Path, files: &[PathBuf]) -> Result<Extract, Failure> {
+        if files.iter().any(|file| file == Path::new("-")) {
+            let text = "-w needs files that can be read twice, which standard input cannot: tcpdump ... | tee FILE | wsflow -r -";
+            return Err(UsageError(text.to_owned()).into());
+        }
+        if let Ok(written) = fs::canonicalize(name)
+            && files.iter().any(|file| fs::canonicalize(file).is_ok_and(|read| read == written))
+        {
+            return Err(UsageError(format!("-w {} would overwrite what -r reads", name.display())).into());
+        }
+        let file = File::create(name).map_err(|error| Failure::Write(name.to_owned(), error))?;
+        Ok(Extract { name: name.to_owned(), file })
+    }
+
+    /// Reads the files again and writes what is selected of the first `count` packets.
+    pub(super) fn run(
+        &self,
+        files: &[PathBuf],
+        filter: Option<Filter>,
+        count: Option<u64>,
+        selection: &Selection,
+    ) -> Result<(), Failure> {
+        let failed = |error| Failure::Write(self.name.clone(), error);
+        let mut source = Savefiles::open(files, filter)?;
+        let mut writer = Writer::new(BufWriter::with_capacity(64 << 10, &self.file)).map_err(failed)?;
+        let mut picker = Picker::new(selection, &Limits::default());
+        let (mut packets, mut picked) = (0, Vec::new());
+        while count.is_none_or(|count| packets < count) {
+            match source.next() {
+                Ok(Some(Input::Packet(packet))) => {
+                    packets += 1;
+                    if !picker.picks(&packet) {
+                        continue;
+                    }
+                    // The packet borrows the source, which has to be asked for the interface.
+                    picked.clear();
+                    picked.extend_from_slice(packet.data);
+                    let (number, at, interface, link, length) =
+                        (packet.number, packet.at, packet.interface, packet.link, packet.length);
+                    let packet = crate::packet::Packet { number, at, interface, link, length, data: &picked };
+                    let interface = source.interfaces().get(interface.0 as usize);
+                    writer.packet(&packet, interface, selection.comment(number)).map_err(failed)?;
+                }
+                Ok(Some(Input::Secrets { format, data })) => writer.secrets(format, data).map_err(failed)?,
+                Ok(Some(Input::Idle(_))) => {}
+                Ok(None) => break,
+                // It was complained about when it was met for the first time.
+                Err(SourceError::Damaged { .. }) => {}
+                Err(_) => break,
+            }
+        }
+        writer.flush().map_err(failed)
+    }
+}
