@@ -19,6 +19,12 @@ mod block {
     pub(super) const DECRYPTION_SECRETS: u32 = 10;
 }
 
+/// Interfaces of one file, over all its sections. Nobody has so many.
+const INTERFACES: usize = 1 << 16;
+
+/// Characters of an interface's name that are kept: on Linux it has 15, on Windows about 50.
+const NAME_LENGTH: usize = 128;
+
 const NOT_DESCRIBED: &str = "a packet of an interface that is not described";
 
 /// A pcapng file.
@@ -95,6 +101,9 @@ impl Pcapng {
             block::PACKET => self.old_packet(order, block, record),
             block::DECRYPTION_SECRETS => secrets(order, block, record),
             block::INTERFACE_DESCRIPTION => {
+                if self.interfaces.len() == INTERFACES {
+                    return Stop::record("more interfaces than any machine has");
+                }
                 self.interface_description(order, block);
                 Ok(false)
             }
@@ -157,7 +166,10 @@ impl Pcapng {
         let (mut name, mut resolution, mut offset) = (None, Clock::MICROSECONDS, 0);
         for (code, value) in options(order, block, 16) {
             match code {
-                NAME => name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()),
+                NAME => {
+                    let text = String::from_utf8_lossy(value);
+                    name = Some(text.trim_end_matches('\0').chars().take(NAME_LENGTH).collect::<String>());
+                }
                 TIME_RESOLUTION => resolution = value.first().copied().unwrap_or(resolution),
                 TIME_OFFSET => offset = order.u64(value, 0) as i64,
                 _ => {}
@@ -385,6 +397,11 @@ mod tests {
         let end = file.bytes.len() - 4;
         file.bytes[end] += 4;
         assert!(reason(&file).ends_with("a block whose two length fields differ"));
+        let mut file = sound();
+        for _ in 0..INTERFACES {
+            file.interface(1, &[]);
+        }
+        assert!(reason(&file).ends_with("more interfaces than any machine has"));
         let mut file = sound();
         let secrets = file.part().u32(1).u32(99).bytes.clone();
         file.block(10, &secrets);
