@@ -181,6 +181,16 @@ fn adoption_begins_at_the_first_frame() {
 }
 
 #[test]
+fn pings_and_pongs_alone_are_enough() {
+    let ping = |i: u8| (Side::Originator, frame(Opcode::PING, [i; 4]).masked().bytes());
+    let pong = |i: u8| (Side::Responder, frame(Opcode::PONG, [i; 4]).bytes());
+    let packets: Vec<_> = (0..2).flat_map(|i| [ping(i), pong(i)]).collect();
+    let (judgement, _, held) = adopt(&packets);
+    assert_eq!(judgement, Judgement::WebSocket { client: Side::Originator });
+    assert_eq!((held.originator.lost, held.responder.lost), (0, 0));
+}
+
+#[test]
 fn other_protocols_are_not_adopted() {
     let tls = [&[0x17, 0x03, 0x03, 0x00, 0x40][..], &random(64, 1)].concat();
     let http = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();

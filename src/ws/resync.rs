@@ -10,7 +10,7 @@ mod candidate;
 
 use crate::packet::Moment;
 use crate::stream::Role;
-use crate::ws::resync::candidate::{Candidate, may_begin};
+use crate::ws::resync::candidate::{BELIEVED_ALIGNED, BELIEVED_IN_ADOPTION, BELIEVED_INSIDE, Candidate, may_begin};
 
 /// Bytes held while no candidate has convinced.
 const HELD: usize = 16 << 10;
@@ -104,7 +104,9 @@ impl Search {
         self.held.extend_from_slice(segment);
         self.packets.push((moment, self.end()));
         self.follow();
-        self.try_candidate(start, true);
+        if !self.candidates.iter().any(|candidate| candidate.aligned && candidate.has_boundary(start)) {
+            self.try_candidate(start, true);
+        }
         if self.inside && !self.has_found() {
             self.try_inside(start, segment);
         }
@@ -212,6 +214,15 @@ impl Search {
         }
     }
 
+    /// From how much evidence on the frames of a candidate are believed.
+    fn believed(&self, aligned: bool) -> u32 {
+        match (self.inside, aligned) {
+            (false, _) => BELIEVED_IN_ADOPTION,
+            (true, true) => BELIEVED_ALIGNED,
+            (true, false) => BELIEVED_INSIDE,
+        }
+    }
+
     /// Begins a candidate at this offset, unless it is contradicted at once.
     fn try_candidate(&mut self, start: u64, aligned: bool) {
         let bytes = &self.held[(start - self.base) as usize..];
@@ -225,7 +236,7 @@ impl Search {
             (None, Some(sender)) => sender,
             _ => return,
         };
-        let mut candidate = Candidate::new(start, sender, aligned);
+        let mut candidate = Candidate::new(start, sender, aligned, self.believed(aligned));
         if !candidate.follow(&self.held, self.base, self.deflate) {
             return;
         }

@@ -10,21 +10,25 @@ use crate::ws::header::{FrameHeader, RSV1};
 const ALIGNED: u32 = 26;
 /// Evidence that a candidate inside a segment needs.
 const INSIDE: u32 = 36;
-/// Evidence from which on a candidate's frames are believed. A false frame may by chance end where a true one begins, and
-/// the true ones behind it are no evidence for it: so frames before this much has come together are given up.
-const BELIEVED_ALIGNED: u32 = 20;
+/// Evidence from which on a candidate's frames are believed, when it begins with a segment. A false frame may by chance end
+/// where a true one begins, and the true ones behind it are no evidence for it: so frames before this much has come
+/// together are given up.
+pub(super) const BELIEVED_ALIGNED: u32 = 20;
 /// The same for a candidate inside a segment.
-const BELIEVED_INSIDE: u32 = 30;
+pub(super) const BELIEVED_INSIDE: u32 = 30;
+/// The same where a connection is adopted: one frame that fills its segment. All its evidence together has to be more.
+pub(super) const BELIEVED_IN_ADOPTION: u32 = HEADER + ENDS_WITH_SEGMENT[0];
 
 /// Worth of the first two bytes: 9 of 256 values are opcodes that may stand there, and the MASK bit is one of two.
 const HEADER: u32 = 6;
-/// Worth of a frame that ends where its segment ends.
-const ENDS_WITH_SEGMENT: u32 = 6;
+/// Worth of a frame that ends where its segment ends, by the form of its length: 7, 16 or 64 bits.
+const ENDS_WITH_SEGMENT: [u32; 3] = [7, 16, 24];
 /// Worth of a 64-bit length whose upper half is zero; structured data has many zeros.
 const LONG_LENGTH: u32 = 8;
 
 /// Payload bytes of a text frame that are looked at.
 const SAMPLE: usize = 64;
+
 /// A run of frames that begins here, perhaps.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -37,13 +41,27 @@ pub(super) struct Candidate {
     pub(super) sender: Role,
     pub(super) aligned: bool,
     pub(super) bits: u32,
+    /// From how many bits on its frames are believed.
+    believed: u32,
+    /// What it is worth when a segment ends at `next`.
+    ends_with_segment: u32,
     /// Whether it is in the middle of a fragmented message, once that is known.
-    pub(super) fragmented: Option<bool>,
+    fragmented: Option<bool>,
 }
 
 impl Candidate {
-    pub(super) fn new(start: u64, sender: Role, aligned: bool) -> Candidate {
-        Candidate { start, last: start, next: start, sender, aligned, bits: 0, fragmented: None }
+    pub(super) fn new(start: u64, sender: Role, aligned: bool, believed: u32) -> Candidate {
+        Candidate {
+            start,
+            last: start,
+            next: start,
+            sender,
+            aligned,
+            bits: 0,
+            believed,
+            ends_with_segment: 0,
+            fragmented: None,
+        }
     }
 
     /// Whether it is to be followed from now on.
@@ -56,11 +74,16 @@ impl Candidate {
         self.aligned && self.next == end && self.bits >= BELIEVED_ALIGNED
     }
 
+    /// Whether it has a frame that begins at this offset.
+    pub(super) fn has_boundary(&self, offset: u64) -> bool {
+        self.last == offset || self.next == offset
+    }
+
     /// A segment ends at this offset.
     pub(super) fn segment_ends(&mut self, end: u64) {
-        // Fragments are so often followed by nothing at all that they prove nothing.
-        if self.next == end && self.bits > 0 {
-            self.credit(ENDS_WITH_SEGMENT);
+        if self.next == end {
+            let bits = std::mem::take(&mut self.ends_with_segment);
+            self.credit(bits);
         }
     }
 
@@ -82,17 +105,22 @@ impl Candidate {
             }
             self.last = self.next;
             self.next = self.next.saturating_add(header.size() as u64).saturating_add(header.length);
-            let length = if header.length > 0xFFFF { LONG_LENGTH } else { 0 };
-            self.credit(if header.is_final() { HEADER + content + length } else { 0 });
+            let (form, zeros) = match header.length {
+                0..=125 => (0, 0),
+                126..=0xFFFF => (1, 0),
+                _ => (2, LONG_LENGTH),
+            };
+            // Other protocols have messages that look like an unfinished fragment: those prove nothing.
+            self.ends_with_segment = if header.is_final() { ENDS_WITH_SEGMENT[form] } else { 0 };
+            self.credit(if header.is_final() { HEADER + content + zeros } else { 0 });
         }
         true
     }
 
     /// Counts evidence that the last frame gave.
     fn credit(&mut self, bits: u32) {
-        let believed = if self.aligned { BELIEVED_ALIGNED } else { BELIEVED_INSIDE };
-        if self.bits < believed {
-            self.start = if self.bits + bits < believed { self.next } else { self.last };
+        if self.bits < self.believed {
+            self.start = if self.bits + bits < self.believed { self.next } else { self.last };
         }
         self.bits = self.bits.saturating_add(bits);
     }
