@@ -6,6 +6,8 @@
 mod extract;
 mod failure;
 mod printer;
+#[cfg(feature = "tui")]
+mod screen;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -18,6 +20,8 @@ use crate::app::extract::Extract;
 use crate::app::failure::Failure;
 use crate::app::printer::Printer;
 use crate::cli::{self, Command, UsageError};
+#[cfg(feature = "tui")]
+use crate::config::Output;
 use crate::config::{Config, Filter, Input, Keylog, Surroundings};
 use crate::diagnosis::{Severity, rules};
 use crate::engine::event::Sink;
@@ -135,6 +139,10 @@ fn analyse(config: &Config) -> Result<ExitCode, Failure> {
             return Err(UsageError(text.to_owned()).into());
         }
     };
+    #[cfg(feature = "tui")]
+    if config.output == Output::Tui {
+        return screen::show(config, files);
+    }
     let filter = filter_of(&config.filter)?;
     let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
     let mut source = Savefiles::open(files, filter)?;
@@ -175,12 +183,22 @@ fn is_stream(files: &[PathBuf]) -> bool {
         && !File::open("/dev/stdin").and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 
+/// Who listens to the engine while a source is read.
+trait Listener: Sink {
+    /// Between two packets. True to read no further.
+    fn between(&mut self, _engine: &mut Engine, _source: &impl Source) -> bool {
+        false
+    }
+}
+
+impl Listener for Printer {}
+
 /// Hands everything that the source yields to the engine. What is wrong with the source ends a file, or all, after at
 /// least one packet; it is returned, to be told when everything that was found is printed.
 fn read(
     source: &mut impl Source,
     engine: &mut Engine,
-    sink: &mut dyn Sink,
+    sink: &mut impl Listener,
     count: Option<u64>,
 ) -> Result<Vec<SourceError>, Failure> {
     let (mut packets, mut damage) = (0, Vec::new());
@@ -207,6 +225,9 @@ fn read(
             }
         };
         handled.map_err(Failure::Output)?;
+        if sink.between(engine, source) {
+            break;
+        }
     }
     Ok(damage)
 }

@@ -71,6 +71,8 @@ pub struct Keylog {
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Output {
+    /// The terminal user interface.
+    Tui,
     /// Lines for a person.
     Text {
         /// One a session.
@@ -160,7 +162,13 @@ fn keylog(option: Option<PathBuf>, surroundings: &Surroundings) -> Option<Keylog
 fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError> {
     let asked = args.output.unwrap_or(if surroundings.terminal { OutputFormat::Tui } else { OutputFormat::Text });
     let output = match asked {
-        // Text stands in for the terminal UI.
+        OutputFormat::Tui if !surroundings.terminal => {
+            return Err(usage("-o tui needs a terminal as standard output; for a pipe or a file: -o text"));
+        }
+        // One line a session, or every message, is text whether there is a terminal or not.
+        OutputFormat::Tui if cfg!(feature = "tui") && !(args.output.is_none() && (args.quiet || args.messages)) => {
+            Output::Tui
+        }
         OutputFormat::Tui | OutputFormat::Text => Output::Text { brief: args.quiet },
         OutputFormat::Json => Output::Json,
         OutputFormat::Report => Output::Report,
@@ -169,7 +177,9 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         Output::Report if args.messages => {
             Err(usage("--messages is for -o text and -o json; a report has no messages"))
         }
-        Output::Json | Output::Report if args.quiet => Err(usage("-q is for -o text: one line a session")),
+        Output::Json | Output::Report | Output::Tui if args.quiet => {
+            Err(usage("-q is for -o text: one line a session"))
+        }
         output => Ok(output),
     }
 }
@@ -243,6 +253,22 @@ mod tests {
         assert_eq!((config.output, config.mask, config.color), (Output::Text { brief: false }, Mask::Secrets, false));
         let live = Config::new(Args::default(), &Surroundings::default()).expect("nothing is enough");
         assert_eq!(live.input, Input::Live(vec!["any".to_owned()]));
+    }
+
+    #[test]
+    fn a_terminal_gets_the_interface_and_a_pipe_gets_text() {
+        let terminal = Surroundings { terminal: true, ..Surroundings::default() };
+        let output = |change: fn(&mut Args), surroundings: &Surroundings| {
+            let mut args = Args { read: vec!["a.pcap".into()], ..Args::default() };
+            change(&mut args);
+            Config::new(args, surroundings).map(|config| config.output)
+        };
+        let expected = if cfg!(feature = "tui") { Output::Tui } else { Output::Text { brief: false } };
+        assert_eq!(output(|_| {}, &terminal), Ok(expected));
+        assert_eq!(output(|args| args.quiet = true, &terminal), Ok(Output::Text { brief: true }));
+        assert_eq!(output(|args| args.messages = true, &terminal), Ok(Output::Text { brief: false }));
+        let pipe = Surroundings::default();
+        assert!(output(|args| args.output = Some(OutputFormat::Tui), &pipe).is_err_and(|e| e.0.contains("-o text")));
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub mod source;
 
 pub mod output;
 
+#[cfg(feature = "tui")]
+pub mod tui;
+
 pub mod cli;
 
 pub mod config;

@@ -72,9 +72,9 @@ fn output(config: &Config, files: &[PathBuf]) -> Box<dyn Sink> {
     };
     match config.output {
         Output::Json => Box::new(Json::new(out, config.mask, config.messages)),
-        Output::Text { brief } => {
+        Output::Text { .. } | Output::Tui => {
             let options = Options {
-                brief,
+                brief: config.output == Output::Text { brief: true },
                 messages: config.messages,
                 verbose: config.verbose,
                 color: config.color,

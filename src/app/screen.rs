@@ -1,0 +1,94 @@
+//! The terminal user interface, and what it is fed with.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::{FAILED, Listener, complain, filter_of, is_stream, read, read_keylog, status};
+use crate::config::Config;
+use crate::engine::event::Sink;
+use crate::engine::{Engine, EngineOptions};
+use crate::limits::Limits;
+use crate::source::{Interface, Savefiles, Source};
+use crate::tui::{self, Feed, Options, Theme};
+
+/// Reads savefiles and shows them while they are read, until the person has seen enough.
+pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
+    filter_of(&config.filter)?; // a mistake in it is told before the terminal changes
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let options = Options {
+        source: names.join(" "),
+        live: is_stream(files),
+        wait_for_packet: files.iter().any(|file| file == Path::new("-")),
+        mask: config.mask,
+        theme: theme(config),
+        filter: config.query.clone(),
+        columns_file: columns_file(),
+    };
+    let (config_of_work, files) = (config.clone(), files.to_vec());
+    let work = move |instead: Option<&Path>, feed: &mut Feed| {
+        let instead = instead.map(|file| vec![file.to_owned()]);
+        let files = instead.as_ref().unwrap_or(&files);
+        analyse(&config_of_work, files, feed).map_err(|failure| failure.to_string())
+    };
+    let ended = tui::run(options, Arc::new(work)).map_err(Failure::Output)?;
+    if let Some(trouble) = ended.trouble {
+        complain(&trouble);
+        return Ok(ExitCode::from(FAILED));
+    }
+    Ok(status(config, ended.summary.worst, false))
+}
+
+fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Failure> {
+    let filter = filter_of(&config.filter)?;
+    let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
+    let mut source = Savefiles::open(files, filter)?;
+    let mut engine = Engine::new(&Limits::default(), options, feed.wants());
+    if let Some(keylog) = &config.keylog {
+        read_keylog(&mut engine, keylog, feed)?;
+    }
+    let mut damage = read(&mut source, &mut engine, feed, config.count)?;
+    let counts = source.counts();
+    engine.lost(counts.drops.kernel, counts.drops.interface);
+    engine.filtered(counts.filtered);
+    feed.show(&engine, interfaces(&source));
+    engine.finish(feed).map_err(Failure::Output)?;
+    damage.pop().map_or(Ok(()), |error| Err(error.into()))
+}
+
+impl Listener for Feed {
+    fn between(&mut self, engine: &mut Engine, source: &impl Source) -> bool {
+        if self.is_asked() {
+            let counts = source.counts();
+            engine.lost(counts.drops.kernel, counts.drops.interface);
+            engine.filtered(counts.filtered);
+            self.show(engine, interfaces(source));
+        }
+        self.is_stopped()
+    }
+}
+
+fn interfaces(source: &impl Source) -> Vec<tui::Interface> {
+    let shown =
+        |interface: &Interface| Some(tui::Interface { name: interface.name.clone()?, dropped: interface.drops.kernel });
+    source.interfaces().iter().filter_map(shown).collect()
+}
+
+/// Terminals that say so have a light background: `COLORFGBG` ends in the number of its colour.
+fn theme(config: &Config) -> Theme {
+    let background = std::env::var("COLORFGBG").ok();
+    let background = background.as_deref().and_then(|colors| colors.rsplit(';').next());
+    match (config.color, background) {
+        (false, _) => Theme::None,
+        (true, Some("7" | "15")) => Theme::Light,
+        (true, _) => Theme::Dark,
+    }
+}
+
+/// The XDG Base Directory Specification says where.
+fn columns_file() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(folder.join("wsflow/columns"))
+}

@@ -1,0 +1,372 @@
+//! The terminal user interface: a list of sessions, each opened into a ladder, headers, messages and times.
+//!
+//! Three parts that never mix: [`store`] folds what the engine tells into rows, [`state`] says what is looked at and what a
+//! key changes about it, [`panes`] draws. This file drives them: terminal events, signals, ticks and news from the engine in
+//! one `select!`, on the thread of the caller. The engine works on a thread of its own.
+
+mod feed;
+mod filter;
+mod format;
+mod keys;
+mod ladder;
+mod layout;
+mod panes;
+mod save;
+mod state;
+mod store;
+mod terminal;
+mod theme;
+
+#[cfg(test)]
+mod samples;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures_core::Stream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior};
+
+pub use feed::{Feed, Interface};
+pub use theme::Theme;
+
+use crate::engine::event::Summary;
+use crate::output::mask::Mask;
+use crate::tui::feed::{Change, Shared};
+use crate::tui::state::{Columns, Effect, State};
+use crate::tui::store::{Progress, Store};
+use crate::tui::terminal::OwnTerminal;
+
+/// News are shown no more often than this.
+const FRAME: Duration = Duration::from_millis(50);
+/// How often the engine is asked for figures.
+const FIGURES: Duration = Duration::from_millis(250);
+/// How long the engine may take to end when nobody looks any more.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How the interface starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is read or captured on, for the title. Names of files.
+    pub source: String,
+    /// Packets come while they are captured.
+    pub live: bool,
+    /// Leave the terminal alone until the first packet has come: somebody may be typing a password for the program in front
+    /// of the pipe.
+    pub wait_for_packet: bool,
+    /// Whether secrets are masked.
+    pub mask: Mask,
+    /// Which colours.
+    pub theme: Theme,
+    /// Show only what matches from the beginning.
+    pub filter: Option<String>,
+    /// Where the choice of columns is kept; `None` keeps it nowhere.
+    pub columns_file: Option<PathBuf>,
+}
+
+/// Reads packets to their end, or until [`Feed::is_stopped`], and tells the feed; on a thread of its own.
+///
+/// Its first argument is the file that the person asked to open instead of what the command line names. What went wrong is
+/// returned as one line; what was found before is shown all the same.
+pub type Work = Arc<dyn Fn(Option<&Path>, &mut Feed) -> Result<(), String> + Send + Sync>;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The figures, as far as it came.
+    pub summary: Summary,
+    /// What went wrong with what was read.
+    pub trouble: Option<String>,
+}
+
+/// Shows what `work` finds, until the person has seen enough.
+pub fn run(options: Options, work: Work) -> io::Result<Ended> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Driver::new(options, work)?.drive())
+}
+
+/// Everything that is driven.
+struct Driver {
+    options: Options,
+    work: Work,
+    engine: EngineThread,
+    store: Store,
+    state: State,
+    /// Something changed that is not on the screen yet.
+    stale: bool,
+}
+
+/// The engine's thread, and what it shares.
+struct EngineThread {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl EngineThread {
+    fn start(work: &Work, file: Option<PathBuf>, live: bool) -> io::Result<EngineThread> {
+        let shared = Arc::new(Shared::default());
+        shared.ask();
+        let (work, mut feed, ended) = (Arc::clone(work), Feed::new(Arc::clone(&shared), live), Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            let mut at_the_end = AtTheEnd { shared: ended, trouble: Some("the engine panicked".to_owned()) };
+            at_the_end.trouble = work(file.as_deref(), &mut feed).err();
+        })?;
+        Ok(EngineThread { shared, thread: Some(thread) })
+    }
+
+    /// Asks it to end, and waits a little.
+    async fn stop(&mut self) {
+        self.shared.stop();
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + PATIENCE;
+        while !thread.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Says how it ended, also when it panicked.
+struct AtTheEnd {
+    shared: Arc<Shared>,
+    trouble: Option<String>,
+}
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        self.shared.push(Change::Ended(self.trouble.take()), false);
+    }
+}
+
+impl Driver {
+    fn new(options: Options, work: Work) -> io::Result<Driver> {
+        let mut state = State::new(options.source.clone(), options.live, options.mask, options.theme);
+        if let Some(kept) = options.columns_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
+            state.list.columns = Columns::from_text(&kept);
+        }
+        let store = Store::default();
+        if let Some(filter) = &options.filter {
+            state.notice = state.list.set_filter(filter, &store).err();
+        }
+        let engine = EngineThread::start(&work, None, options.live)?;
+        Ok(Driver { options, work, engine, store, state, stale: true })
+    }
+
+    async fn drive(mut self) -> io::Result<Ended> {
+        let mut signals = Signals::new()?;
+        if self.options.wait_for_packet && !self.wait_for_packet(&mut signals).await {
+            return Ok(self.end().await);
+        }
+        let mut terminal = OwnTerminal::take()?;
+        self.state.size = terminal.size();
+        let looked = self.look(&mut terminal, &mut signals).await;
+        drop(terminal);
+        let ended = self.end().await;
+        looked.map(|()| ended)
+    }
+
+    /// True when the first packet has come, or nothing will; false when the person has no patience.
+    async fn wait_for_packet(&mut self, signals: &mut Signals) -> bool {
+        tokio::select! {
+            () = self.engine.shared.news.notified() => {
+                self.take_news();
+                true
+            }
+            _ = signals.end() => false,
+        }
+    }
+
+    async fn look(&mut self, terminal: &mut OwnTerminal, signals: &mut Signals) -> io::Result<()> {
+        let mut events = EventStream::new();
+        let mut figures = tokio::time::interval(FIGURES);
+        figures.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_frame = Instant::now();
+        let mut news = false;
+        loop {
+            if self.stale {
+                inject_panic();
+                let (store, state) = (&self.store, &self.state);
+                terminal.draw(|frame| panes::render(frame, store, state))?;
+                self.stale = false;
+            }
+            let shared = Arc::clone(&self.engine.shared);
+            let running = self.store.progress == Progress::Running;
+            let effect = tokio::select! {
+                event = next(&mut events) => match event {
+                    Some(event) => self.event(event?),
+                    None => Effect::Quit, // the terminal is gone
+                },
+                request = signals.end_or_stop() => request,
+                () = shared.news.notified(), if !news => {
+                    news = true;
+                    continue;
+                }
+                () = tokio::time::sleep_until(next_frame), if news => {
+                    news = false;
+                    self.take_news();
+                    next_frame = Instant::now() + FRAME;
+                    continue;
+                }
+                _ = figures.tick(), if running => {
+                    shared.ask();
+                    continue;
+                }
+            };
+            if !self.apply(effect, terminal, signals).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_news(&mut self) {
+        let (changes, dropped) = self.engine.shared.take();
+        self.store.messages_dropped += dropped;
+        for change in changes {
+            self.store.fold(change);
+        }
+        if !self.state.list.paused {
+            self.state.follow_store(&self.store);
+            self.stale = true;
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Effect {
+        self.stale = true;
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.state.key(key, &self.store),
+            Event::Resize(width, height) => {
+                self.state.size = (width, height);
+                self.state.follow_store(&self.store);
+                Effect::None
+            }
+            _ => {
+                self.stale = false;
+                Effect::None
+            }
+        }
+    }
+
+    /// Does to the world what a key asked for. False to end.
+    async fn apply(&mut self, effect: Effect, terminal: &mut OwnTerminal, signals: &mut Signals) -> io::Result<bool> {
+        match effect {
+            Effect::None => {}
+            Effect::Quit => return Ok(false),
+            Effect::Redraw => terminal.redraw()?,
+            Effect::Copy(text) => terminal::copy(&text)?,
+            // To all of the job, as the terminal would: the program in front of a pipe stops with us.
+            Effect::Suspend => rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?,
+            Effect::Stop => {
+                terminal.suspend();
+                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+                signals.continued().await;
+                terminal.resume()?;
+                self.state.size = terminal.size();
+                self.stale = true;
+            }
+            Effect::Save(path, sessions) => {
+                let saved = save::save(&path, &sessions, &self.store, &self.options.source, self.options.mask);
+                self.state.notice = Some(saved.unwrap_or_else(|error| error));
+            }
+            Effect::KeepColumns(columns) => self.keep_columns(&columns),
+            Effect::Open(path) => self.open(path).await?,
+        }
+        Ok(true)
+    }
+
+    fn keep_columns(&mut self, columns: &str) {
+        let Some(file) = &self.options.columns_file else { return };
+        let kept = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, columns));
+        if let Err(error) = kept {
+            self.state.notice = Some(format!("the columns are not kept: {}: {error}", file.display()));
+        }
+    }
+
+    /// Reads another file instead.
+    async fn open(&mut self, path: PathBuf) -> io::Result<()> {
+        if let Err(error) = std::fs::File::open(&path) {
+            self.state.notice = Some(format!("cannot open {}: {error}", path.display()));
+            return Ok(());
+        }
+        self.engine.stop().await;
+        self.options.source = path.display().to_string();
+        self.options.live = false;
+        self.engine = EngineThread::start(&self.work, Some(path), false)?;
+        self.store = Store::default();
+        let columns = std::mem::take(&mut self.state.list.columns);
+        let size = self.state.size;
+        self.state = State::new(self.options.source.clone(), false, self.options.mask, self.state.theme);
+        (self.state.list.columns, self.state.size) = (columns, size);
+        Ok(())
+    }
+
+    /// The engine ends with its full result, if it ends soon.
+    async fn end(mut self) -> Ended {
+        self.engine.stop().await;
+        self.take_news();
+        let trouble = match self.store.progress {
+            Progress::Failed(trouble) => Some(trouble),
+            Progress::Running | Progress::Done => None,
+        };
+        Ended { summary: self.store.figures.summary, trouble }
+    }
+}
+
+/// The next event of the terminal.
+async fn next(events: &mut EventStream) -> Option<io::Result<Event>> {
+    std::future::poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await
+}
+
+/// The signals that matter to whoever owns a terminal.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    stop: Signal,
+    go_on: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        let by_number = |number: rustix::process::Signal| signal(SignalKind::from_raw(number.as_raw()));
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: by_number(rustix::process::Signal::TSTP)?,
+            go_on: by_number(rustix::process::Signal::CONT)?,
+        })
+    }
+
+    /// Somebody wants the program to end.
+    async fn end(&mut self) -> Effect {
+        tokio::select! {
+            _ = self.terminate.recv() => Effect::Quit,
+            _ = self.hang_up.recv() => Effect::Quit,
+            _ = self.interrupt.recv() => Effect::Quit,
+        }
+    }
+
+    /// Somebody wants the program to end, or to stop for a while.
+    async fn end_or_stop(&mut self) -> Effect {
+        tokio::select! {
+            _ = self.terminate.recv() => Effect::Quit,
+            _ = self.hang_up.recv() => Effect::Quit,
+            _ = self.interrupt.recv() => Effect::Quit,
+            _ = self.stop.recv() => Effect::Stop,
+        }
+    }
+
+    /// The program goes on. It may do so before it is heard that it had stopped.
+    async fn continued(&mut self) {
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.go_on.recv()).await;
+    }
+}
+
+/// Builds for development panic when they are asked to: so that a test can see the terminal given back.
+fn inject_panic() {
+    #[cfg(debug_assertions)]
+    assert!(std::env::var_os("WSFLOW_PANIC").is_none(), "WSFLOW_PANIC is set");
+}

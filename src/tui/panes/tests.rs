@@ -1,0 +1,96 @@
+//! Every screen as it is seen, at three sizes; and every screen at any size.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use crate::output::mask::Mask;
+use crate::tui::keys::Action;
+use crate::tui::panes;
+use crate::tui::samples;
+use crate::tui::state::State;
+use crate::tui::store::Store;
+use crate::tui::theme::Theme;
+
+/// What is seen after these keys.
+fn seen(store: &Store, (width, height): (u16, u16), actions: &[Action]) -> TestBackend {
+    let mut state = State::new("a.pcap".to_owned(), false, Mask::Secrets, Theme::None);
+    state.size = (width, height);
+    state.follow_store(store);
+    for action in actions {
+        state.update(*action, store);
+    }
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a buffer is always there");
+    terminal.draw(|frame| panes::render(frame, store, &state)).expect("a buffer takes everything");
+    terminal.backend().clone()
+}
+
+const SMALL: (u16, u16) = (60, 20);
+const USUAL: (u16, u16) = (100, 30);
+const LARGE: (u16, u16) = (200, 50);
+
+macro_rules! pictures {
+    ($name:ident, $store:expr, $actions:expr) => {
+        #[test]
+        fn $name() {
+            let store = $store;
+            for (size, name) in [(SMALL, "small"), (USUAL, "usual"), (LARGE, "large")] {
+                insta::assert_snapshot!(format!("{}-{name}", stringify!($name)), seen(&store, size, &$actions));
+            }
+        }
+    };
+}
+
+pictures!(an_empty_list, Store::default(), []);
+pictures!(a_failure_in_the_list, samples::proxied_failure(), [Action::Unfold]);
+pictures!(a_failure_as_a_ladder, samples::proxied_failure(), [Action::Open, Action::Bottom]);
+pictures!(a_failure_by_its_headers, samples::proxied_failure(), [Action::Open, Action::NextTab]);
+pictures!(a_failure_explained, samples::proxied_failure(), [Action::Open, Action::Open]);
+pictures!(findings, samples::proxied_failure(), [Action::Findings]);
+pictures!(a_healthy_session, samples::healthy(), [Action::Open]);
+pictures!(messages, samples::healthy(), [Action::Open, Action::Tab(2), Action::Down, Action::Open]);
+pictures!(an_open_session, samples::still_open(), [Action::Open]);
+pictures!(an_idle_timeout, samples::idle_timeout(), [Action::Open]);
+pictures!(an_idle_timeout_by_its_times, samples::idle_timeout(), [Action::Open, Action::Tab(3)]);
+pictures!(the_capture, samples::proxied_failure(), [Action::Capture]);
+pictures!(the_keys, Store::default(), [Action::Help]);
+pictures!(the_columns, Store::default(), [Action::Columns]);
+
+/// Ways to every screen.
+const WAYS: &[&[Action]] = &[
+    &[],
+    &[Action::Unfold],
+    &[Action::Columns],
+    &[Action::Open],
+    &[Action::Open, Action::NextTab],
+    &[Action::Open, Action::Tab(2), Action::Hex],
+    &[Action::Open, Action::Tab(3)],
+    &[Action::Open, Action::Open],
+    &[Action::Findings],
+    &[Action::Capture],
+    &[Action::Help],
+    &[Action::Filter],
+    &[Action::Save],
+];
+
+#[test]
+fn no_size_is_too_small() {
+    let stores = [Store::default(), samples::proxied_failure(), samples::healthy()];
+    for store in &stores {
+        for way in WAYS {
+            for width in (1..24).chain([60, 99]) {
+                for height in 1..14 {
+                    seen(store, (width, height), way);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_and_control_characters_are_not_seen() {
+    let store = samples::proxied_failure();
+    for way in WAYS {
+        let screen = seen(&store, LARGE, way).to_string();
+        assert!(!screen.contains("s3cr3t-value"), "{screen}");
+    }
+}

@@ -1,0 +1,331 @@
+//! What the screen knows: rows, messages, findings and figures, folded from what the engine tells.
+//!
+//! The store belongs to the screen's thread. Nothing in it is text for a certain width or colour: panes make that, of the
+//! rows that are visible.
+
+mod activity;
+mod messages;
+mod row;
+mod so_far;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) use messages::Messages;
+pub(super) use row::{Condition, Row};
+
+use crate::diagnosis::{Diagnosis, Finding, GroupFinding, Severity};
+use crate::engine::event::Place;
+use crate::session::{Outcome, Session, SessionId};
+use crate::stream::Role;
+use crate::time::Timestamp;
+use crate::tui::feed::{Change, Figures, Heard};
+
+/// Rows at most; the oldest that is over gives way. A row is about 700 bytes.
+const ROWS: usize = 200_000;
+/// Sessions that are kept whole, to be opened. One is three to six kilobytes.
+const WHOLE: usize = 50_000;
+/// Sessions that a finding remembers.
+const SESSIONS_A_FINDING: usize = 10_000;
+
+/// What the screen knows.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    rows: BTreeMap<SessionId, Row>,
+    /// Rows that hold a whole session that is over, the oldest first.
+    whole: std::collections::VecDeque<SessionId>,
+    messages: messages::Budget,
+    pub findings: Findings,
+    pub figures: Figures,
+    pub tally: Tally,
+    pub progress: Progress,
+    /// The greatest time seen.
+    pub now: Timestamp,
+    /// Packets a second, where they come as they are captured.
+    pub rate: Option<f64>,
+    /// Messages that came faster than they could be shown.
+    pub messages_dropped: u64,
+    /// Rows that gave way to newer ones.
+    pub rows_dropped: u64,
+    /// Counts every change: who remembers it knows whether there is something new.
+    pub version: u64,
+}
+
+/// Whether more comes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) enum Progress {
+    #[default]
+    Running,
+    Done,
+    /// With what went wrong.
+    Failed(String),
+}
+
+/// How many rows there are of what a person looks for first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    pub open: usize,
+    pub failing: usize,
+}
+
+/// Findings of all sessions by id.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// In order of severity, then of number.
+    pub groups: Vec<FindingGroup>,
+}
+
+/// One finding with the sessions that have it.
+#[derive(Debug)]
+pub(super) struct FindingGroup {
+    pub id: &'static str,
+    pub severity: Severity,
+    pub title: &'static str,
+    /// How many sessions have it.
+    pub count: usize,
+    /// The first of them.
+    pub sessions: Vec<SessionId>,
+    /// One of them as an example: its evidence and fix.
+    pub example: Finding,
+}
+
+impl Store {
+    /// The rows by the number of their session.
+    pub fn rows(&self) -> &BTreeMap<SessionId, Row> {
+        &self.rows
+    }
+
+    /// One row.
+    pub fn row(&self, id: SessionId) -> Option<&Row> {
+        self.rows.get(&id)
+    }
+
+    /// Folds in what is new.
+    pub fn fold(&mut self, change: Change) {
+        self.version += 1;
+        match change {
+            Change::Request(place, request) => {
+                let at = request.begun.at;
+                self.change(place, at, |row| row.requested(place, *request));
+            }
+            Change::Response(place, response) => {
+                let at = response.moment.at;
+                self.change(place, at, |row| row.answered(place, *response));
+            }
+            Change::Message(place, by, heard) => self.message(place, by, heard),
+            Change::End(place, end) => self.change(place, end.moment.at, |row| row.ended(place, end)),
+            Change::Unreachable(place, moment) => self.change(place, moment.at, |row| row.unreachable(place, moment)),
+            Change::Adopted(place, moment) => self.change(place, moment.at, |row| row.adopted(place, moment)),
+            Change::Joined { into, from, reason } => self.join(into, from, reason),
+            Change::Session(session, diagnosis) => self.session(session, diagnosis),
+            Change::Group(group) => self.findings.add_group(&group),
+            Change::Figures(figures) => self.figures(*figures),
+            Change::Ended(trouble) => self.progress = trouble.map_or(Progress::Done, Progress::Failed),
+        }
+    }
+
+    fn change(&mut self, place: Place, at: Timestamp, change: impl FnOnce(&mut Row)) {
+        self.now = self.now.max(at);
+        if !self.rows.contains_key(&place.session) {
+            self.make_room();
+        }
+        let row = self.rows.entry(place.session).or_insert_with(|| {
+            let row = Row::new(place, at);
+            self.tally.add(&row);
+            row
+        });
+        self.tally.remove(row);
+        row.last = row.last.max(at);
+        change(row);
+        self.tally.add(row);
+    }
+
+    fn message(&mut self, place: Place, by: Role, heard: Heard) {
+        let id = place.session;
+        self.change(place, heard.moment.at, |row| row.heard(place, by, &heard));
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        if !row.messages.push(messages::Entry { client: place.client, server: place.server, by, heard }) {
+            return; // it took the place of an older one of the same session
+        }
+        if let Some(oldest) = self.messages.take_in(id)
+            && let Some(row) = self.rows.get_mut(&oldest)
+        {
+            row.messages.drop_oldest();
+        }
+    }
+
+    fn join(&mut self, into: SessionId, from: SessionId, reason: crate::session::JoinReason) {
+        let Some(mut back) = self.rows.remove(&from) else { return };
+        self.tally.remove(&back);
+        match self.rows.get_mut(&into) {
+            Some(front) => {
+                self.tally.remove(front);
+                front.join(back, reason);
+                self.tally.add(front);
+            }
+            None => {
+                self.tally.add(&back);
+                back.id = into;
+                self.rows.insert(into, back);
+            }
+        }
+    }
+
+    fn session(&mut self, session: Arc<Session>, diagnosis: Arc<Diagnosis>) {
+        let id = session.id;
+        self.now = self.now.max(session.end);
+        for finding in &diagnosis.findings {
+            self.findings.add(id, finding);
+        }
+        if !self.rows.contains_key(&id) {
+            self.make_room();
+        }
+        let before = self.rows.remove(&id);
+        if let Some(row) = &before {
+            self.tally.remove(row);
+        }
+        let row = Row::complete(before, session, diagnosis);
+        self.tally.add(&row);
+        self.rows.insert(id, row);
+        self.whole.push_back(id);
+        if self.whole.len() > WHOLE
+            && let Some(row) = self.whole.pop_front().and_then(|oldest| self.rows.get_mut(&oldest))
+        {
+            row.forget_details();
+        }
+    }
+
+    fn figures(&mut self, figures: Figures) {
+        let before = &self.figures.summary;
+        let summary = &figures.summary;
+        if let (Some(then), Some(now)) = (before.last, summary.last)
+            && now > then
+        {
+            let packets = summary.packets.saturating_sub(before.packets);
+            self.rate = Some(packets as f64 / now.since(then).as_secs_f64());
+        }
+        self.now = self.now.max(summary.last.unwrap_or_default());
+        let interfaces = match figures.interfaces.is_empty() {
+            true => std::mem::take(&mut self.figures.interfaces),
+            false => figures.interfaces,
+        };
+        self.figures = Figures { summary: figures.summary, interfaces };
+    }
+
+    /// Where there are too many rows, the oldest one whose session is over gives way, or the oldest of all.
+    fn make_room(&mut self) {
+        if self.rows.len() < ROWS {
+            return;
+        }
+        let over = self.whole.pop_front();
+        let oldest = over.or_else(|| self.rows.keys().next().copied());
+        if let Some(row) = oldest.and_then(|id| self.rows.remove(&id)) {
+            self.tally.remove(&row);
+            self.rows_dropped += 1;
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, row: &Row) {
+        self.open += usize::from(row.is_open());
+        self.failing += usize::from(row.is_failing());
+    }
+
+    fn remove(&mut self, row: &Row) {
+        self.open -= usize::from(row.is_open());
+        self.failing -= usize::from(row.is_failing());
+    }
+}
+
+impl Findings {
+    /// The finding of that id.
+    pub fn find(&self, id: &str) -> Option<&FindingGroup> {
+        self.groups.iter().find(|group| group.id == id)
+    }
+
+    fn add(&mut self, session: SessionId, finding: &Finding) {
+        let at = self.group(finding);
+        let group = &mut self.groups[at];
+        group.count += 1;
+        group.severity = group.severity.max(finding.severity);
+        if group.sessions.len() < SESSIONS_A_FINDING {
+            group.sessions.push(session);
+        }
+        self.order(at);
+    }
+
+    fn add_group(&mut self, group: &GroupFinding) {
+        let at = self.group(&group.finding);
+        self.groups[at].count += group.sessions.len();
+        let room = SESSIONS_A_FINDING.saturating_sub(self.groups[at].sessions.len());
+        self.groups[at].sessions.extend(group.sessions.iter().take(room));
+        self.order(at);
+    }
+
+    fn group(&mut self, finding: &Finding) -> usize {
+        if let Some(at) = self.groups.iter().position(|group| group.id == finding.id) {
+            return at;
+        }
+        self.groups.push(FindingGroup {
+            id: finding.id,
+            severity: finding.severity,
+            title: finding.title,
+            count: 0,
+            sessions: Vec::new(),
+            example: finding.clone(),
+        });
+        self.groups.len() - 1
+    }
+
+    /// Moves a group that has grown up to its place.
+    fn order(&mut self, mut at: usize) {
+        let rank = |group: &FindingGroup| (group.severity, group.count);
+        while at > 0 && rank(&self.groups[at - 1]) < rank(&self.groups[at]) {
+            self.groups.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+/// Whether a session that ended like this failed.
+pub(super) const fn is_failure(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Rejected | Outcome::Unanswered | Outcome::Unreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::samples;
+
+    #[test]
+    fn a_session_that_is_over_replaces_what_was_known_so_far() {
+        let store = samples::proxied_failure();
+        let row = store.rows().values().next().expect("there is one session");
+        assert_eq!(row.condition, Condition::Over(Outcome::Rejected));
+        assert_eq!((store.tally.open, store.tally.failing), (0, 1));
+        assert_eq!(row.session().map(|session| session.legs.len()), Some(2));
+        assert!(!store.findings.groups.is_empty(), "it is judged");
+    }
+
+    #[test]
+    fn an_open_session_is_known_leg_by_leg() {
+        let store = samples::still_open();
+        let row = store.rows().values().next().expect("there is one session");
+        assert_eq!(row.condition, Condition::Open);
+        assert_eq!((store.tally.open, store.tally.failing), (1, 0));
+        let session = row.session().expect("what is known so far");
+        assert_eq!(session.legs.len(), 2, "the leg behind the proxy belongs to it");
+        assert_eq!(row.talk.client.messages, 1);
+        assert!(row.rtt.is_some(), "a ping was answered");
+    }
+
+    #[test]
+    fn messages_are_bounded_and_the_latest_stay() {
+        let store = samples::talkative(3_000);
+        let row = store.rows().values().next().expect("there is one session");
+        assert_eq!(row.talk.client.messages, 3_000);
+        assert_eq!(row.messages.len(), messages::PER_SESSION);
+        assert_eq!(row.messages.dropped() as usize, 3_000 - messages::PER_SESSION);
+    }
+}

@@ -1,0 +1,363 @@
+//! A row: one session in a line, while it is open and after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::activity::Activity;
+use super::messages::Messages;
+use super::so_far;
+use crate::diagnosis::proxies;
+use crate::diagnosis::{Diagnosis, Severity};
+use crate::engine::event::{MessageKind, Place};
+use crate::packet::Moment;
+use crate::session::leg::{LegEnd, Request, Response};
+use crate::session::{JoinReason, Leg, Outcome, Session, SessionId, Via, Who};
+use crate::stream::{ByRole, Role};
+use crate::time::Timestamp;
+use crate::tui::feed::Heard;
+use crate::wire::Endpoint;
+
+/// Pings that may wait for their pong in one row.
+const PINGS_WAITING: usize = 8;
+
+/// How a session is, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in crate::tui) enum Condition {
+    /// The opening handshake is on.
+    Opening,
+    /// It is open.
+    Open,
+    /// Answered with something other than 101; what that means is not judged yet.
+    Answered,
+    /// A connection was ended; the judgement comes when all legs are over.
+    Ending,
+    /// Over, and judged; or still open when the capture ended.
+    Over(Outcome),
+}
+
+impl Condition {
+    /// Its word in the list.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Condition::Opening => "opening",
+            Condition::Open => "open",
+            Condition::Answered => "answered",
+            Condition::Ending => "ending",
+            Condition::Over(outcome) => outcome.name(),
+        }
+    }
+}
+
+/// What one side has said on the leg nearest to the client.
+#[derive(Clone, Debug, Default)]
+pub(in crate::tui) struct Talk {
+    pub messages: u64,
+    pub bytes: u64,
+    pub activity: Activity,
+}
+
+/// One session in a line.
+#[derive(Debug)]
+pub(in crate::tui) struct Row {
+    pub id: SessionId,
+    pub condition: Condition,
+    pub start: Timestamp,
+    /// The last that was heard of it.
+    pub last: Timestamp,
+    /// When it was over.
+    pub end: Option<Timestamp>,
+    pub client: Endpoint,
+    /// The server that the client reached.
+    pub front: Endpoint,
+    /// The software in front of the backend, or the bare word for one; `None` when there is no proxy.
+    pub proxy: Option<&'static str>,
+    /// The last server.
+    pub backend: Endpoint,
+    /// Host and path, as they came from the wire.
+    pub target: Box<str>,
+    pub talk: ByRole<Talk>,
+    /// The latest time from a ping to its pong.
+    pub rtt: Option<Duration>,
+    /// Why it is as it is, in a few words. May quote the wire.
+    pub why: Box<str>,
+    /// The finding that explains its failure.
+    pub cause: Option<&'static str>,
+    /// The worst of its findings.
+    pub severity: Option<Severity>,
+    pub messages: Messages,
+    /// What is known of it: so far, or in the end. `None` once it has been forgotten.
+    session: Option<Arc<Session>>,
+    diagnosis: Option<Arc<Diagnosis>>,
+    pings: Vec<Ping>,
+}
+
+/// A ping without its pong.
+#[derive(Debug)]
+struct Ping {
+    client: Endpoint,
+    by: Role,
+    payload: Box<[u8]>,
+    at: Timestamp,
+}
+
+impl Row {
+    /// A session of which one leg is known.
+    pub fn new(place: Place, at: Timestamp) -> Row {
+        Row {
+            id: place.session,
+            condition: Condition::Opening,
+            start: at,
+            last: at,
+            end: None,
+            client: place.client,
+            front: place.server,
+            proxy: None,
+            backend: place.server,
+            target: Box::default(),
+            talk: ByRole::default(),
+            rtt: None,
+            why: Box::default(),
+            cause: None,
+            severity: None,
+            messages: Messages::default(),
+            session: Some(Arc::new(so_far::session(place, at))),
+            diagnosis: None,
+            pings: Vec::new(),
+        }
+    }
+
+    /// A session that is over, with what was noted while it was not.
+    pub fn complete(before: Option<Row>, session: Arc<Session>, diagnosis: Arc<Diagnosis>) -> Row {
+        let first = session.first_leg();
+        let place = Place { session: session.id, client: first.client, server: first.server, leg: 0 };
+        let mut row = before.unwrap_or_else(|| Row::new(place, session.start));
+        row.id = session.id;
+        row.condition = Condition::Over(session.outcome);
+        (row.start, row.last) = (session.start, session.end);
+        row.end = (session.outcome != Outcome::Open).then_some(session.end);
+        row.pings = Vec::new();
+        if let Some(last) = session.legs.iter().filter_map(Leg::last_data).max() {
+            row.last = last.at;
+        }
+        row.count(first);
+        row.severity = diagnosis.severity();
+        row.cause = diagnosis.cause().map(|cause| cause.id);
+        row.why = why(&session, &diagnosis).into();
+        row.session = Some(session);
+        row.diagnosis = Some(diagnosis);
+        row.describe();
+        row
+    }
+
+    /// Whether it goes on.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.condition, Condition::Over(outcome) if outcome != Outcome::Open)
+    }
+
+    /// Whether it failed, or something is broken about it.
+    pub fn is_failing(&self) -> bool {
+        let failed = matches!(self.condition, Condition::Over(outcome) if super::is_failure(outcome));
+        failed || self.cause.is_some() || self.severity == Some(Severity::Error)
+    }
+
+    /// What is known of it.
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
+    /// The judgement, once it is over.
+    pub fn diagnosis(&self) -> Option<&Arc<Diagnosis>> {
+        self.diagnosis.as_ref()
+    }
+
+    /// How long it has lasted.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        self.end.unwrap_or(now).since(self.start)
+    }
+
+    /// How long nothing was said: until now, or until it ended. `None` where nothing ever was.
+    pub fn idle(&self, now: Timestamp) -> Option<Duration> {
+        let spoke = self.talk.client.messages + self.talk.server.messages > 0
+            || self.session.as_ref().is_some_and(|session| session.first_leg().is_established());
+        spoke.then(|| self.end.unwrap_or(now).since(self.last))
+    }
+
+    /// Keeps the line and forgets the rest.
+    pub fn forget_details(&mut self) {
+        self.session = None;
+        self.messages = Messages::default();
+    }
+
+    pub(super) fn requested(&mut self, place: Place, request: Request) {
+        self.start = self.start.min(request.begun.at);
+        let begun = request.begun;
+        self.leg(place, begun).request = Some(request);
+        self.describe();
+    }
+
+    pub(super) fn answered(&mut self, place: Place, response: Response) {
+        let status = response.head.status;
+        let moment = response.moment;
+        let leg = self.leg(place, moment);
+        leg.response = Some(response);
+        if status == 101 {
+            leg.tunnel = Some(so_far::tunnel(moment, true));
+        }
+        if place.leg == 0 {
+            self.condition = if status == 101 { Condition::Open } else { Condition::Answered };
+            if status != 101 {
+                self.why = status.to_string().into();
+            }
+        }
+        self.describe();
+    }
+
+    pub(super) fn adopted(&mut self, place: Place, moment: Moment) {
+        self.leg(place, moment).tunnel = Some(so_far::tunnel(moment, false));
+        self.condition = Condition::Open;
+        self.describe();
+    }
+
+    pub(super) fn ended(&mut self, place: Place, end: LegEnd) {
+        so_far::end(self.leg(place, end.moment), end);
+        if place.leg == 0 {
+            self.condition = Condition::Ending;
+        }
+    }
+
+    pub(super) fn unreachable(&mut self, place: Place, moment: Moment) {
+        self.leg(place, moment);
+        self.describe();
+    }
+
+    /// A message or control frame went by.
+    pub(super) fn heard(&mut self, place: Place, by: Role, heard: &Heard) {
+        so_far::heard(self.leg(place, heard.moment), by, heard);
+        let data = matches!(heard.kind, MessageKind::Text | MessageKind::Binary);
+        if place.client == self.client && data {
+            let since = heard.moment.at.since(self.start);
+            let talk = &mut self.talk[by];
+            talk.messages += 1;
+            talk.bytes += heard.bytes;
+            talk.activity.add(since, heard.bytes);
+        }
+        match heard.kind {
+            MessageKind::Ping => {
+                if self.pings.len() == PINGS_WAITING {
+                    self.pings.remove(0);
+                }
+                let at = heard.moment.at;
+                self.pings.push(Ping { client: place.client, by, payload: heard.preview.clone(), at });
+            }
+            MessageKind::Pong => {
+                let answers =
+                    |ping: &Ping| ping.client == place.client && ping.by != by && ping.payload == heard.preview;
+                if let Some(index) = self.pings.iter().position(answers) {
+                    self.rtt = Some(heard.moment.at.since(self.pings.remove(index).at));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Its legs are behind this session's from now on.
+    pub(super) fn join(&mut self, back: Row, reason: JoinReason) {
+        self.last = self.last.max(back.last);
+        self.start = self.start.min(back.start);
+        self.rtt = self.rtt.or(back.rtt);
+        self.messages.merge(back.messages);
+        if let (Some(front), Some(back)) = (&mut self.session, back.session) {
+            so_far::join(Arc::make_mut(front), &back, reason);
+        }
+        self.describe();
+    }
+
+    /// The leg of that place; a new one when it is not known yet.
+    fn leg(&mut self, place: Place, moment: Moment) -> &mut Leg {
+        let session = self.session.get_or_insert_with(|| Arc::new(so_far::session(place, moment.at)));
+        so_far::leg(Arc::make_mut(session), place, moment)
+    }
+
+    /// Counts are taken from the leg when it is whole.
+    fn count(&mut self, leg: &Leg) {
+        for role in Role::BOTH {
+            let talk = &mut self.talk[role];
+            match &leg.tunnel {
+                Some(tunnel) => {
+                    let messages = &tunnel.sides[role].messages;
+                    (talk.messages, talk.bytes) = (messages.text + messages.binary, messages.bytes);
+                }
+                None => {
+                    talk.bytes = leg.tls.as_ref().map_or(0, |tls| tls.bytes[role]);
+                    talk.messages = leg.tls.as_ref().map_or(0, |tls| tls.record_count[role]);
+                }
+            }
+        }
+        if let Some(tunnel) = &leg.tunnel {
+            let pings = |role: Role| &tunnel.sides[role].pings;
+            let average = |role| pings(role).total.checked_div(pings(role).timed);
+            self.rtt = self.rtt.or_else(|| average(Role::Server)).or_else(|| average(Role::Client));
+        }
+    }
+
+    /// Writes anew what depends on the legs.
+    fn describe(&mut self) {
+        let Some(session) = &self.session else { return };
+        let first = session.first_leg();
+        (self.client, self.front) = (first.client, first.server);
+        self.backend = session.last_leg().server;
+        self.proxy = proxy_of(session);
+        self.target = target(session).into();
+    }
+}
+
+/// The software between the first two legs, or in front of a leg that a proxy made.
+fn proxy_of(session: &Session) -> Option<&'static str> {
+    let proxy = session.proxies().last()?;
+    Some(proxies::between(proxy.front, proxy.back).map_or("proxy", |fingerprint| fingerprint.software.name()))
+}
+
+/// Host and path; the name in the ClientHello where there is no request.
+fn target(session: &Session) -> String {
+    match session.legs.iter().find_map(|leg| leg.request.as_ref()) {
+        Some(request) => {
+            let host = request.head.host().unwrap_or_default();
+            let target = &*request.head.target;
+            if target.starts_with('/') { format!("{host}{target}") } else { target.to_owned() }
+        }
+        None => {
+            let name = session.legs.iter().find_map(|leg| leg.tls.as_ref()?.sni.clone());
+            name.unwrap_or_default()
+        }
+    }
+}
+
+/// The status and the cause; where nothing failed, how it ended or what is worth knowing.
+fn why(session: &Session, diagnosis: &Diagnosis) -> String {
+    let status = session.first_leg().status().filter(|status| *status != 101);
+    let finding = diagnosis.cause().or_else(|| diagnosis.findings.iter().max_by_key(|finding| finding.severity));
+    let words = match finding {
+        Some(finding) => finding.id.to_owned(),
+        None => ended(session),
+    };
+    match status {
+        Some(status) if words.is_empty() => status.to_string(),
+        Some(status) => format!("{status} {words}"),
+        None => words,
+    }
+}
+
+/// `1000 by the client`, `FIN by the server`.
+fn ended(session: &Session) -> String {
+    let Some(ended) = session.ended_by else { return String::new() };
+    let tunnels = session.legs.iter().filter_map(|leg| leg.tunnel.as_deref());
+    let code = tunnels.flat_map(|tunnel| tunnel.first_close.and_then(|role| tunnel.sides[role].close.as_ref())).next();
+    let how = match (ended.via, code) {
+        (Via::CloseFrame, Some(close)) => close.code.map_or_else(|| "Close".to_owned(), |code| code.to_string()),
+        (via, _) => via.name().to_owned(),
+    };
+    match ended.who {
+        Who::Unknown => how,
+        who => format!("{how} by the {}", who.name()),
+    }
+}

@@ -1,0 +1,173 @@
+//! The terminal user interface in a real terminal, which tmux emulates: what is seen, and that the terminal is given back
+//! however the program ends.
+#![cfg(feature = "tui")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How often the screen is looked at, and how many times: the machine may be busy.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 1_500;
+
+/// A shell in a terminal of its own.
+struct Terminal {
+    socket: String,
+    folder: tempfile::TempDir,
+}
+
+impl Terminal {
+    /// `None`, said loudly, where there is no tmux.
+    fn open(name: &str) -> Option<Terminal> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            eprintln!("SKIPPED: {name} needs tmux, and there is none");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder for a moment");
+        let terminal = Terminal { socket: format!("wsflow-{name}-{}", std::process::id()), folder };
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", "env -u NO_COLOR sh"]);
+        Some(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a command line, noting the terminal's settings before and after it.
+    fn run(&self, command: &str) {
+        let (before, after) = (self.file("before"), self.file("after"));
+        let line =
+            format!("stty -a >{}; {command}; s=$?; stty -a >{}; echo status=$s", before.display(), after.display());
+        self.tmux(&["send-keys", "-l", &line]);
+        self.press("Enter");
+    }
+
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// What is seen, once it has these words.
+    fn wait_for(&self, words: &str) -> String {
+        let mut screen = String::new();
+        for _ in 0..LOOKS {
+            screen = self.tmux(&["capture-pane", "-p"]);
+            if screen.contains(words) {
+                return screen;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{words:?} is not on the screen:\n{screen}");
+    }
+
+    /// The terminal is as it was, and the program ended with this status.
+    fn assert_given_back(&self, status: u8) -> String {
+        let screen = self.wait_for(&format!("status={status}"));
+        let settings = |name| std::fs::read_to_string(self.file(name)).expect("the settings were noted");
+        assert_eq!(settings("before"), settings("after"));
+        assert!(!screen.contains("f filter"), "the other screen is left:\n{screen}");
+        screen
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+fn capture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps").join(name).display().to_string()
+}
+
+fn wsflow(arguments: &str) -> String {
+    format!("XDG_STATE_HOME=/nonexistent {} {arguments}", env!("CARGO_BIN_EXE_wsflow"))
+}
+
+#[test]
+fn from_the_list_to_the_fix_and_back() {
+    let Some(terminal) = Terminal::open("walk") else { return };
+    terminal.run(&wsflow(&format!("-r {}", capture("nginx-upgrade-stripped.pcap"))));
+    let screen = terminal.wait_for("rejected");
+    assert!(screen.contains("upgrade-h") && screen.contains("q quit"), "{screen}");
+    terminal.press("Enter");
+    let screen = terminal.wait_for("GET /");
+    assert!(screen.contains("client") && screen.contains("backend") && screen.contains("─▶│"), "{screen}");
+    terminal.press("Tab");
+    terminal.wait_for("not forwarded");
+    terminal.press("Enter");
+    terminal.wait_for("proxy_set_header Upgrade $http_upgrade;");
+    terminal.press("q");
+    terminal.press("q");
+    terminal.wait_for("f filter");
+    terminal.press("q");
+    terminal.assert_given_back(0);
+}
+
+#[test]
+fn a_pipe_leaves_the_keys_to_the_terminal() {
+    let Some(terminal) = Terminal::open("pipe") else { return };
+    terminal.run(&format!("cat {} | {}", capture("two-sessions.pcap"), wsflow("-r -")));
+    terminal.wait_for("2 sessions");
+    terminal.press("C-c");
+    terminal.assert_given_back(0);
+}
+
+#[test]
+fn whoever_is_terminated_gives_the_terminal_back() {
+    let Some(terminal) = Terminal::open("term") else { return };
+    let pid = terminal.file("pid");
+    let program = wsflow(&format!("-r {}", capture("nginx-healthy.pcap")));
+    terminal.run(&format!("sh -c 'echo $$ >{}; exec env {program}'", pid.display()));
+    terminal.wait_for("q quit");
+    let pid = std::fs::read_to_string(pid).expect("the shell noted it");
+    Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill runs");
+    terminal.assert_given_back(0);
+}
+
+#[test]
+fn a_panic_is_read_on_a_terminal_that_is_given_back() {
+    if !cfg!(debug_assertions) {
+        return; // only builds for development panic when they are asked to
+    }
+    let Some(terminal) = Terminal::open("panic") else { return };
+    let program = wsflow(&format!("-r {}", capture("nginx-healthy.pcap")));
+    terminal.run(&format!("WSFLOW_PANIC=1 RUST_BACKTRACE=0 {program}"));
+    let screen = terminal.assert_given_back(101);
+    assert!(screen.contains("WSFLOW_PANIC is set"), "{screen}");
+}
+
+#[test]
+fn to_the_shell_and_back() {
+    let Some(terminal) = Terminal::open("stop") else { return };
+    // A shell that runs a list stops the list: so the settings are not compared here.
+    terminal.tmux(&["send-keys", "-l", &wsflow(&format!("-r {}", capture("nginx-healthy.pcap")))]);
+    terminal.press("Enter");
+    terminal.wait_for("q quit");
+    terminal.press("C-z");
+    terminal.wait_for("topped");
+    terminal.tmux(&["send-keys", "-l", "fg"]);
+    terminal.press("Enter");
+    terminal.wait_for("q quit");
+    terminal.press("q");
+    terminal.tmux(&["send-keys", "-l", "echo sta''tus=$?"]);
+    terminal.press("Enter");
+    terminal.wait_for("status=0");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_on_the_screen_and_after_it() {
+    let Some(terminal) = Terminal::open("damage") else { return };
+    let whole = std::fs::read(capture("nginx-healthy.pcap")).expect("the capture is there");
+    let cut = terminal.file("cut.pcap");
+    std::fs::write(&cut, &whole[..whole.len() - 7]).expect("there is room");
+    terminal.run(&wsflow(&format!("-r {}", cut.display())));
+    terminal.wait_for("not to the end");
+    terminal.press("q");
+    let screen = terminal.assert_given_back(2);
+    assert!(screen.contains("wsflow: "), "{screen}");
+}
