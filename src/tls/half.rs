@@ -3,14 +3,10 @@
 //! The sequence number is nowhere on the wire. As long as every record was seen it is counted; over holes it is found
 //! again by trying: a record authenticates with one number only.
 
-use zeroize::Zeroizing;
-
-use super::decryptor::{Decryptor, Tls12Parameters, take_inner_type};
-use super::hello::ProtocolVersion;
-use super::key_schedule::next_traffic_secret;
+use super::decryptor::take_inner_type;
+use super::keys::{Hellos, Keys, Stage, candidates};
 use super::record::{ContentType, RecordHeader};
-use super::secrets::{ClientRandom, Label, Origin, Secret, SecretStore};
-use super::suite::{Cipher, CipherSuite, Hash};
+use super::secrets::{Origin, SecretStore};
 use crate::stream::Role;
 
 /// Sequence numbers tried ahead of the first possible one when a hole hides how many records it swallowed.
@@ -24,85 +20,6 @@ const GENERATIONS: usize = 2;
 
 /// Records tried in vain before the direction is given up, until new secrets come.
 const FAILURES: u32 = 32;
-
-/// What both directions' keys are made from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hellos {
-    /// Of the ClientHello.
-    pub(super) client_random: Option<ClientRandom>,
-    /// Of the ServerHello.
-    pub(super) server_random: [u8; 32],
-    /// As negotiated; `None` before the ServerHello.
-    pub(super) version: Option<ProtocolVersion>,
-    /// As negotiated.
-    pub(super) suite: Option<CipherSuite>,
-    /// The suites of TLS 1.3 that the client offered: one of them it is when the ServerHello was not seen.
-    pub(super) offered: Vec<CipherSuite>,
-    /// RFC 7366.
-    pub(super) encrypt_then_mac: bool,
-    /// What a record costs above its plaintext, the header aside: least and most. As [`Hellos::choose`] found it.
-    overhead: Option<(u16, u16)>,
-}
-
-impl Hellos {
-    /// What a ClientHello says.
-    pub(super) fn of(client_random: ClientRandom, offered: Vec<CipherSuite>) -> Hellos {
-        Hellos { client_random: Some(client_random), offered, ..Hellos::default() }
-    }
-
-    /// The server has chosen.
-    pub(super) fn choose(&mut self, version: ProtocolVersion, suite: CipherSuite) {
-        self.version = Some(version);
-        self.suite = Some(suite);
-        let cipher = suite.protection().map(|(cipher, _)| cipher);
-        self.overhead = cipher.map(|cipher| cipher.overhead(version >= ProtocolVersion::TLS13));
-    }
-
-    /// What a record costs above its plaintext, the header aside: least and most. Before the suite is known, what
-    /// AES-GCM costs, which most use.
-    #[inline]
-    pub(super) fn overhead(&self) -> (u16, u16) {
-        self.overhead.unwrap_or(if self.may_be_tls13() { (17, 17) } else { (24, 24) })
-    }
-
-    /// Whether keys come from traffic secrets: TLS 1.3, or unknown with a client that offered it.
-    pub(super) fn may_be_tls13(&self) -> bool {
-        match self.version {
-            Some(version) => version >= ProtocolVersion::TLS13,
-            None => !self.offered.is_empty(),
-        }
-    }
-
-    fn protections(&self) -> impl Iterator<Item = (Cipher, Hash)> {
-        let suites = self.suite.as_ref().map_or(&self.offered[..], std::slice::from_ref);
-        suites.iter().filter_map(|suite| suite.protection())
-    }
-}
-
-/// Which secret protects records (RFC 8446 §7.1). TLS 1.2 knows only the last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Stage {
-    /// Early data.
-    Early,
-    /// The rest of the handshake.
-    Handshake,
-    /// Everything else.
-    Application,
-}
-
-impl Stage {
-    /// The label of its secret; the server writes no early data.
-    fn label(self, role: Role) -> Option<Label> {
-        match (self, role) {
-            (Stage::Early, Role::Client) => Some(Label::ClientEarlyTraffic),
-            (Stage::Early, Role::Server) => None,
-            (Stage::Handshake, Role::Client) => Some(Label::ClientHandshakeTraffic),
-            (Stage::Handshake, Role::Server) => Some(Label::ServerHandshakeTraffic),
-            (Stage::Application, Role::Client) => Some(Label::ClientTraffic),
-            (Stage::Application, Role::Server) => Some(Label::ServerTraffic),
-        }
-    }
-}
 
 /// Encrypted records that were not read, since the last one that was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -152,17 +69,6 @@ pub(super) struct Half {
     failures: u32,
     /// Whether any record of application data was padded (RFC 8446 §5.4): sizes are not to be trusted.
     padded: bool,
-}
-
-/// Keys in use, and what is needed to find those that follow.
-struct Keys {
-    decryptor: Decryptor,
-    hash: Hash,
-    /// The traffic secret (TLS 1.3).
-    secret: Zeroizing<[u8; 48]>,
-    origin: Origin,
-    /// Number and explicit nonce of the last record (TLS 1.2).
-    explicit: Option<(u64, u64)>,
 }
 
 impl Half {
@@ -319,12 +225,12 @@ impl Half {
             // Records lost at the end of what was lost; or all of it was of the stages before.
             let numbers = (0..=last.min(HANDSHAKE_RECORDS))
                 .chain(last.saturating_sub(HANDSHAKE_RECORDS + AHEAD).max(HANDSHAKE_RECORDS + 1)..=last);
-            for keys in candidates(self.role, stage, hellos, secrets) {
+            for mut keys in candidates(self.role, stage, hellos, secrets) {
                 let Some(seq) = numbers.clone().find(|&seq| keys.decryptor.open(seq, header, body, plain)) else {
                     continue;
                 };
-                let explicit = keys.decryptor.explicit_nonce(body).map(|nonce| (seq, nonce));
-                self.keys = Some(Box::new(Keys { explicit, ..keys }));
+                keys.explicit = keys.decryptor.explicit_nonce(body).map(|nonce| (seq, nonce));
+                self.keys = Some(Box::new(keys));
                 self.stage = stage;
                 return Some(self.arrive(seq, hellos));
             }
@@ -388,74 +294,6 @@ impl Half {
 struct Missing {
     bytes: u64,
     exact: bool,
-}
-
-impl Keys {
-    /// The keys after these (RFC 8446 §7.2); there are none in TLS 1.2.
-    fn next_generation(&self) -> Option<Keys> {
-        if !self.decryptor.is_tls13() {
-            return None;
-        }
-        let secret = next_traffic_secret(self.hash, &self.secret[..self.hash.length()]);
-        let decryptor = Decryptor::tls13(self.decryptor.cipher(), self.hash, &secret[..self.hash.length()])?;
-        Some(Keys { decryptor, hash: self.hash, secret, origin: self.origin, explicit: None })
-    }
-
-    /// The numbers that the explicit nonce suggests: senders count it up with the sequence number, or mix that in.
-    fn by_explicit_nonce(&self, body: &[u8]) -> impl Iterator<Item = u64> + use<> {
-        let guesses = self.explicit.zip(self.decryptor.explicit_nonce(body)).map(|((seq, last), now)| {
-            [seq.wrapping_add(now.wrapping_sub(last)), now ^ last ^ seq].into_iter().filter(move |&guess| guess > seq)
-        });
-        guesses.into_iter().flatten()
-    }
-}
-
-/// All keys that may be those of `stage`: one for each secret that sources name, and for each suite that it may be.
-fn candidates(role: Role, stage: Stage, hellos: &Hellos, secrets: &SecretStore) -> impl Iterator<Item = Keys> {
-    let tls13 = hellos.may_be_tls13();
-    let label = if tls13 {
-        stage.label(role)
-    } else {
-        // TLS 1.2 has one stage, and needs the ServerHello.
-        (stage == Stage::Application && hellos.version.is_some()).then_some(Label::MasterSecret)
-    };
-    let found = hellos.client_random.as_ref().zip(label);
-    let found = found
-        .into_iter()
-        .flat_map(move |(random, label)| secrets.secrets(random, label).map(move |secret| (random, secret)));
-    found.flat_map(move |(random, secret)| {
-        hellos.protections().filter_map(move |(cipher, hash)| {
-            if tls13 {
-                keys_of_tls13(cipher, hash, secret)
-            } else {
-                Some(keys_of_tls12(cipher, hash, secret, role, random, hellos))
-            }
-        })
-    })
-}
-
-fn keys_of_tls13(cipher: Cipher, hash: Hash, secret: &Secret) -> Option<Keys> {
-    let decryptor = Decryptor::tls13(cipher, hash, secret.bytes())?;
-    let mut bytes = Zeroizing::new([0; 48]);
-    bytes[..hash.length()].copy_from_slice(secret.bytes());
-    Some(Keys { decryptor, hash, secret: bytes, origin: secret.origin(), explicit: None })
-}
-
-fn keys_of_tls12(
-    cipher: Cipher,
-    hash: Hash,
-    secret: &Secret,
-    role: Role,
-    random: &ClientRandom,
-    hellos: &Hellos,
-) -> Keys {
-    let with = Tls12Parameters {
-        client_random: random,
-        server_random: &hellos.server_random,
-        encrypt_then_mac: hellos.encrypt_then_mac,
-    };
-    let decryptor = Decryptor::tls12(cipher, hash, secret.bytes(), with, role);
-    Keys { decryptor, hash, secret: Zeroizing::new([0; 48]), origin: secret.origin(), explicit: None }
 }
 
 /// What a record costs on the wire above its plaintext.

@@ -94,6 +94,8 @@ pub struct ServerHello {
     pub suite: CipherSuite,
     /// Whether it is a HelloRetryRequest.
     pub retry: bool,
+    /// Whether a compression method was chosen (RFC 3749); there is none in TLS 1.3.
+    pub compressed: bool,
     /// Whether a pre-shared key was chosen: the session is resumed (TLS 1.3).
     pub pre_shared_key: bool,
     /// Whether encrypt_then_mac was agreed to.
@@ -123,11 +125,12 @@ impl ServerHello {
             random,
             suite,
             retry: random == RETRY,
+            compressed: false,
             pre_shared_key: false,
             encrypt_then_mac: false,
             protocol: None,
         };
-        fields.u8(); // legacy_compression_method
+        hello.compressed = fields.u8().is_some_and(|method| method != 0);
         each_extension(fields, |kind, mut content| match kind {
             extension::SUPPORTED_VERSIONS => hello.version = content.u16().map_or(hello.version, ProtocolVersion),
             extension::PRE_SHARED_KEY => hello.pre_shared_key = true,

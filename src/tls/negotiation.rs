@@ -2,9 +2,9 @@
 
 use super::certificate;
 use super::facts::{EarlyData, TlsFacts};
-use super::half::Hellos;
 use super::handshake::HandshakeType;
 use super::hello::{ClientHello, EncryptedExtensions, ProtocolVersion, ServerHello};
+use super::keys::Hellos;
 use crate::packet::Moment;
 use crate::stream::Role;
 
@@ -113,7 +113,7 @@ impl Negotiation {
     fn server_hello(&mut self, moment: Moment, body: &[u8], facts: &mut TlsFacts) -> Effect {
         let Some(hello) = ServerHello::parse(body) else { return Effect::None };
         facts.version = hello.version.name();
-        facts.cipher = Some(hello.suite.name().map_or_else(|| format!("{:#06x}", hello.suite.0), str::to_owned));
+        facts.cipher = Some(hello.suite.text());
         self.hellos.choose(hello.version, hello.suite);
         facts.record_overhead = hello.suite.protection().map(|_| self.hellos.overhead());
         let tls13 = hello.version >= ProtocolVersion::TLS13;
@@ -129,6 +129,7 @@ impl Negotiation {
         }
         self.hellos.server_random = hello.random;
         self.hellos.encrypt_then_mac = hello.encrypt_then_mac;
+        self.hellos.compressed = hello.compressed;
         Effect::ServerHello
     }
 }

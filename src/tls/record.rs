@@ -316,3 +316,146 @@ impl Default for RecordReader {
         RecordReader::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(content: u8, body: &[u8]) -> Vec<u8> {
+        let [high, low] = (body.len() as u16).to_be_bytes();
+        [&[content, 3, 3, high, low], body].concat()
+    }
+
+    /// What came out, one thing a step: type and body, or what is missing.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    enum Out {
+        Record(u8, Vec<u8>),
+        Passed(u8, u16),
+        Damaged(u8, Vec<u8>),
+        Lost(u64),
+        NotTls,
+    }
+
+    fn out(step: Step<'_>) -> Out {
+        match step {
+            Step::Record(header, body) => Out::Record(header.content.0, body.into_owned()),
+            Step::Passed(header) => Out::Passed(header.content.0, header.length),
+            Step::Damaged(header, body) => Out::Damaged(header.content.0, body),
+            Step::Lost(bytes) => Out::Lost(bytes),
+            Step::NotTls => Out::NotTls,
+        }
+    }
+
+    fn read(reader: &mut RecordReader, mut input: &[u8], wanted: bool) -> Vec<Out> {
+        std::iter::from_fn(|| reader.next(&mut input, |_| wanted).map(out)).collect()
+    }
+
+    #[test]
+    fn a_record_within_the_input_is_not_copied() {
+        let bytes = record(23, b"hello");
+        let step = RecordReader::new().next(&mut &bytes[..], |_| true);
+        assert!(matches!(step, Some(Step::Record(_, Cow::Borrowed(b"hello")))));
+    }
+
+    #[test]
+    fn a_hole_inside_a_record_damages_this_one_only() {
+        let mut reader = RecordReader::new();
+        assert_eq!(read(&mut reader, &record(22, b"0123456789")[..8], true), []);
+        assert!(reader.gap(4).is_none());
+        let rest = [b"789".to_vec(), record(23, b"next")].concat();
+        let damaged = Out::Damaged(22, b"012".to_vec());
+        assert_eq!(read(&mut reader, &rest, true), [damaged, Out::Record(23, b"next".to_vec())]);
+    }
+
+    #[test]
+    fn a_hole_up_to_the_end_of_a_record_ends_it() {
+        let mut reader = RecordReader::new();
+        read(&mut reader, &record(23, b"0123456789")[..8], true);
+        assert_eq!(reader.gap(7).map(out), Some(Out::Damaged(23, b"012".to_vec())));
+        assert_eq!(read(&mut reader, &record(23, b"next"), true), [Out::Record(23, b"next".to_vec())]);
+    }
+
+    #[test]
+    fn a_hole_over_a_boundary_is_followed_by_a_search() {
+        let mut reader = RecordReader::new();
+        read(&mut reader, &record(23, b"0123456789")[..8], true);
+        // 7 bytes of this record, 20 of others that are not known.
+        assert_eq!(reader.gap(27).map(out), Some(Out::Damaged(23, b"012".to_vec())));
+        // The rest of such a record, in which something looks like a header without a successor that does.
+        let noise = [b"xyz".to_vec(), record(23, b"no header behind")[..9].to_vec(), vec![0xEE; 30]].concat();
+        let lost = 20 + noise.len() as u64;
+        let rest = [noise, record(23, b"next"), record(21, b"..")].concat();
+        let (next, last) = (Out::Record(23, b"next".to_vec()), Out::Record(21, b"..".to_vec()));
+        assert_eq!(read(&mut reader, &rest, true), [Out::Lost(lost), next, last]);
+    }
+
+    #[test]
+    fn what_is_not_tls_from_the_first_byte_stays_so() {
+        let mut reader = RecordReader::new();
+        assert_eq!(read(&mut reader, b"HTTP/1.1 400 Bad Request", true), [Out::NotTls]);
+        assert_eq!(read(&mut reader, &record(23, b"x"), true), []);
+    }
+
+    #[test]
+    fn the_end_says_how_much_was_under_way() {
+        let mut reader = RecordReader::new();
+        read(&mut reader, &record(23, b"0123456789")[..8], false);
+        assert_eq!((reader.finish(), reader.finish()), (8, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_gives_the_same(
+            records in prop::collection::vec((20u8..=24, prop::collection::vec(any::<u8>(), 1..200)), 1..12),
+            cuts in prop::collection::vec(1usize..60, 1..40),
+            wanted in any::<bool>(),
+        ) {
+            let stream: Vec<u8> = records.iter().flat_map(|(content, body)| record(*content, body)).collect();
+            let expected: Vec<Out> = records
+                .into_iter()
+                .map(|(content, body)| {
+                    if wanted { Out::Record(content, body) } else { Out::Passed(content, body.len() as u16) }
+                })
+                .collect();
+            let mut reader = RecordReader::new();
+            let mut seen = Vec::new();
+            let mut rest = &stream[..];
+            for cut in cuts.iter().cycle() {
+                let (piece, behind) = rest.split_at((*cut).min(rest.len()));
+                seen.extend(read(&mut reader, piece, wanted));
+                rest = behind;
+                if rest.is_empty() { break }
+            }
+            prop_assert_eq!(seen, expected);
+        }
+
+        #[test]
+        fn every_byte_is_accounted_for(
+            pieces in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..60)), 0..40),
+            joined in any::<bool>(),
+        ) {
+            let mut reader = if joined { RecordReader::joined() } else { RecordReader::new() };
+            let (mut given, mut accounted) = (0, 0);
+            let mut count = |step: Step<'_>| accounted += match step {
+                Step::Record(header, _) | Step::Passed(header) | Step::Damaged(header, _) => 5 + u64::from(header.length),
+                Step::Lost(bytes) => bytes,
+                Step::NotTls => 0,
+            };
+            for (hole, bytes) in &pieces {
+                given += bytes.len() as u64;
+                if *hole {
+                    reader.gap(bytes.len() as u64).into_iter().for_each(&mut count);
+                } else {
+                    let mut input = &bytes[..];
+                    while let Some(step) = reader.next(&mut input, |_| true) { count(step) }
+                }
+            }
+            if !reader.is_not_tls() {
+                accounted += reader.finish();
+                prop_assert_eq!(given, accounted);
+            }
+        }
+    }
+}

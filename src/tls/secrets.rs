@@ -1,4 +1,4 @@
-//! TLS secrets: the key log format (RFC 9850) read into one store, whoever it comes from.
+//! TLS secrets in one store, whoever they come from.
 //!
 //! The store is bounded: the oldest secrets give way. Nothing here ever prints a secret, and what held one is
 //! overwritten before its memory is given back.
@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use zeroize::Zeroize;
 
+use super::keylog::{self, Line, LineReader};
 use crate::limits::Limits;
 
 /// The random value of a ClientHello: what a secret is found by.
@@ -57,19 +58,6 @@ pub enum Label {
 }
 
 impl Label {
-    const NAMES: [(&'static [u8], Label); 6] = [
-        (b"CLIENT_RANDOM", Label::MasterSecret),
-        (b"CLIENT_EARLY_TRAFFIC_SECRET", Label::ClientEarlyTraffic),
-        (b"CLIENT_HANDSHAKE_TRAFFIC_SECRET", Label::ClientHandshakeTraffic),
-        (b"SERVER_HANDSHAKE_TRAFFIC_SECRET", Label::ServerHandshakeTraffic),
-        (b"CLIENT_TRAFFIC_SECRET_0", Label::ClientTraffic),
-        (b"SERVER_TRAFFIC_SECRET_0", Label::ServerTraffic),
-    ];
-
-    fn parse(name: &[u8]) -> Option<Label> {
-        Label::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, label)| label)
-    }
-
     /// Whether a secret of this label may have so many bytes: 48 for a master secret (RFC 5246 §8.1), the length of
     /// the suite's hash for the others.
     fn allows(self, length: usize) -> bool {
@@ -163,9 +151,6 @@ pub struct KeyLogCounts {
 
 /// Secrets kept for one client random: a handshake has up to five; the rest allows for conflicting ones.
 pub const SECRETS_EACH: usize = 16;
-
-/// The longest line of a key log that may be of use is 161 bytes.
-const LINE: usize = 256;
 
 /// Secrets in one piece of memory. Pieces never move, so that no copy of a secret is left behind.
 const PIECE: usize = 256;
@@ -353,13 +338,10 @@ impl SecretStore {
     }
 
     fn line(&mut self, origin: Origin, line: &[u8]) {
-        let line = line.trim_ascii();
-        if line.is_empty() || line[0] == b'#' {
-            return;
-        }
+        let Some(line) = keylog::content(line) else { return };
         self.counts.lines += 1;
         self.counts.binary |= line.iter().any(|&byte| byte < b' ' && byte != b'\t');
-        match parse_line(origin, line) {
+        match keylog::parse_line(origin, line) {
             Line::Secret(secret) => {
                 self.add(secret);
             }
@@ -396,113 +378,6 @@ impl Room {
 fn slot(pieces: &[Box<[Secret]>], capacity: u64, serial: u64) -> &Secret {
     let index = (serial % capacity) as usize;
     &pieces[index / PIECE][index % PIECE]
-}
-
-enum Line {
-    Secret(Secret),
-    Other,
-    Malformed,
-}
-
-/// `LABEL client_random secret`, the latter two in hexadecimal of either case (RFC 9850 §2).
-fn parse_line(origin: Origin, line: &[u8]) -> Line {
-    let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
-    let (Some(name), Some(random), Some(secret), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Line::Malformed;
-    };
-    let mut client_random = [0; 32];
-    let mut bytes = [0; 48];
-    let Some(label) = Label::parse(name) else {
-        return if is_other_label(name, random) { Line::Other } else { Line::Malformed };
-    };
-    let parsed = (decode_hex(random, &mut client_random) == Some(32))
-        .then(|| decode_hex(secret, &mut bytes))
-        .flatten()
-        .and_then(|length| Secret::new(label, client_random, &bytes[..length], origin));
-    bytes.zeroize();
-    parsed.map_or(Line::Malformed, Line::Secret)
-}
-
-/// Labels that exist, or may come to exist, and do not help to decrypt: a name in capitals before hexadecimal.
-fn is_other_label(name: &[u8], random: &[u8]) -> bool {
-    name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
-        && random.iter().all(u8::is_ascii_hexdigit)
-}
-
-/// How many bytes the digits give; `None` when they are no pairs of hexadecimal digits or too many.
-fn decode_hex(digits: &[u8], bytes: &mut [u8]) -> Option<usize> {
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() > bytes.len() {
-        return None;
-    }
-    let mut wrong = 0;
-    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
-        wrong |= high | low;
-        *byte = high << 4 | low & 0xF;
-    }
-    (wrong & NOT_A_DIGIT == 0).then_some(pairs.len())
-}
-
-/// Set in the value of what is not a hexadecimal digit.
-const NOT_A_DIGIT: u8 = 0x80;
-
-/// The value of each hexadecimal digit.
-const DIGITS: [u8; 256] = {
-    let mut values = [NOT_A_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[b"0123456789abcdef"[value] as usize] = value as u8;
-        values[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
-
-/// Cuts text into lines. Holds the beginning of the last one until its end comes.
-#[derive(Default)]
-struct LineReader {
-    /// At most [`LINE`] bytes: what a longer line goes on with is of no use.
-    held: Vec<u8>,
-}
-
-impl LineReader {
-    fn read(&mut self, mut text: &[u8], mut line: impl FnMut(&[u8])) {
-        while let Some(end) = memchr::memchr(b'\n', text) {
-            if self.held.is_empty() {
-                line(&text[..end.min(LINE)]);
-            } else {
-                self.hold(&text[..end]);
-                self.finish(&mut line);
-            }
-            text = &text[end + 1..];
-        }
-        self.hold(text);
-    }
-
-    fn hold(&mut self, text: &[u8]) {
-        if text.is_empty() {
-            return;
-        }
-        // Reserved once, so that no copy is left behind by growing.
-        self.held.reserve_exact(LINE - self.held.len());
-        let room = LINE - self.held.len();
-        self.held.extend_from_slice(&text[..text.len().min(room)]);
-    }
-
-    fn finish(&mut self, mut line: impl FnMut(&[u8])) {
-        if !self.held.is_empty() {
-            line(&self.held);
-            self.held.zeroize();
-        }
-    }
-}
-
-impl Drop for LineReader {
-    fn drop(&mut self) {
-        self.held.zeroize();
-    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ impl CipherSuite {
         self.find().map(|&(_, name, ..)| name)
     }
 
+    /// Its name, or its number.
+    pub fn text(self) -> String {
+        self.name().map_or_else(|| format!("{:#06x}", self.0), str::to_owned)
+    }
+
     /// Cipher and hash, when records of this suite can be decrypted.
     pub fn protection(self) -> Option<(Cipher, Hash)> {
         self.find().and_then(|&(_, _, cipher, hash)| Some((cipher?, hash)))

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use wsflow::stream::Role::{self, Client, Server};
+use wsflow::tls::Origin;
 
 use crate::peers::{Dialogue, Peers, Setup, usual};
 use crate::seen::{Piece, Watch};
@@ -23,9 +24,15 @@ fn records_with(setup: &Setup, count: usize, mut between: impl FnMut(&mut Peers,
     peers.dialogue()
 }
 
-/// Leaves out the bytes `from..to` of what `role` sent in `flights`, counted over all of these.
+/// Leaves out the bytes `from..to` of the flights from `first_flight` on, which all are of one side.
 fn with_hole(dialogue: &Dialogue, first_flight: usize, from: usize, to: usize) -> Watch {
     let mut watch = Watch::knowing(&dialogue.keys);
+    pass_with_hole(&mut watch, dialogue, first_flight, from, to);
+    watch.finish();
+    watch
+}
+
+fn pass_with_hole(watch: &mut Watch, dialogue: &Dialogue, first_flight: usize, from: usize, to: usize) {
     watch.all(&dialogue.sent[..first_flight]);
     let mut place = 0;
     for (role, bytes) in &dialogue.sent[first_flight..] {
@@ -42,8 +49,6 @@ fn with_hole(dialogue: &Dialogue, first_flight: usize, from: usize, to: usize) -
         }
         place += bytes.len();
     }
-    watch.finish();
-    watch
 }
 
 /// Checks that `pieces` are `plain` with holes: exact ones have the right size. Returns the bytes missing.
@@ -169,18 +174,54 @@ fn a_hole_in_the_handshake_does_not_cost_the_text_behind_it() {
     }
 }
 
+#[test]
+fn a_hello_that_the_snap_length_cuts_is_read_as_far_as_it_goes() {
+    let dialogue = usual(&Setup::tls13());
+    let mut hello = Watch::new();
+    let mut first = hello.all(&dialogue.sent[..1]).facts();
+    for length in (0..dialogue.sent[0].1.len()).rev() {
+        let mut watch = Watch::knowing(&dialogue.keys);
+        let (seen, cut) = dialogue.sent[0].1.split_at(length);
+        if !seen.is_empty() {
+            watch.handle(Client, seen);
+        }
+        let facts = watch.gap(Client, cut.len() as u64).facts();
+        // Less and less is known; what is known stays right.
+        assert!(facts.sni.is_none() || facts.sni == first.sni);
+        assert!(facts.alpn_offered.is_empty() || facts.alpn_offered == first.alpn_offered);
+        assert!(first.client_hello.is_some() || facts.client_hello.is_none());
+        first = facts;
+        if length == 5 + 4 + 2 + 32 {
+            // The random value is there, and with it all that comes after.
+            watch.all(&dialogue.sent[1..]).finish();
+            assert!(watch.seen.whole(Client) == dialogue.plain.client);
+        }
+    }
+    assert!(first.client_hello.is_none());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn one_hole_anywhere_costs_what_it_covers(
-        tls13 in any::<bool>(), from in 0.0f64..1.0, length in 1usize..3000,
+        tls13 in any::<bool>(), late in any::<bool>(), from in 0.0f64..1.0, length in 1usize..3000,
     ) {
         let dialogue = records(&if tls13 { Setup::tls13() } else { Setup::tls12() }, 60);
         let first = first_message(&dialogue);
         let all: usize = dialogue.sent[first..].iter().map(|(_, bytes)| bytes.len()).sum();
         let from = (all as f64 * from) as usize;
-        let watch = with_hole(&dialogue, first, from, (from + length).min(all));
+        let to = (from + length).min(all);
+        let mut watch = if late { Watch::new() } else { Watch::knowing(&dialogue.keys) };
+        if late {
+            watch.store.expect(Origin::KeyLog);
+        }
+        pass_with_hole(&mut watch, &dialogue, first, from, to);
+        if late {
+            prop_assert!(watch.seen.is_empty());
+            watch.store.feed(Origin::KeyLog, dialogue.keys.as_bytes());
+        }
+        watch.finish();
         let missing = fits(&dialogue.plain.server, &watch.seen.pieces.server);
         prop_assert!(missing.is_ok(), "{:?}", missing);
         // A record is lost as a whole: at most the hole, and the records that it touches at both ends.
