@@ -7,6 +7,7 @@ pub mod dialogue;
 mod early;
 pub mod event;
 pub mod extension;
+mod field_lines;
 pub mod fields;
 pub mod first_bytes;
 mod framing;

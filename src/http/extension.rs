@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::http::fields::{Fields, Known};
+use crate::http::field_lines::Known;
+use crate::http::fields::Fields;
 use crate::http::handshake::PermessageDeflate;
 
 /// One extension of a list, with its parameters.

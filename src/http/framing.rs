@@ -1,6 +1,7 @@
 //! Where a message ends: the length of its body (RFC 9112 §6, §7). Bodies are skipped, not copied.
 
-use crate::http::fields::{Fields, Known, elements};
+use crate::http::field_lines::Known;
+use crate::http::fields::{Fields, elements};
 use crate::http::head::{RequestHead, ResponseHead};
 
 /// What is still to come of a body.

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use sha1::{Digest, Sha1};
 
 use crate::http::extension::{Extension, extensions, extensions_in, negotiate};
-use crate::http::fields::{Known, elements};
+use crate::http::field_lines::Known;
+use crate::http::fields::elements;
 use crate::http::head::{RequestHead, ResponseHead};
 
 const KEY_BASE64: GeneralPurpose =

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::http::fields::{FieldLines, Fields, find_aside};
+use crate::http::field_lines::{FieldLines, find_aside};
+use crate::http::fields::Fields;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::start_line::{RequestLine, RequestParts, StatusLine, StatusParts};
 use crate::http::text::text;

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::http::fields::aside_in;
+use crate::http::field_lines::aside_in;
 use crate::http::head_store::{LastLines, RawHead};
 use crate::packet::Moment;
 

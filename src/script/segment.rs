@@ -8,7 +8,8 @@ use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, T
 
 use crate::packet::PacketNumber;
 use crate::script::savefile::OwnedPacket;
-use crate::script::{Action, Leg, Overlap, Step};
+use crate::script::trouble::Overlap;
+use crate::script::{Action, Leg, Step};
 use crate::stream::{ByRole, Role};
 use crate::time::Timestamp;
 

@@ -259,3 +259,70 @@ fn a_savefile_holds_every_packet() {
     }
     assert_eq!(at, file.len());
 }
+
+/// What the program's own readers hear of the client: its bytes, and what is missing.
+fn heard(script: &Script) -> String {
+    use crate::limits::Limits;
+    use crate::packet::Moment;
+    use crate::stream::{Side, StreamEvent};
+    use crate::tcp::connection::Connection;
+    use crate::tcp::table::Table;
+    use crate::wire::{Dissected, Dissector};
+
+    #[derive(Default)]
+    struct Ear(String);
+    impl crate::tcp::Listener for Ear {
+        type Stream = ();
+        fn opened(&mut self, _: &Connection, (): &mut (), _: Moment) {}
+        fn established(&mut self, _: &Connection, (): &mut (), _: Moment) {}
+        fn stream(&mut self, _: &Connection, (): &mut (), side: Side, _: Moment, event: StreamEvent<'_>) {
+            match event {
+                _ if side == Side::Responder => {}
+                StreamEvent::Data(bytes) => self.0.push_str(&String::from_utf8_lossy(bytes)),
+                StreamEvent::Gap(missing, _) => self.0.push_str(&format!("[{missing} missing]")),
+                StreamEvent::Finished => self.0.push_str("[FIN]"),
+                StreamEvent::Reset => self.0.push_str("[RST]"),
+            }
+        }
+        fn ended(&mut self, _: &Connection, (): &mut (), _: Moment) {}
+        fn forgotten(&mut self, _: &Connection, (): (), _: Timestamp) {}
+    }
+    let limits = Limits::default();
+    let (mut dissector, mut table, mut ear) = (Dissector::new(&limits), Table::new(&limits), Ear::default());
+    for packet in script.packets() {
+        match dissector.dissect(&packet.packet()) {
+            Dissected::Tcp(segment) => table.handle(&segment, &mut ear),
+            other => panic!("not a segment: {other:?}"),
+        }
+    }
+    table.finish(&mut ear);
+    ear.0
+}
+
+#[test]
+fn what_is_scripted_is_heard() {
+    let two = || Script::new().client("abcd").client("efgh");
+    let end = |script: Script| script.client("ij").client_fin().server_fin();
+    let whole = "abcdefghij[FIN]";
+    for script in [
+        two(),
+        two().timestamps(),
+        two().initial_seq(u32::MAX - 5, u32::MAX),
+        two().duplicated(),
+        two().retransmitted(),
+        two().reordered(),
+        two().overlapping(),
+        two().conflicting(),
+        two().coalesced(),
+        two().split_at(1).split_at(3).reordered(),
+        two().in_pieces_of(1),
+        two().keep_alive(Role::Client),
+        two().window(Role::Server, 0).window(Role::Server, 500),
+    ] {
+        assert_eq!(heard(&end(script)), whole);
+    }
+    assert_eq!(heard(&end(two().lost())), "abcd[4 missing]ij[FIN]");
+    assert_eq!(heard(&end(two().snapped(56))), "abcdef[2 missing]ij[FIN]");
+    assert_eq!(heard(&two().client_rst()), "abcdefgh[RST]");
+    assert_eq!(heard(&Script::new().mid_stream().client("abc")), "abc");
+}

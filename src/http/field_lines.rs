@@ -1,0 +1,205 @@
+//! What the field lines of many heads have in common: their text, where the fields are in it, and which.
+
+use std::ops::Range;
+
+/// The longest value that is kept aside: a key has 24 characters, an accept value 28.
+pub(super) const LONGEST_ASIDE: usize = 28;
+
+/// What heads that are equal but for the value kept aside have in common.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct FieldLines {
+    /// The lines without that value.
+    text: Box<str>,
+    places: Box<[Place]>,
+    /// Which known names there are, a bit each.
+    have: u16,
+    /// Where in the text it would stand; the end of it when all values are here.
+    gap: usize,
+    /// The index of its field; `usize::MAX` when all values are here.
+    aside: usize,
+}
+
+impl FieldLines {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Whether the value of the field of this index is kept aside.
+    pub(super) fn is_aside(&self, index: usize) -> bool {
+        index == self.aside
+    }
+
+    /// Whether there is a field of this name.
+    pub(super) fn have(&self, known: Known) -> bool {
+        self.have & known.bit() != 0
+    }
+
+    /// Reads lines; the value at `aside` is left out.
+    pub(super) fn read(lines: &str, aside: Option<Range<usize>>) -> FieldLines {
+        let (before, after) = match &aside {
+            Some(range) => (&lines[..range.start], &lines[range.end..]),
+            None => (lines, ""),
+        };
+        let text: Box<str> = [before, after].concat().into();
+        let mut places = Vec::new();
+        let mut aside_index = usize::MAX;
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            if let Some(place) = Place::find(line, start) {
+                if aside.as_ref().is_some_and(|range| (start..start + line.len()).contains(&range.start)) {
+                    aside_index = places.len();
+                }
+                places.push(place);
+            }
+            start += line.len();
+        }
+        let have = places.iter().fold(0, |bits, place| bits | place.known.bit());
+        FieldLines { places: places.into(), have, gap: before.len(), aside: aside_index, text }
+    }
+
+    /// Whether these are the lines that have `before` in front of the value kept aside and `after` behind it.
+    pub(super) fn matches(&self, before: &[u8], after: &[u8]) -> bool {
+        let (own_before, own_after) = self.text.as_bytes().split_at(self.gap);
+        own_before == before && own_after == after
+    }
+
+    /// Whether bytes begin with these lines and an empty one, with any plain value of that length at its place. Where
+    /// that value is, and how long the lines are.
+    pub(super) fn find_in(&self, bytes: &[u8], aside: usize) -> Option<(Range<usize>, usize)> {
+        let (before, after) = self.text.as_bytes().split_at(self.gap);
+        let (value, behind) = bytes.strip_prefix(before)?.split_at_checked(aside)?;
+        let plain = value.iter().all(u8::is_ascii_graphic);
+        let ends = behind.strip_prefix(after)?.starts_with(b"\r\n");
+        (plain && ends).then_some((self.gap..self.gap + aside, self.text.len() + aside))
+    }
+}
+
+/// Where a field stands in the text. Heads are far below 4 GiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    name_start: u32,
+    name_end: u32,
+    value_start: u32,
+    value_end: u32,
+    pub(super) known: Known,
+}
+
+impl Place {
+    /// In a line that begins at `start`. White space before the colon is wrong (RFC 9112 §5.1) and left out. A line
+    /// without a colon is no field.
+    fn find(line: &str, start: usize) -> Option<Place> {
+        let colon = line.find(':')?;
+        let name = line[..colon].trim_ascii_end();
+        let behind = &line[colon + 1..];
+        let value = behind.trim_ascii_start();
+        let value_start = start + colon + 1 + (behind.len() - value.len());
+        let at = |offset: usize| u32::try_from(offset).ok();
+        Some(Place {
+            name_start: at(start)?,
+            name_end: at(start + name.len())?,
+            value_start: at(value_start)?,
+            value_end: at(value_start + value.trim_ascii_end().len())?,
+            known: Known::of(name),
+        })
+    }
+
+    pub(super) fn name(self) -> Range<usize> {
+        self.name_start as usize..self.name_end as usize
+    }
+
+    pub(super) fn value(self) -> Range<usize> {
+        self.value_start as usize..self.value_end as usize
+    }
+}
+
+/// Where in these lines the value is that is worth keeping aside: that of the first Sec-WebSocket-Key or
+/// Sec-WebSocket-Accept, if it is short and plain.
+pub(super) fn find_aside(lines: &[u8]) -> Option<Range<usize>> {
+    let mut start = 0;
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        if let Some(range) = aside_in(line) {
+            return Some(start + range.start..start + range.end);
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// The same in one line.
+pub(super) fn aside_in(line: &[u8]) -> Option<Range<usize>> {
+    const KEY: &[u8] = b"Sec-WebSocket-Key:";
+    const ACCEPT: &[u8] = b"Sec-WebSocket-Accept:";
+    let is = |name: &[u8]| line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+    let name = [KEY, ACCEPT].into_iter().find(|name| is(name))?;
+    let value = line[name.len()..].trim_ascii_start();
+    let start = line.len() - value.len();
+    let value = value.trim_ascii_end();
+    let plain = value.iter().all(|byte| byte.is_ascii_graphic());
+    ((1..=LONGEST_ASIDE).contains(&value.len()) && plain).then(|| start..start + value.len())
+}
+
+/// Names that the reading of heads looks for: they are recognised once, when lines are seen for the first time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Known {
+    Connection,
+    Upgrade,
+    ContentLength,
+    TransferEncoding,
+    WebSocketKey,
+    WebSocketAccept,
+    WebSocketVersion,
+    WebSocketProtocol,
+    WebSocketExtensions,
+    /// Sec-WebSocket-* of another name.
+    WebSocketOther,
+    Other,
+}
+
+impl Known {
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    fn of(name: &str) -> Known {
+        const NAMES: [(&str, Known); 9] = [
+            ("Connection", Known::Connection),
+            ("Upgrade", Known::Upgrade),
+            ("Content-Length", Known::ContentLength),
+            ("Transfer-Encoding", Known::TransferEncoding),
+            ("Sec-WebSocket-Key", Known::WebSocketKey),
+            ("Sec-WebSocket-Accept", Known::WebSocketAccept),
+            ("Sec-WebSocket-Version", Known::WebSocketVersion),
+            ("Sec-WebSocket-Protocol", Known::WebSocketProtocol),
+            ("Sec-WebSocket-Extensions", Known::WebSocketExtensions),
+        ];
+        match NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+            Some((_, known)) => *known,
+            None if name.get(..14).is_some_and(|begin| begin.eq_ignore_ascii_case("Sec-WebSocket-")) => {
+                Known::WebSocketOther
+            }
+            None => Known::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_the_value_at_another_place_are_others() {
+        let (first, second) =
+            ("Sec-WebSocket-Key: a\r\nSec-WebSocket-Key: \r\n", "Sec-WebSocket-Key: \r\nSec-WebSocket-Key: a\r\n");
+        let lines = FieldLines::read(first, find_aside(first.as_bytes()));
+        assert!(lines.matches(b"Sec-WebSocket-Key: ", b"\r\nSec-WebSocket-Key: \r\n"));
+        assert!(!lines.matches(b"Sec-WebSocket-Key: \r\nSec-WebSocket-Key: ", b"\r\n"));
+        assert_eq!(find_aside(second.as_bytes()), Some(40..41));
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\n\r\n", 2), Some((19..21, 44)));
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: x \r\nSec-WebSocket-Key: \r\n\r\n", 2), None);
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\nA", 2), None);
+    }
+}
