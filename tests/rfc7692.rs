@@ -163,6 +163,24 @@ fn many_directions_share_few_inflaters() {
 }
 
 #[test]
+fn a_message_that_loses_its_inflater_is_only_counted() {
+    let mut scratch = Scratch::new(&Limits { inflaters: 1, ..Limits::default() });
+    let mut record = frames::Record { preview: 4096, ..frames::Record::default() };
+    let mut directions = [(); 2].map(|()| Decoder::new(Role::Server, TAKEOVER));
+    let begun = text(&HELLO[..3]).compressed().not_final().bytes();
+    let ended = frame(Opcode::CONTINUATION, &HELLO[3..]).bytes();
+    for bytes in [begun, ended] {
+        for decoder in &mut directions {
+            decoder.handle(&bytes, frames::moment(1), &mut scratch, &mut record);
+        }
+    }
+    assert_eq!(record.heard.len(), 2, "no violation: {:?}", record.heard);
+    assert!(record.heard.iter().all(|heard| matches!(heard, Heard::Message { holes, preview, .. } if "Hello".starts_with(preview.as_str()) && (*holes || preview == "Hello"))));
+    let stopped: u64 = directions.iter().map(|decoder| decoder.facts().inflation_stopped).sum();
+    assert_eq!(stopped, 1);
+}
+
+#[test]
 fn a_window_is_kept_beyond_its_32_kib() {
     let limits = Limits { inflaters: 1, ..Limits::default() };
     let mut scratch = Scratch::new(&limits);

@@ -86,14 +86,14 @@ impl Inflation {
     pub fn begin(&mut self, pool: &mut Pool) {
         self.message = State::Empty;
         self.produced = 0;
-        if self.takeover && pool.is_held(self.ticket) {
-            return;
+        if !self.takeover || !pool.is_held(self.ticket) {
+            self.ticket = pool.assign();
+            if !self.takeover {
+                self.clean = WINDOW;
+            }
+            self.restart(pool);
         }
-        self.ticket = pool.assign();
-        if !self.takeover {
-            self.clean = WINDOW;
-        }
-        self.restart(pool);
+        pool.set_busy(self.ticket, true);
     }
 
     /// The next payload bytes of the message. `out` gets what they inflate to, in pieces no longer than `room`, and
@@ -134,7 +134,9 @@ impl Inflation {
             self.begin_again(pool);
         }
         self.message = State::Idle;
-        if !self.takeover {
+        if self.takeover {
+            pool.set_busy(self.ticket, false);
+        } else {
             pool.release(self.ticket);
         }
         result
@@ -277,6 +279,8 @@ pub struct Pool {
 struct Slot {
     /// The assignment that it belongs to; 0 for none.
     owner: u64,
+    /// Whether it is in the middle of a message: without it, the rest of that cannot be read.
+    busy: bool,
     /// When it was last used.
     used: u64,
     stream: Decompress,
@@ -310,6 +314,12 @@ impl Pool {
         Some(&mut slot.stream)
     }
 
+    fn set_busy(&mut self, ticket: Ticket, busy: bool) {
+        if self.is_held(ticket) {
+            self.slots[ticket.slot as usize].busy = busy;
+        }
+    }
+
     /// A free slot, a new one, or the one that was not used for the longest time.
     fn assign(&mut self) -> Ticket {
         self.clock += 1;
@@ -317,10 +327,12 @@ impl Pool {
             Some(slot) => slot as usize,
             None if self.slots.len() < self.capacity => {
                 let stream = Decompress::new_with_window_bits(false, WINDOW_BITS);
-                self.slots.push(Slot { owner: 0, used: 0, stream });
+                self.slots.push(Slot { owner: 0, busy: false, used: 0, stream });
                 self.slots.len() - 1
             }
-            None => (0..self.slots.len()).min_by_key(|&slot| self.slots[slot].used).unwrap_or(0),
+            None => {
+                (0..self.slots.len()).min_by_key(|&slot| (self.slots[slot].busy, self.slots[slot].used)).unwrap_or(0)
+            }
         };
         self.slots[slot].owner = self.clock;
         self.slots[slot].used = self.clock;

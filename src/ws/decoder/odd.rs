@@ -66,7 +66,7 @@ impl Decoder {
     }
 
     /// The rules that a header breaks.
-    pub(super) fn violations_of(&self, header: &FrameHeader) -> [Option<ViolationKind>; 5] {
+    fn violations_of(&self, header: &FrameHeader) -> [Option<ViolationKind>; 5] {
         let opcode = header.opcode();
         let mask = match self.role {
             Role::Client if !header.is_masked() => Some(ViolationKind::Unmasked),

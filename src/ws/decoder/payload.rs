@@ -89,7 +89,7 @@ impl Decoder {
     }
 
     /// Puts a data frame in its place (RFC 6455 §5.4). False when it belongs to no message that is known.
-    pub(super) fn fragment<L: FrameListener>(&mut self, header: &FrameHeader, context: &mut Context<'_, L>) -> bool {
+    fn fragment<L: FrameListener>(&mut self, header: &FrameHeader, context: &mut Context<'_, L>) -> bool {
         let opcode = header.opcode();
         let cold = self.cold();
         if opcode == Opcode::CONTINUATION {
@@ -142,7 +142,7 @@ impl Decoder {
     }
 
     /// Payload of the message that is under way.
-    pub(super) fn push<L: FrameListener>(&mut self, payload: &[u8], context: &mut Context<'_, L>) {
+    fn push<L: FrameListener>(&mut self, payload: &[u8], context: &mut Context<'_, L>) {
         let key = self.key;
         let Cold { message: Some(message), inflation, .. } = self.cold() else { return };
         let preview = context.listener.preview();
@@ -174,7 +174,7 @@ impl Decoder {
     }
 
     /// The last frame of a message is complete.
-    pub(super) fn end_message<L: FrameListener>(&mut self, context: &mut Context<'_, L>) {
+    fn end_message<L: FrameListener>(&mut self, context: &mut Context<'_, L>) {
         let cold = self.cold();
         let Some(mut message) = cold.message.take() else { return };
         let preview = context.listener.preview();
@@ -209,7 +209,7 @@ impl Decoder {
         }
     }
 
-    pub(super) fn inflation(&mut self) -> &mut Inflation {
+    fn inflation(&mut self) -> &mut Inflation {
         let takeover = self.compression != Compression::WithoutTakeover;
         let unseen = self.compression == Compression::Unseen;
         let cold = self.cold();
