@@ -5,6 +5,8 @@
 
 mod extract;
 mod failure;
+#[cfg(feature = "live")]
+mod live;
 mod printer;
 #[cfg(feature = "tui")]
 mod screen;
@@ -55,6 +57,10 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
     let surroundings = surroundings();
     match cli::parse(line)? {
+        #[cfg(feature = "live")]
+        Command::Analyse(args) if args.list_interfaces => print(source::live::list()?.as_bytes()),
+        #[cfg(feature = "live")]
+        Command::Analyse(args) if args.list_data_link_types => live::links(&Config::new(*args, &surroundings)?),
         Command::Analyse(args) => analyse(&Config::new(*args, &surroundings)?),
         Command::Explain(finding) => print(&explanation(finding.as_deref(), &surroundings)?),
         Command::Completions(shell) => {
@@ -133,9 +139,11 @@ fn unknown_finding(id: &str) -> UsageError {
 fn analyse(config: &Config) -> Result<ExitCode, Failure> {
     let files = match &config.input {
         Input::Files(files) => files,
+        #[cfg(feature = "live")]
+        Input::Live(interfaces) => return live::capture(config, interfaces),
+        #[cfg(not(feature = "live"))]
         Input::Live(_) => {
-            let text =
-                "live capture is not built yet; capture with tcpdump -i any -w FILE, then read it: wsflow -r FILE";
+            let text = "this wsflow was built without live capture; it reads files: wsflow -r FILE";
             return Err(UsageError(text.to_owned()).into());
         }
     };

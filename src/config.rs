@@ -37,6 +37,25 @@ pub struct Config {
     pub line_buffered: bool,
     /// A finding of at least this severity makes the run fail.
     pub fail_on: Option<Severity>,
+    /// How to capture.
+    pub live: Live,
+}
+
+/// How to capture.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Live {
+    /// Bytes to keep of each packet; 0 for all.
+    pub snap_length: u32,
+    /// The kernel's buffer in bytes, when one was asked for.
+    pub buffer: Option<i32>,
+    /// Whether to put interfaces into promiscuous mode.
+    pub promiscuous: bool,
+    /// Whether to fetch each packet at once.
+    pub immediate: bool,
+    /// The link type to ask for.
+    pub link: Option<String>,
+    /// Whom to become once the devices are open.
+    pub user: Option<String>,
 }
 
 /// Where packets come from.
@@ -125,6 +144,14 @@ impl Config {
             columns: if surroundings.terminal { surroundings.columns } else { None },
             line_buffered: args.line_buffered || surroundings.terminal,
             fail_on: args.fail_on.map(severity),
+            live: Live {
+                snap_length: args.snapshot_length.unwrap_or(0),
+                buffer: args.buffer_size.map(|kib| i32::try_from(u64::from(kib) << 10).unwrap_or(i32::MAX)),
+                promiscuous: !args.no_promiscuous_mode,
+                immediate: args.immediate_mode,
+                link: args.linktype,
+                user: args.relinquish_privileges,
+            },
             input: input(args.read, args.interfaces)?,
         })
     }
@@ -199,8 +226,6 @@ fn not_yet(args: &Args) -> Result<(), UsageError> {
         (args.file_size.is_some(), "-C"),
         (args.rotate_seconds.is_some(), "-G"),
         (args.file_count.is_some(), "-W"),
-        (args.list_interfaces, "-D"),
-        (args.list_data_link_types, "-L"),
         (args.dump_filter > 0, "-d"),
     ];
     match options.iter().find(|(given, _)| *given) {

@@ -6,6 +6,10 @@
 mod error;
 pub mod filter;
 pub mod keylog;
+#[cfg(feature = "live")]
+pub mod live;
+#[cfg(target_os = "linux")]
+pub mod privileges;
 pub mod savefile;
 
 pub use error::SourceError;

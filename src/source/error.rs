@@ -36,6 +36,15 @@ pub enum SourceError {
     },
     /// The filter cannot be used.
     Filter(FilterError),
+    /// An interface cannot be captured on: why, and what to do.
+    Live(String),
+    /// An interface went away while it was captured on; others go on.
+    Gone {
+        /// The interface.
+        name: String,
+        /// What libpcap says.
+        reason: String,
+    },
 }
 
 impl fmt::Display for SourceError {
@@ -54,6 +63,8 @@ impl fmt::Display for SourceError {
                 write!(f, "{name} is damaged at byte {offset}, after {packets} packet{plural}: {reason}")
             }
             SourceError::Filter(error) => error.fmt(f),
+            SourceError::Live(text) => f.write_str(text),
+            SourceError::Gone { name, reason } => write!(f, "the interface {name} is gone: {reason}"),
         }
     }
 }
@@ -63,7 +74,10 @@ impl std::error::Error for SourceError {
         match self {
             SourceError::Open { error, .. } => Some(error),
             SourceError::Filter(error) => Some(error),
-            SourceError::NotCapture { .. } | SourceError::Damaged { .. } => None,
+            SourceError::NotCapture { .. }
+            | SourceError::Damaged { .. }
+            | SourceError::Live(_)
+            | SourceError::Gone { .. } => None,
         }
     }
 }

@@ -1,0 +1,368 @@
+//! Live capture: packets as the kernel hands them out, from one interface or several.
+//!
+//! The ring of the kernel is the only queue: packets are parsed where they lie. Devices are read without blocking and
+//! waited for with `poll`, because a blocked libpcap yields no time and hears no signal while a line is silent.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pcap::{Active, Capture, Device, Linktype, Precision};
+
+use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
+use crate::source::{Drops, Input, Interface, Source, SourceCounts, SourceError};
+use crate::time::Timestamp;
+
+/// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long the kernel may gather packets before it hands them out. Above zero: libpcap takes zero for ever.
+const GATHER_MS: i32 = 20;
+
+/// The kernel's buffers that are tried, in bytes: a burst on a busy server fits the first; memory may be short.
+const BUFFERS: [i32; 3] = [64 << 20, 16 << 20, 2 << 20];
+
+/// How often the kernel is asked what it dropped.
+const ASK_FOR_DROPS: Duration = Duration::from_secs(1);
+
+/// How to capture.
+#[derive(Clone, Debug, Default)]
+pub struct LiveOptions {
+    /// Bytes to keep of each packet; 0 for all.
+    pub snap_length: u32,
+    /// The kernel's buffer in bytes; `None` for the largest that can be had.
+    pub buffer: Option<i32>,
+    /// Whether interfaces are put into promiscuous mode. Never `any`, which newer versions of libpcap refuse.
+    pub promiscuous: bool,
+    /// Whether each packet is fetched at once. It costs most packets of a busy line.
+    pub immediate: bool,
+    /// The link type to ask for, by its name.
+    pub link: Option<String>,
+}
+
+/// A capture from one interface or several.
+pub struct Live {
+    devices: Vec<OpenDevice>,
+    interfaces: Vec<Interface>,
+    waits: Vec<libc::pollfd>,
+    stop: Arc<AtomicBool>,
+    packets: u64,
+    next: usize,
+    silent: usize,
+    open: usize,
+    asked: Timestamp,
+    received: u64,
+}
+
+struct OpenDevice {
+    capture: Capture<Active>,
+    id: InterfaceId,
+    link: LinkType,
+    /// The device went away; others go on.
+    gone: bool,
+    /// Counters of libpcap have 32 bits and wrap.
+    last: (u32, u32, u32),
+}
+
+impl Live {
+    /// Opens the interfaces; `filter` is a pcap expression. `stop` ends the capture.
+    ///
+    /// # Errors
+    ///
+    /// When an interface does not exist, the privilege is missing, or the filter is wrong: one line that says what to do.
+    pub fn open(
+        names: &[String],
+        filter: Option<&str>,
+        options: &LiveOptions,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Live, SourceError> {
+        let mut live = Live {
+            devices: Vec::new(),
+            interfaces: Vec::new(),
+            waits: Vec::new(),
+            stop,
+            packets: 0,
+            next: 0,
+            silent: 0,
+            open: 0,
+            asked: Timestamp::ZERO,
+            received: 0,
+        };
+        for name in names {
+            let mut capture = open_device(name, options)?;
+            if let Some(filter) = filter {
+                capture
+                    .filter(filter, true)
+                    .map_err(|error| SourceError::Live(format!("the filter is wrong: {error}")))?;
+            }
+            let capture = capture.setnonblock().map_err(|error| cannot_capture(name, &error))?;
+            live.add(name, capture, options);
+        }
+        Ok(live)
+    }
+
+    fn add(&mut self, name: &str, capture: Capture<Active>, options: &LiveOptions) {
+        let link = LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX));
+        let id = InterfaceId(self.interfaces.len() as u32);
+        let snap_length = options.snap_length;
+        self.waits.push(libc::pollfd { fd: capture.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        let (name, drops) = (Some(name.to_owned()), Drops::default());
+        self.interfaces.push(Interface { name, link, snap_length, drops });
+        self.devices.push(OpenDevice { capture, id, link, gone: false, last: (0, 0, 0) });
+        self.open += 1;
+    }
+
+    /// Packets that passed the filter, as the kernel counts them.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Packets that were handed out.
+    pub fn captured(&self) -> u64 {
+        self.packets
+    }
+
+    /// Asks the kernel what it counted since the last time.
+    pub fn ask_for_drops(&mut self) {
+        for (device, interface) in self.devices.iter_mut().zip(&mut self.interfaces) {
+            let Ok(stat) = device.capture.stats() else { continue };
+            let (received, kernel, driver) = device.last;
+            self.received += u64::from(stat.received.wrapping_sub(received));
+            interface.drops.kernel += u64::from(stat.dropped.wrapping_sub(kernel));
+            interface.drops.interface += u64::from(stat.if_dropped.wrapping_sub(driver));
+            device.last = (stat.received, stat.dropped, stat.if_dropped);
+        }
+    }
+}
+
+impl Source for Live {
+    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+        if self.stop.load(Ordering::Relaxed) {
+            self.ask_for_drops();
+            return Ok(None);
+        }
+        if self.silent >= self.devices.len() {
+            wait(&mut self.waits);
+            self.silent = 0;
+            let now = now();
+            if now.since(self.asked) >= ASK_FOR_DROPS {
+                self.asked = now;
+                self.ask_for_drops();
+            }
+            return Ok(Some(Input::Idle(now)));
+        }
+        let index = self.next;
+        let count = self.devices.len();
+        let Live { devices, interfaces, stop, packets, next, silent, open, .. } = self;
+        let OpenDevice { capture, id, link, gone, .. } = &mut devices[index];
+        if *gone {
+            (*next, *silent) = ((index + 1) % count, *silent + 1);
+            return Ok(Some(Input::Idle(now())));
+        }
+        match capture.next_packet() {
+            Ok(packet) => {
+                *packets += 1;
+                *silent = 0;
+                let (seconds, nanos) = (packet.header.ts.tv_sec, packet.header.ts.tv_usec);
+                Ok(Some(Input::Packet(Packet {
+                    number: PacketNumber(*packets),
+                    // With nanosecond precision the field that is called microseconds holds nanoseconds.
+                    at: Timestamp::from_parts(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0)),
+                    interface: *id,
+                    link: *link,
+                    length: packet.header.len,
+                    data: packet.data,
+                })))
+            }
+            // Nothing there now: a normal value.
+            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
+                (*next, *silent) = ((index + 1) % count, *silent + 1);
+                Ok(Some(Input::Idle(now())))
+            }
+            Err(error) => {
+                *gone = true;
+                *open -= 1;
+                let name = interfaces[index].name.clone().unwrap_or_default();
+                if *open == 0 {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                Err(SourceError::Gone { name, reason: error.to_string() })
+            }
+        }
+    }
+
+    fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    fn counts(&self) -> SourceCounts {
+        let mut drops = Drops::default();
+        for interface in &self.interfaces {
+            drops.kernel += interface.drops.kernel;
+            drops.interface += interface.drops.interface;
+        }
+        SourceCounts { filtered: 0, drops }
+    }
+}
+
+/// The interfaces that can be captured on, one a line, as tcpdump -D shows them.
+///
+/// # Errors
+///
+/// When libpcap cannot list them.
+pub fn list() -> Result<String, SourceError> {
+    let devices = Device::list().map_err(|error| SourceError::Live(format!("cannot list interfaces: {error}")))?;
+    let mut lines = String::new();
+    for (index, device) in devices.iter().enumerate() {
+        let flags = [
+            (device.flags.is_up(), "Up"),
+            (device.flags.is_running(), "Running"),
+            (device.flags.is_loopback(), "Loopback"),
+            (device.flags.is_wireless(), "Wireless"),
+        ];
+        let flags: Vec<&str> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+        let description = device.desc.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let flags = if flags.is_empty() { String::new() } else { format!(" [{}]", flags.join(", ")) };
+        lines.push_str(&format!("{}.{}{description}{flags}\n", index + 1, device.name));
+    }
+    Ok(lines)
+}
+
+/// The link types that an interface can be captured with, one a line.
+///
+/// # Errors
+///
+/// When it cannot be opened.
+pub fn list_links(name: &str, options: &LiveOptions) -> Result<String, SourceError> {
+    let capture = open_device(name, options)?;
+    let links = capture.list_datalinks().map_err(|error| cannot_capture(name, &error))?;
+    let mut lines = format!("Data link types for {name} (use option -y to set):\n");
+    for link in links {
+        let name = link.get_name().unwrap_or_else(|_| link.0.to_string());
+        let description = link.get_description().unwrap_or_default();
+        lines.push_str(&format!("  {name} ({description})\n"));
+    }
+    Ok(lines)
+}
+
+fn open_device(name: &str, options: &LiveOptions) -> Result<Capture<Active>, SourceError> {
+    let name = by_number(name).unwrap_or_else(|| name.to_owned());
+    let promiscuous = options.promiscuous && name != "any";
+    let buffers = options.buffer.map_or(BUFFERS.to_vec(), |buffer| vec![buffer]);
+    let mut failed = None;
+    for (buffer, promiscuous) in buffers.iter().map(|&buffer| (buffer, promiscuous)).chain([(buffers[0], false)]) {
+        match activate(&name, buffer, promiscuous, options) {
+            Ok(mut capture) => {
+                choose_link(&name, &mut capture, options)?;
+                ignore_outgoing(&name, &capture);
+                return Ok(capture);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    let error = failed.unwrap_or(pcap::Error::InvalidString);
+    Err(cannot_capture(&name, &error))
+}
+
+fn activate(name: &str, buffer: i32, promiscuous: bool, options: &LiveOptions) -> Result<Capture<Active>, pcap::Error> {
+    let snap_length = if options.snap_length == 0 { 262_144 } else { options.snap_length };
+    let capture = Capture::from_device(name)?
+        .promisc(promiscuous)
+        .snaplen(i32::try_from(snap_length).unwrap_or(i32::MAX))
+        .buffer_size(buffer)
+        .timeout(GATHER_MS)
+        .immediate_mode(options.immediate);
+    // A device without nanoseconds is rare; it is then read as if its microseconds were all there is.
+    capture.precision(Precision::Nano).open()
+}
+
+/// `any` gives its first cooked format unless asked for the second, which knows the interface of each packet.
+fn choose_link(name: &str, capture: &mut Capture<Active>, options: &LiveOptions) -> Result<(), SourceError> {
+    match &options.link {
+        Some(link) => {
+            let wanted = Linktype::from_name(link)
+                .map_err(|_| SourceError::Live(format!("{link} is no link type; wsflow -L -i {name} lists them")))?;
+            capture.set_datalink(wanted).map_err(|error| cannot_capture(name, &error))
+        }
+        None if name == "any" => {
+            let _ = capture.set_datalink(Linktype(i32::from(LinkType::LINUX_SLL2.0)));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// On loopback the kernel shows every packet twice, as it goes out and as it comes in, and libpcap throws one away.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "libpcap has no option for PACKET_IGNORE_OUTGOING; the socket is its own")]
+fn ignore_outgoing(name: &str, capture: &Capture<Active>) {
+    const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+    if name != "lo" {
+        return;
+    }
+    let yes: libc::c_int = 1;
+    // SAFETY: the descriptor is open as long as `capture` lives, the value is a c_int of that size. Kernels before 4.20
+    // refuse the option, which costs nothing but speed.
+    unsafe {
+        libc::setsockopt(
+            capture.as_raw_fd(),
+            libc::SOL_PACKET,
+            PACKET_IGNORE_OUTGOING,
+            (&raw const yes).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ignore_outgoing(_name: &str, _capture: &Capture<Active>) {}
+
+/// Waits until a device has something, or for [`PATIENCE`].
+#[allow(unsafe_code, reason = "poll(2) has no safe binding in the crates that are used")]
+fn wait(waits: &mut [libc::pollfd]) {
+    let count = waits.len() as libc::nfds_t;
+    let patience = PATIENCE.as_millis() as libc::c_int;
+    // SAFETY: the pointer and the count are those of one slice. A signal ends the wait early, which is what is wanted.
+    unsafe {
+        libc::poll(waits.as_mut_ptr(), count, patience);
+    }
+}
+
+/// An interface may be named by its number in the list, as with tcpdump.
+fn by_number(name: &str) -> Option<String> {
+    let number: usize = name.parse().ok()?;
+    let devices = Device::list().ok()?;
+    devices.get(number.checked_sub(1)?).map(|device| device.name.clone())
+}
+
+/// What libpcap says differs from version to version: the privilege is looked at, not the text.
+fn cannot_capture(name: &str, error: &pcap::Error) -> SourceError {
+    if !may_capture() {
+        return SourceError::Live(format!(
+            "cannot capture on {name}: permission denied (CAP_NET_RAW is missing); run: sudo wsflow -i {name}, or once: \
+             sudo setcap cap_net_raw,cap_net_admin=eip $(command -v wsflow)"
+        ));
+    }
+    let text = match error {
+        pcap::Error::PcapError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    SourceError::Live(format!("cannot capture on {name}: {text}; wsflow -D lists the interfaces"))
+}
+
+#[cfg(target_os = "linux")]
+fn may_capture() -> bool {
+    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW).unwrap_or(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_capture() -> bool {
+    true
+}
+
+#[expect(clippy::disallowed_methods, reason = "a silent line has no other time than the clock's")]
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_parts(since.as_secs(), since.subsec_nanos())
+}
