@@ -38,30 +38,48 @@ pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
     print(live::list_links(name, &options(config))?.as_bytes())
 }
 
-/// Captures until it is told to stop, and tells what it saw.
-pub(super) fn capture(config: &Config, interfaces: &[String]) -> Result<ExitCode, Failure> {
+/// Opens the interfaces, and gives up the rights that this needed: nothing that is read from packets runs with them.
+pub(super) fn open(config: &Config, interfaces: &[String]) -> Result<Live, Failure> {
+    open_until(config, interfaces, Arc::default())
+}
+
+fn open_until(config: &Config, interfaces: &[String], stop: Arc<AtomicBool>) -> Result<Live, Failure> {
     let expression = match &config.filter {
         Filter::All => None,
         Filter::Expression(expression) => Some(expression.clone()),
         Filter::File(name) => Some(filter::read(name)?),
     };
-    let asked = Asked::default();
-    let mut live = Live::open(interfaces, expression.as_deref(), &options(config), Arc::clone(&asked.stop))?;
+    let live = Live::open(interfaces, expression.as_deref(), &options(config), stop)?;
+    #[cfg(target_os = "linux")]
+    source::privileges::drop(config.live.user.as_deref()).map_err(UsageError)?;
+    Ok(live)
+}
+
+/// Captures until it is told to stop, and tells what it saw.
+pub(super) fn capture(config: &Config, interfaces: &[String]) -> Result<ExitCode, Failure> {
+    if config.write.is_some() {
+        let text = "-w is for files so far; capture with tcpdump -w, then: wsflow -r FILE -w FILE";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    #[cfg(feature = "tui")]
+    if config.output == crate::config::Output::Tui {
+        return super::screen::show_live(config, interfaces);
+    }
     let mut keylog = match &config.keylog {
         Some(keylog) => {
-            Some(KeyLogFollower::open(&keylog.file).map_err(|error| Failure::Keylog(keylog.file.clone(), error))?)
+            let opened = KeyLogFollower::open(&keylog.file);
+            Some(opened.map_err(|error| Failure::Keylog(keylog.file.clone(), error))?)
         }
         None => None,
     };
-    // From here on only the open devices are needed: nothing that is read from packets runs with privileges.
-    #[cfg(target_os = "linux")]
-    source::privileges::drop(config.live.user.as_deref()).map_err(UsageError)?;
+    let asked = Asked::default();
+    let mut live = open_until(config, interfaces, Arc::clone(&asked.stop))?;
     listen(&asked);
     for interface in live.interfaces() {
         let name = interface.name.as_deref().unwrap_or("");
         note(&format!("listening on {name}, link type {}", interface.link.0));
     }
-    let options = EngineOptions { live: true, filtered: expression.is_some() };
+    let options = EngineOptions { live: true, filtered: config.filter != Filter::All };
     let names: Vec<PathBuf> = interfaces.iter().map(PathBuf::from).collect();
     let mut printer = Printer::new(config, &names)?;
     let mut engine = Engine::new(&Limits::default(), options, printer.wants());

@@ -75,6 +75,53 @@ fn interfaces(source: &impl Source) -> Vec<tui::Interface> {
     source.interfaces().iter().filter_map(shown).collect()
 }
 
+/// Captures on interfaces and shows what they carry, until the person has seen enough.
+#[cfg(feature = "live")]
+pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, Failure> {
+    let options = Options {
+        source: names.join(" "),
+        live: true,
+        wait_for_packet: false,
+        mask: config.mask,
+        theme: theme(config),
+        filter: config.query.clone(),
+        columns_file: columns_file(),
+    };
+    let opened = std::sync::Mutex::new(Some(super::live::open(config, names)?));
+    let config_of_work = config.clone();
+    let work = move |instead: Option<&Path>, feed: &mut Feed| {
+        let first = opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        match (instead, first) {
+            (Some(file), _) => analyse(&config_of_work, &[file.to_owned()], feed),
+            (None, Some(live)) => capture(&config_of_work, live, feed),
+            (None, None) => Ok(()), // the capture was left for a file, and its rights are gone
+        }
+        .map_err(|failure| failure.to_string())
+    };
+    let ended = tui::run(options, Arc::new(work)).map_err(Failure::Output)?;
+    if let Some(trouble) = ended.trouble {
+        complain(&trouble);
+        return Ok(ExitCode::from(FAILED));
+    }
+    Ok(status(config, ended.summary.worst, false))
+}
+
+#[cfg(feature = "live")]
+fn capture(config: &Config, mut live: crate::source::live::Live, feed: &mut Feed) -> Result<(), Failure> {
+    let options = EngineOptions { live: true, filtered: config.filter != crate::config::Filter::All };
+    let mut engine = Engine::new(&Limits::default(), options, feed.wants());
+    if let Some(keylog) = &config.keylog {
+        read_keylog(&mut engine, keylog, feed)?;
+    }
+    let mut gone = read(&mut live, &mut engine, feed, config.count)?;
+    live.ask_for_drops();
+    let drops = live.counts().drops;
+    engine.lost(drops.kernel, drops.interface);
+    feed.show(&engine, interfaces(&live));
+    engine.finish(feed).map_err(Failure::Output)?;
+    gone.pop().map_or(Ok(()), |error| Err(error.into()))
+}
+
 /// Terminals that say so have a light background: `COLORFGBG` ends in the number of its colour.
 fn theme(config: &Config) -> Theme {
     let background = std::env::var("COLORFGBG").ok();

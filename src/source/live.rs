@@ -15,10 +15,13 @@ use crate::source::{Drops, Input, Interface, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
 
 /// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE_MS: i32 = 100;
 
 /// How long the kernel may gather packets before it hands them out. Above zero: libpcap takes zero for ever.
 const GATHER_MS: i32 = 20;
+
+/// How long packets are still fetched after a stop: Ctrl-C should be felt.
+const DRAIN: Duration = Duration::from_millis(200);
 
 /// The kernel's buffers that are tried, in bytes: a burst on a busy server fits the first; memory may be short.
 const BUFFERS: [i32; 3] = [64 << 20, 16 << 20, 2 << 20];
@@ -52,6 +55,7 @@ pub struct Live {
     silent: usize,
     open: usize,
     asked: Timestamp,
+    stopped: Option<Timestamp>,
     received: u64,
 }
 
@@ -87,6 +91,7 @@ impl Live {
             silent: 0,
             open: 0,
             asked: Timestamp::ZERO,
+            stopped: None,
             received: 0,
         };
         for name in names {
@@ -123,6 +128,21 @@ impl Live {
         self.packets
     }
 
+    /// Whether what the kernel had gathered until the stop was handed out, or enough time was spent on that.
+    fn is_drained(&mut self) -> bool {
+        let now = now();
+        match self.stopped {
+            None => {
+                self.stopped = Some(now);
+                false
+            }
+            Some(stopped) => {
+                let gathered = now.since(stopped) >= Duration::from_millis(2 * GATHER_MS as u64);
+                (gathered && self.silent >= self.devices.len()) || now.since(stopped) >= DRAIN
+            }
+        }
+    }
+
     /// Asks the kernel what it counted since the last time.
     pub fn ask_for_drops(&mut self) {
         for (device, interface) in self.devices.iter_mut().zip(&mut self.interfaces) {
@@ -138,12 +158,12 @@ impl Live {
 
 impl Source for Live {
     fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.load(Ordering::Relaxed) && self.is_drained() {
             self.ask_for_drops();
             return Ok(None);
         }
         if self.silent >= self.devices.len() {
-            wait(&mut self.waits);
+            wait(&mut self.waits, if self.stopped.is_some() { GATHER_MS } else { PATIENCE_MS });
             self.silent = 0;
             let now = now();
             if now.since(self.asked) >= ASK_FOR_DROPS {
@@ -318,11 +338,10 @@ fn ignore_outgoing(name: &str, capture: &Capture<Active>) {
 #[cfg(not(target_os = "linux"))]
 fn ignore_outgoing(_name: &str, _capture: &Capture<Active>) {}
 
-/// Waits until a device has something, or for [`PATIENCE`].
+/// Waits until a device has something, or for so many milliseconds.
 #[allow(unsafe_code, reason = "poll(2) has no safe binding in the crates that are used")]
-fn wait(waits: &mut [libc::pollfd]) {
+fn wait(waits: &mut [libc::pollfd], patience: libc::c_int) {
     let count = waits.len() as libc::nfds_t;
-    let patience = PATIENCE.as_millis() as libc::c_int;
     // SAFETY: the pointer and the count are those of one slice. A signal ends the wait early, which is what is wanted.
     unsafe {
         libc::poll(waits.as_mut_ptr(), count, patience);
