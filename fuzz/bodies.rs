@@ -4,16 +4,18 @@
 use std::io::{Cursor, Read};
 
 use wsflow::limits::Limits;
-use wsflow::packet::{InterfaceId, LinkType, Packet, PacketNumber};
+use wsflow::packet::{InterfaceId, LinkType, Moment, Packet, PacketNumber};
 use wsflow::source::{Savefiles, Source};
+use wsflow::stream::Role;
 use wsflow::time::Timestamp;
+use wsflow::tls::{Observer, Origin, SecretStore, TlsOutput};
 use wsflow::wire::{Dissected, Dissector};
 
 /// What a target does with its input. It panics when something is wrong.
 pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target.
-pub const BODIES: [(&str, Body); 2] = [("savefile", savefile), ("wire", wire)];
+pub const BODIES: [(&str, Body); 3] = [("savefile", savefile), ("wire", wire), ("tls", tls)];
 
 /// The input is a savefile. Whole or in small pieces, it must yield the same packets and the same end.
 pub fn savefile(data: &[u8]) {
@@ -49,6 +51,47 @@ pub fn wire(mut data: &[u8]) {
         data = rest;
     }
     assert!(dissector.fragments_held() <= number as usize);
+}
+
+/// The input is a key log, a zero, and what happens on a connection: a byte of flags, a length of two bytes, the bytes.
+/// Flags: 1 the server, 2 so many bytes are missing, 4 the key log is read now, 8 this side ends.
+pub fn tls(data: &[u8]) {
+    let split = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
+    let (keys, mut data) = data.split_at(split);
+    let limits = Limits { tls_held_bytes: 1 << 10, ..Limits::default() };
+    let mut secrets = SecretStore::new(&limits);
+    secrets.expect(Origin::KeyLog);
+    let mut observer = Observer::new(&limits);
+    let (mut given, mut read) = (0, 0);
+    data = data.get(1..).unwrap_or_default();
+    while let Some(([flags, high, low], rest)) = data.split_first_chunk() {
+        let role = if flags & 1 == 0 { Role::Client } else { Role::Server };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let moment = Moment::default();
+        let mut out = |_: Role, _: Moment, output: TlsOutput<'_>| {
+            if let TlsOutput::Plain(bytes) = output {
+                read += bytes.len();
+            }
+        };
+        if flags & 4 != 0 {
+            secrets.feed(Origin::KeyLog, keys);
+            secrets.end(Origin::KeyLog);
+            observer.retry(&secrets, &mut out);
+        }
+        data = rest;
+        if flags & 2 != 0 {
+            observer.gap(role, length as u64, moment, &secrets, &mut out);
+        } else {
+            let (bytes, rest) = rest.split_at(length.min(rest.len()));
+            given += bytes.len();
+            observer.handle(role, bytes, moment, &secrets, &mut out);
+            data = rest;
+        }
+        if flags & 8 != 0 {
+            observer.finish(role, moment, &secrets, &mut out);
+        }
+    }
+    assert!(read <= given && !format!("{secrets:?} {:?}", observer.facts()).is_empty());
 }
 
 /// Everything that a source yields, in words, and what was wrong at the end.

@@ -7,7 +7,7 @@ use crate::session::flow::App;
 use crate::session::joiner::Waiting;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
-use crate::stream::{Role, Side, StreamEvent};
+use crate::stream::{GapCause, Role, Side, StreamEvent};
 use crate::tls::{Observer, Origin, TlsOutput};
 
 /// Encrypted connections that are looked at when a leg in clear has none in front: the latest ones.
@@ -68,12 +68,9 @@ impl Watch<'_> {
         let Some(secrets) = self.tracker.secrets.take() else { return };
         let mut out = |role: Role, moment: Moment, output: TlsOutput<'_>| {
             let side = if role == Role::Client { sides.0 } else { sides.1 };
-            let event = match output {
-                TlsOutput::Plain(bytes) => StreamEvent::Data(bytes),
-                TlsOutput::Gap { bytes, .. } => StreamEvent::Gap(bytes, crate::stream::GapCause::NotCaptured),
-                TlsOutput::End => return,
-            };
-            self.application(id, side, moment, event);
+            if let Some(event) = plaintext(output) {
+                self.application(id, side, moment, event);
+            }
         };
         match event {
             StreamEvent::Data(bytes) => observer.handle(role, bytes, moment, &secrets, &mut out),
@@ -101,8 +98,8 @@ impl Watch<'_> {
             let Some(secrets) = self.tracker.secrets.take() else { return };
             observer.retry(&secrets, &mut |role, moment, output| {
                 let side = if role == Role::Client { sides.0 } else { sides.1 };
-                if let TlsOutput::Plain(bytes) = output {
-                    self.application(id, side, moment, StreamEvent::Data(bytes));
+                if let Some(event) = plaintext(output) {
+                    self.application(id, side, moment, event);
                 }
             });
             self.tracker.secrets = Some(secrets);
@@ -142,6 +139,15 @@ impl Tracker {
             })
             .max()
             .map(|(_, front)| front)
+    }
+}
+
+/// What an observer reads, as the stream that it stands for.
+fn plaintext(output: TlsOutput<'_>) -> Option<StreamEvent<'_>> {
+    match output {
+        TlsOutput::Plain(bytes) => Some(StreamEvent::Data(bytes)),
+        TlsOutput::Gap { bytes, .. } => Some(StreamEvent::Gap(bytes, GapCause::NotCaptured)),
+        TlsOutput::End => None,
     }
 }
 
