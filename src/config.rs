@@ -192,8 +192,11 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         OutputFormat::Tui if !surroundings.terminal => {
             return Err(usage("-o tui needs a terminal as standard output; for a pipe or a file: -o text"));
         }
-        // One line a session, or every message, is text whether there is a terminal or not.
-        OutputFormat::Tui if cfg!(feature = "tui") && !(args.output.is_none() && (args.quiet || args.messages)) => {
+        // One line a session, every message, a file to write: that is text whether there is a terminal or not.
+        OutputFormat::Tui
+            if cfg!(feature = "tui")
+                && !(args.output.is_none() && (args.quiet || args.messages || args.write.is_some())) =>
+        {
             Output::Tui
         }
         OutputFormat::Tui | OutputFormat::Text => Output::Text { brief: args.quiet },
@@ -207,6 +210,7 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         Output::Json | Output::Report | Output::Tui if args.quiet => {
             Err(usage("-q is for -o text: one line a session"))
         }
+        Output::Tui if args.write.is_some() => Err(usage("-w is for the other outputs; in the terminal UI s saves")),
         output => Ok(output),
     }
 }

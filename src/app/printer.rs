@@ -14,18 +14,25 @@ use crate::output::pcapng::selection::{Gather, Selection};
 use crate::output::query::Query;
 use crate::output::report::Report;
 use crate::output::text::{Options, Text};
+use crate::source::Interface;
 
 /// What prints, all sessions or some.
 pub(super) enum Printer {
-    All(Gather<Box<dyn Sink>>),
-    Chosen(Chosen<Gather<Box<dyn Sink>>>),
+    All(Gather<Format>),
+    Chosen(Chosen<Gather<Format>>),
+}
+
+/// How it prints.
+pub(super) enum Format {
+    Lines(Box<dyn Sink>),
+    Page(Box<Report<Box<dyn Write>>>),
 }
 
 impl Printer {
     /// As configured; `files` are what is read.
     pub(super) fn new(config: &Config, files: &[PathBuf]) -> Result<Printer, Failure> {
         let query = config.query.as_deref().map(Query::parse).transpose()?;
-        let sink = Gather::new(output(config, files), config.write.is_some());
+        let sink = Gather::new(format(config, files), config.write.is_some());
         Ok(match query {
             Some(query) => Printer::Chosen(Chosen::new(sink, query)),
             None => Printer::All(sink),
@@ -37,6 +44,17 @@ impl Printer {
         match self {
             Printer::All(_) => summary.worst,
             Printer::Chosen(chosen) => chosen.worst(),
+        }
+    }
+
+    /// Where the packets were captured.
+    pub(super) fn captured_on(&mut self, interfaces: &[Interface]) {
+        let gather = match self {
+            Printer::All(gather) => gather,
+            Printer::Chosen(chosen) => chosen.inner_mut(),
+        };
+        if let Format::Page(report) = gather.inner_mut() {
+            report.captured_on(interfaces);
         }
     }
 
@@ -65,13 +83,29 @@ impl Sink for Printer {
     }
 }
 
-fn output(config: &Config, files: &[PathBuf]) -> Box<dyn Sink> {
+impl Sink for Format {
+    fn wants(&self) -> Wants {
+        match self {
+            Format::Lines(sink) => sink.wants(),
+            Format::Page(report) => report.wants(),
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match self {
+            Format::Lines(sink) => sink.event(event),
+            Format::Page(report) => report.event(event),
+        }
+    }
+}
+
+fn format(config: &Config, files: &[PathBuf]) -> Format {
     let out: Box<dyn Write> = match config.line_buffered {
         true => Box::new(io::stdout().lock()), // which is handed on line by line
         false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout().lock())),
     };
     match config.output {
-        Output::Json => Box::new(Json::new(out, config.mask, config.messages)),
+        Output::Json => Format::Lines(Box::new(Json::new(out, config.mask, config.messages))),
         Output::Text { .. } | Output::Tui => {
             let options = Options {
                 brief: config.output == Output::Text { brief: true },
@@ -81,11 +115,11 @@ fn output(config: &Config, files: &[PathBuf]) -> Box<dyn Sink> {
                 mask: config.mask,
                 columns: config.columns,
             };
-            Box::new(Text::new(out, options, Clock::local()))
+            Format::Lines(Box::new(Text::new(out, options, Clock::local())))
         }
         Output::Report => {
             let sources = files.iter().map(|file| file.display().to_string()).collect();
-            Box::new(Report::new(out, config.mask, sources))
+            Format::Page(Box::new(Report::new(out, config.mask, sources)))
         }
     }
 }

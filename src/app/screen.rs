@@ -5,12 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::failure::Failure;
-use super::{FAILED, Listener, complain, filter_of, is_stream, read, read_keylog, status};
+#[cfg(feature = "live")]
+use super::keylog::Keylog;
+#[cfg(feature = "live")]
+use super::reader::read;
+use super::reader::{Listener, Reader, filter_of, is_stream, tell_counts};
+use super::{FAILED, complain, status};
 use crate::config::Config;
-use crate::engine::event::Sink;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::Engine;
+#[cfg(feature = "live")]
+use crate::engine::{EngineOptions, Sink};
+#[cfg(feature = "live")]
 use crate::limits::Limits;
-use crate::source::{Interface, Savefiles, Source};
+use crate::source::{Interface, Source};
 use crate::tui::{self, Feed, Options, Theme};
 
 /// Reads savefiles and shows them while they are read, until the person has seen enough.
@@ -41,31 +48,21 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
 }
 
 fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Failure> {
-    let filter = filter_of(&config.filter)?;
-    let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
-    let mut source = Savefiles::open(files, filter)?;
-    let mut engine = Engine::new(&Limits::default(), options, feed.wants());
-    if let Some(keylog) = &config.keylog {
-        read_keylog(&mut engine, keylog, feed)?;
-    }
-    let mut damage = read(&mut source, &mut engine, feed, config.count)?;
-    let counts = source.counts();
-    engine.lost(counts.drops.kernel, counts.drops.interface);
-    engine.filtered(counts.filtered);
-    feed.show(&engine, interfaces(&source));
-    engine.finish(feed).map_err(Failure::Output)?;
-    damage.pop().map_or(Ok(()), |error| Err(error.into()))
+    let mut done = Reader::open(config, files)?.run(feed)?;
+    done.damage.pop().map_or(Ok(()), |error| Err(error.into()))
 }
 
 impl Listener for Feed {
     fn between(&mut self, engine: &mut Engine, source: &impl Source) -> bool {
         if self.is_asked() {
-            let counts = source.counts();
-            engine.lost(counts.drops.kernel, counts.drops.interface);
-            engine.filtered(counts.filtered);
+            tell_counts(engine, source);
             self.show(engine, interfaces(source));
         }
         self.is_stopped()
+    }
+
+    fn before_the_end(&mut self, engine: &mut Engine, source: &impl Source) {
+        self.show(engine, interfaces(source));
     }
 }
 
@@ -110,14 +107,11 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
 fn capture(config: &Config, mut live: crate::source::live::Live, feed: &mut Feed) -> Result<(), Failure> {
     let options = EngineOptions { live: true, filtered: config.filter != crate::config::Filter::All };
     let mut engine = Engine::new(&Limits::default(), options, feed.wants());
-    if let Some(keylog) = &config.keylog {
-        read_keylog(&mut engine, keylog, feed)?;
-    }
-    let mut gone = read(&mut live, &mut engine, feed, config.count)?;
+    let keylog = config.keylog.as_ref().map(|keylog| Keylog::open(keylog, true)).transpose()?;
+    let mut gone = read(&mut live, &mut engine, feed, keylog.flatten().as_mut(), config.count)?;
     live.ask_for_drops();
-    let drops = live.counts().drops;
-    engine.lost(drops.kernel, drops.interface);
-    feed.show(&engine, interfaces(&live));
+    tell_counts(&mut engine, &live);
+    feed.before_the_end(&mut engine, &live);
     engine.finish(feed).map_err(Failure::Output)?;
     gone.pop().map_or(Ok(()), |error| Err(error.into()))
 }

@@ -31,6 +31,11 @@ impl<S: Sink> Chosen<S> {
         &self.sink
     }
 
+    /// The sink behind, to tell it something else.
+    pub fn inner_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     /// The worst severity of what was let through.
     pub fn worst(&self) -> Option<Severity> {
         self.worst

@@ -18,6 +18,7 @@ use crate::output::phrase;
 use crate::output::report::blind_spots::BlindSpots;
 use crate::output::report::markdown::{cell, code, prose};
 use crate::session::Session;
+use crate::source::Interface;
 
 /// Failed sessions that are told in full; of the others the table has a row.
 const FAILURES_IN_FULL: usize = 50;
@@ -31,6 +32,8 @@ pub struct Report<W> {
     mask: Mask,
     /// What was read: the names of files.
     sources: Vec<String>,
+    /// Where it was captured.
+    interfaces: Vec<String>,
     failed: Table,
     healthy: Table,
     /// The sections of failed sessions.
@@ -54,6 +57,7 @@ impl<W: Write> Report<W> {
             out,
             mask,
             sources,
+            interfaces: Vec::new(),
             failed: Table::default(),
             healthy: Table::default(),
             failures: String::new(),
@@ -61,6 +65,13 @@ impl<W: Write> Report<W> {
             groups: String::new(),
             blind_spots: BlindSpots::default(),
         }
+    }
+
+    /// Where the packets were captured, as far as the capture tells.
+    pub fn captured_on(&mut self, interfaces: &[Interface]) {
+        let mut names: Vec<String> = interfaces.iter().take(ROWS).map(interface).collect();
+        names.dedup();
+        self.interfaces = names;
     }
 
     fn session(&mut self, session: &Session, diagnosis: &Diagnosis) {
@@ -100,7 +111,7 @@ impl<W: Write> Report<W> {
         let sources: Vec<String> = self.sources.iter().map(|source| code(source)).collect();
         writeln!(page, "# WebSockets in {}\n", sources.join(", "))?;
         writeln!(page, "{}\n", headline(summary))?;
-        write_capture(&mut page, summary)?;
+        write_capture(&mut page, summary, &self.interfaces)?;
         if self.failed.count > 0 {
             writeln!(page, "\n## Sessions that failed or will\n")?;
             write_table(&mut page, &self.failed)?;
@@ -152,13 +163,26 @@ fn headline(summary: &Summary) -> String {
     format!("{}: {}.", phrase::count(total, "session"), outcomes.join(", "))
 }
 
-fn write_capture(page: &mut String, summary: &Summary) -> std::fmt::Result {
+/// Its name, what its packets begin with, and how much of them was kept.
+fn interface(interface: &Interface) -> String {
+    let name = interface.name.as_deref().map_or_else(|| "unnamed".to_owned(), cell);
+    let snap = match interface.snap_length {
+        0 => String::new(),
+        length => format!(", at most {}", phrase::bytes(length.into())),
+    };
+    format!("{name} (link type {}{snap})", interface.link.0)
+}
+
+fn write_capture(page: &mut String, summary: &Summary, interfaces: &[String]) -> std::fmt::Result {
     let ignored = &summary.ignored;
     writeln!(page, "| capture | |\n| --- | --- |")?;
     writeln!(page, "| packets | {}, {} |", summary.packets, phrase::bytes(summary.bytes))?;
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
         let (first, last) = (clock::rfc3339(first), clock::rfc3339(last));
         writeln!(page, "| time | {first} to {last}, {} |", phrase::duration(summary.duration))?;
+    }
+    if !interfaces.is_empty() {
+        writeln!(page, "| captured on | {} |", interfaces.join("; "))?;
     }
     writeln!(page, "| connections | {}, {} of them without a WebSocket |", summary.connections, ignored.not_websocket)?;
     writeln!(page, "| lost | {} |", loss(summary))?;
@@ -236,6 +260,12 @@ mod tests {
     fn page(samples: &[(Session, Diagnosis)]) -> String {
         let mut out = Vec::new();
         let mut report = Report::new(&mut out, Mask::Secrets, vec!["a|b.pcap".to_owned()]);
+        report.captured_on(&[Interface {
+            name: Some("eth0|".to_owned()),
+            link: crate::packet::LinkType::ETHERNET,
+            snap_length: 262_144,
+            drops: crate::source::Drops::default(),
+        }]);
         for (session, diagnosis) in samples {
             report.event(&Event::Session(session, diagnosis)).expect("a vector takes everything");
         }

@@ -89,6 +89,11 @@ impl<S> Gather<S> {
         Gather { sink, selection: wanted.then(Selection::default) }
     }
 
+    /// The sink behind, to tell it something else.
+    pub fn inner_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     /// What was gathered.
     pub fn selection(&self) -> Option<&Selection> {
         self.selection.as_ref()

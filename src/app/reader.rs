@@ -1,0 +1,145 @@
+//! Savefiles, read to the end or as far as it goes, and handed to the engine.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::app::failure::Failure;
+use crate::app::keylog::Keylog;
+use crate::config::{self, Config};
+use crate::engine::event::{Sink, Summary};
+use crate::engine::{Engine, EngineOptions};
+use crate::limits::Limits;
+use crate::source::{Filter, Input, Savefiles, SecretsFormat, Source, SourceError, filter};
+use crate::tls::Origin;
+
+/// Files that are open.
+pub(super) struct Reader {
+    source: Savefiles,
+    options: EngineOptions,
+    keylog: Option<Keylog>,
+    count: Option<u64>,
+}
+
+/// What came of reading.
+pub(super) struct Done {
+    /// The whole run in numbers.
+    pub(super) summary: Summary,
+    /// What was wrong with the files, behind what could be read.
+    pub(super) damage: Vec<SourceError>,
+}
+
+/// Who listens to the engine, and looks at what it knows now and then.
+pub(super) trait Listener: Sink {
+    /// Between two packets. True to read no further.
+    fn between(&mut self, _engine: &mut Engine, _source: &impl Source) -> bool {
+        false
+    }
+
+    /// All packets were read; the sessions that are still open come next.
+    fn before_the_end(&mut self, _engine: &mut Engine, _source: &impl Source) {}
+}
+
+impl Reader {
+    /// Opens the files, and the key log.
+    pub(super) fn open(config: &Config, files: &[PathBuf]) -> Result<Reader, Failure> {
+        let filter = filter_of(&config.filter)?;
+        let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
+        let source = Savefiles::open(files, filter)?;
+        let keylog = config.keylog.as_ref().map(|keylog| Keylog::open(keylog, options.live)).transpose()?;
+        Ok(Reader { source, options, keylog: keylog.flatten(), count: config.count })
+    }
+
+    /// Reads them to the end, or until the listener has heard enough.
+    pub(super) fn run(mut self, listener: &mut impl Listener) -> Result<Done, Failure> {
+        let mut engine = Engine::new(&Limits::default(), self.options, listener.wants());
+        self.keylog(&mut engine, listener)?;
+        let follow = self.keylog.as_mut().filter(|_| self.options.live);
+        let damage = read(&mut self.source, &mut engine, listener, follow, self.count)?;
+        self.keylog(&mut engine, listener)?;
+        tell_counts(&mut engine, &self.source);
+        listener.before_the_end(&mut engine, &self.source);
+        let summary = engine.finish(listener).map_err(Failure::Output)?;
+        Ok(Done { summary, damage })
+    }
+
+    /// Hands what is in the key log to the engine. While packets are captured its last line may still be in the making.
+    fn keylog(&mut self, engine: &mut Engine, listener: &mut impl Listener) -> Result<(), Failure> {
+        match &mut self.keylog {
+            Some(keylog) if self.options.live => keylog.read(engine, listener),
+            Some(keylog) => keylog.finish(engine, listener),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Hands everything that a source yields to the engine, and what is new in the key log. What is wrong with the source
+/// behind the first packet ends one file of several, or all.
+pub(super) fn read(
+    source: &mut impl Source,
+    engine: &mut Engine,
+    listener: &mut impl Listener,
+    mut keylog: Option<&mut Keylog>,
+    count: Option<u64>,
+) -> Result<Vec<SourceError>, Failure> {
+    let (mut packets, mut damage) = (0, Vec::new());
+    while count.is_none_or(|count| packets < count) {
+        if let Some(keylog) = &mut keylog {
+            keylog.follow(engine, listener)?;
+        }
+        let handled = match source.next() {
+            Ok(Some(Input::Packet(packet))) => {
+                packets += 1;
+                engine.packet(&packet, listener)
+            }
+            Ok(Some(Input::Secrets { format: SecretsFormat::TLS_KEY_LOG, data })) => {
+                engine.secrets(Origin::SecretsBlock, data, listener)
+            }
+            Ok(Some(Input::Secrets { .. })) => Ok(()),
+            Ok(Some(Input::Idle(now))) => {
+                if let Some(keylog) = &mut keylog {
+                    keylog.read(engine, listener)?;
+                }
+                engine.advance(now, listener)
+            }
+            Ok(None) => break,
+            Err(error @ SourceError::Damaged { .. }) => {
+                damage.push(error);
+                Ok(())
+            }
+            Err(error) if packets == 0 => return Err(error.into()),
+            Err(error) => {
+                damage.push(error);
+                break;
+            }
+        };
+        handled.map_err(Failure::Output)?;
+        if listener.between(engine, source) {
+            break;
+        }
+    }
+    Ok(damage)
+}
+
+/// Tells the engine what became of packets before they got there.
+pub(super) fn tell_counts(engine: &mut Engine, source: &impl Source) {
+    let counts = source.counts();
+    engine.lost(counts.drops.kernel, counts.drops.interface);
+    engine.filtered(counts.filtered);
+}
+
+/// The filter that is configured.
+pub(super) fn filter_of(filter: &config::Filter) -> Result<Option<Filter>, Failure> {
+    let expression = match filter {
+        config::Filter::All => return Ok(None),
+        config::Filter::Expression(expression) => expression.clone(),
+        config::Filter::File(name) => filter::read(name)?,
+    };
+    Ok(Some(Filter::new(&expression)?))
+}
+
+/// Whether packets come while they are captured: then sessions are told when they end.
+pub(super) fn is_stream(files: &[PathBuf]) -> bool {
+    let standard_input = files.len() == 1 && files[0] == Path::new("-");
+    standard_input
+        && !File::open("/dev/stdin").and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
+}
