@@ -19,6 +19,7 @@ pub mod parties;
 pub mod proxies;
 pub mod ranking;
 pub mod rules;
+pub mod scope;
 pub mod timers;
 pub mod tls_failure;
 pub mod upstream;
@@ -33,6 +34,8 @@ mod doubt;
 
 pub use evidence::Evidence;
 
+use crate::diagnosis::ranking::Found;
+use crate::diagnosis::scope::Scope;
 use crate::session::{Neighbours, Session};
 
 /// How bad a finding is.
@@ -174,20 +177,22 @@ pub struct GroupFinding {
 
 /// Judges one session.
 pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
+    let session = facts.session;
+    let scope = Scope::of(session);
     let mut found = Vec::new();
-    for rule in rules::RULES {
+    for rule in rules::RULES.iter().filter(|rule| scope.has(rule.stage)) {
         if let Some(evidence) = (rule.check)(facts) {
-            found.push(ranking::Found { rule, evidence: doubt::weigh(facts.session, rule, evidence) });
+            found.push(Found { rule, evidence: doubt::weigh(session, rule, evidence) });
         }
     }
-    let cause = ranking::rank(facts.session, &mut found);
-    let verdict = verdict::verdict(facts.session, cause.map(|index| &found[index]));
-    let findings = found.into_iter().map(|found| finding(facts.session, found)).collect();
+    let cause = ranking::rank(session, &mut found);
+    let verdict = verdict::verdict(session, cause.map(|index| &found[index]));
+    let findings = found.into_iter().map(|found| finding(session, found)).collect();
     Diagnosis { findings, cause, verdict }
 }
 
-fn finding(session: &Session, found: ranking::Found) -> Finding {
-    let ranking::Found { rule, mut evidence } = found;
+fn finding(session: &Session, found: Found) -> Finding {
+    let Found { rule, mut evidence } = found;
     let fix = evidence.fix.take().unwrap_or_else(|| fix::for_session(rule.fix, session, evidence.leg));
     Finding {
         id: rule.id,

@@ -91,8 +91,9 @@ impl Refusal<'_> {
         self.response.body.trim() == "Page not found"
     }
 
+    /// As the client sent it: a Host that a proxy replaced makes every Origin foreign.
     fn has_foreign_origin(&self) -> bool {
-        self.request.is_some_and(origin::is_foreign)
+        hops::first_request(self.session).is_some_and(|(_, request)| origin::is_foreign(request))
     }
 
     fn asked_properly(&self) -> bool {

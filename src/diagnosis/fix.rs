@@ -21,17 +21,27 @@ pub fn for_session(fix: &str, session: &Session, leg: Option<usize>) -> String {
 
 /// The lines for everybody and for this software; all lines when there is none for it.
 pub fn for_software(fix: &str, software: Option<Software>) -> String {
-    let Some(software) = software.filter(|&software| fix.lines().any(|line| line_for(line) == Some(software))) else {
-        return fix.to_owned();
-    };
-    let lines: Vec<&str> = fix.lines().filter(|line| line_for(line).is_none_or(|other| other == software)).collect();
-    lines.join("\n")
+    let Some(software) = software else { return fix.to_owned() };
+    let mut chosen = String::new();
+    let mut has_its_own = false;
+    for line in fix.lines() {
+        let theirs = line_for(line);
+        if theirs.is_some_and(|other| other != software) {
+            continue;
+        }
+        has_its_own |= theirs.is_some();
+        if !chosen.is_empty() {
+            chosen.push('\n');
+        }
+        chosen.push_str(line);
+    }
+    if has_its_own { chosen } else { fix.to_owned() }
 }
 
 /// The proxy that a line of a fix is for.
 fn line_for(line: &str) -> Option<Software> {
-    let (names, _) = line.split_once(": ")?;
-    Software::ALL.into_iter().find(|software| names.split(' ').any(|name| name == software.name()))
+    let (words, _) = line.split_once(": ")?;
+    words.split(' ').find_map(|word| Software::ALL.into_iter().find(|software| software.name() == word))
 }
 
 /// The software of the proxy in front of a leg, or of the leg's server.

@@ -138,7 +138,9 @@ pub fn error_page(response: &Response) -> Option<Software> {
     if body.starts_with("<html><body><h1>") && !fields.has("Server") {
         return Some(Software::HaProxy);
     }
-    if body.starts_with("<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML") || body.contains("<title>502 Proxy Error") {
+    if body.starts_with("<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN")
+        || body.starts_with("<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01//EN")
+    {
         return Some(Software::Apache);
     }
     if body.starts_with("upstream connect error or disconnect/reset before headers")
@@ -146,6 +148,9 @@ pub fn error_page(response: &Response) -> Option<Software> {
         || &*response.body == "upgrade_failed"
     {
         return Some(Software::Envoy);
+    }
+    if body.is_empty() && response.head.status >= 500 && fields.first("Server") == Some("Caddy") {
+        return Some(Software::Caddy);
     }
     if body.contains("Guru Meditation") {
         return Some(Software::Varnish);

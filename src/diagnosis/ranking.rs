@@ -56,8 +56,13 @@ type Order = (bool, Stage, Reverse<Confidence>, Reverse<Severity>, usize);
 
 fn order_of_decision(found: &Found) -> Order {
     let rule = found.rule;
-    let is_fallback = FALLBACKS.contains(&rule.id);
-    (is_fallback, rule.stage, Reverse(found.evidence.confidence), Reverse(found.severity()), rules::position(rule.id))
+    (
+        FALLBACKS.contains(&rule.id),
+        rule.stage,
+        Reverse(found.evidence.confidence),
+        Reverse(found.severity()),
+        rules::position(rule.id),
+    )
 }
 
 /// How bad a finding must be to explain what became of the session; `None` when there is nothing to explain.

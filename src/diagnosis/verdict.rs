@@ -1,10 +1,11 @@
 //! One sentence on a session, as a colleague would say it: who, what, where, with numbers.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use crate::diagnosis::parties;
 use crate::diagnosis::ranking::Found;
-use crate::diagnosis::wording::{Count, Span};
+use crate::diagnosis::wording::{Count, Span, quote};
 use crate::session::leg::Tunnel;
 use crate::session::{Leg, Outcome, Session, Via, Who};
 use crate::stream::Role;
@@ -16,101 +17,164 @@ pub fn verdict(session: &Session, cause: Option<&Found>) -> String {
             Some(verdict) => verdict.clone(),
             None => format!("{}: {}", found.rule.title, found.evidence.detail),
         },
-        None => unexplained(session),
+        None => {
+            let mut sentence = String::with_capacity(96);
+            // Writing to a string cannot fail.
+            let _ = fmt::Write::write_fmt(&mut sentence, format_args!("{}", Unexplained(session)));
+            sentence
+        }
     }
 }
 
 /// What became of a session that no finding explains, or that needs no explanation.
-fn unexplained(session: &Session) -> String {
-    let age = Span(session.end.since(session.start));
-    match session.outcome {
-        Outcome::Closed => format!("closed {} after {age}{}", closed_by(session), talk(session)),
-        Outcome::Open => format!("still open after {age}{}{}", talk(session), quiet(session)),
-        Outcome::Aborted => format!("ended without a Close frame {} after {age}{}", ended_by(session), talk(session)),
-        Outcome::Rejected => refused(session),
-        Outcome::Unanswered => format!("{} got no answer that the capture shows", request(session)),
-        Outcome::Unreachable => match parties::server_of(session, 0) {
-            Some(server) => format!("no connection to {server} came up"),
-            None => "no connection came up".to_owned(),
-        },
-        Outcome::Encrypted => encrypted(session, age),
+struct Unexplained<'a>(&'a Session);
+
+impl Display for Unexplained<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let session = self.0;
+        let age = Span(session.end.since(session.start));
+        match session.outcome {
+            Outcome::Closed => {
+                closed_by(session, f)?;
+                write!(f, " after {age}")?;
+                talk(session, f)
+            }
+            Outcome::Open => {
+                write!(f, "still open after {age}")?;
+                talk(session, f)?;
+                quiet(session, f)
+            }
+            Outcome::Aborted => {
+                f.write_str("ended without a Close frame ")?;
+                ended_by(session, f)?;
+                write!(f, " after {age}")?;
+                talk(session, f)
+            }
+            Outcome::Rejected => {
+                request(session, f)?;
+                match session.legs.iter().find_map(Leg::status) {
+                    Some(status) => write!(f, " was answered {status}"),
+                    None => f.write_str(" was refused"),
+                }
+            }
+            Outcome::Unanswered => {
+                request(session, f)?;
+                f.write_str(" got no answer that the capture shows")
+            }
+            Outcome::Unreachable => match parties::server_of(session, 0) {
+                Some(server) => write!(f, "no connection to {server} came up"),
+                None => f.write_str("no connection came up"),
+            },
+            Outcome::Encrypted => encrypted(session, age, f),
+        }
     }
 }
 
-fn closed_by(session: &Session) -> String {
+fn closed_by(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     let first = tunnels(session).find_map(|tunnel| tunnel.first_close.map(|role| (role, tunnel)));
-    let Some((role, tunnel)) = first else { return "normally".to_owned() };
+    let Some((role, tunnel)) = first else { return f.write_str("closed normally") };
     let who = match session.ended_by {
         Some(ended) if ended.via == Via::CloseFrame && ended.who != Who::Unknown => ended.who.name(),
         _ => role.name(),
     };
     match tunnel.sides[role].close.as_ref().and_then(|close| close.code) {
-        Some(1000) | None => format!("normally by the {who}"),
-        Some(1001) => format!("by the {who} with 1001 going away"),
-        Some(code) => format!("by the {who} with {code}"),
+        Some(1000) | None => write!(f, "closed normally by the {who}"),
+        Some(1001) => write!(f, "closed by the {who} with 1001 going away"),
+        Some(code) => write!(f, "closed by the {who} with {code}"),
     }
 }
 
-fn ended_by(session: &Session) -> String {
+fn ended_by(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     match session.ended_by {
-        Some(ended) if !matches!(ended.who, Who::Unknown) => {
-            format!("by the {} ({})", ended.who.name(), ended.via.name())
-        }
-        _ => "by nobody knows whom".to_owned(),
+        Some(ended) if ended.who != Who::Unknown => write!(f, "by the {} ({})", ended.who.name(), ended.via.name()),
+        _ => f.write_str("by nobody knows whom"),
     }
 }
 
 /// `, 12 messages each way`.
-fn talk(session: &Session) -> String {
-    let Some(tunnel) = tunnels(session).next() else { return String::new() };
+fn talk(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
+    let Some(tunnel) = tunnels(session).next() else { return Ok(()) };
     let messages = |role| {
         let side = &tunnel.sides[role];
         side.messages.text + side.messages.binary
     };
     let (client, server) = (messages(Role::Client), messages(Role::Server));
-    let mut text = match (client, server) {
-        (0, 0) => ", no messages".to_owned(),
-        _ if client == server => format!(", {} each way", Count(client, "message")),
-        _ => format!(", {} from the client and {server} from the server", Count(client, "message")),
-    };
-    if !tunnel.handshake_seen {
-        text.push_str("; it was open before the capture began");
+    match (client, server) {
+        (0, 0) => f.write_str(", no messages")?,
+        _ if client == server => write!(f, ", {} each way", Count(client, "message"))?,
+        _ => write!(f, ", {} from the client and {server} from the server", Count(client, "message"))?,
     }
-    text
+    if tunnel.handshake_seen { Ok(()) } else { f.write_str("; it was open before the capture began") }
 }
 
 /// The silence at the end, when it is long.
-fn quiet(session: &Session) -> String {
+fn quiet(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     let last = session.legs.iter().filter_map(Leg::last_data).max();
     match last.map(|last| session.end.since(last.at)) {
-        Some(silence) if silence > Duration::from_secs(5) => format!(", silent for the last {}", Span(silence)),
-        _ => String::new(),
+        Some(silence) if silence > Duration::from_secs(5) => write!(f, ", silent for the last {}", Span(silence)),
+        _ => Ok(()),
     }
 }
 
-fn refused(session: &Session) -> String {
-    let request = request(session);
-    match session.legs.iter().find_map(Leg::status) {
-        Some(status) => format!("{request} was answered {status}"),
-        None => format!("{request} was refused"),
-    }
-}
-
-fn request(session: &Session) -> String {
+fn request(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     match session.legs.iter().find_map(|leg| leg.request.as_ref()) {
-        Some(request) => format!("the request for {}", crate::diagnosis::wording::quote(&request.head.target)),
-        None => "the request".to_owned(),
+        Some(request) => write!(f, "the request for {}", quote(request.head.path())),
+        None => f.write_str("the request"),
     }
 }
 
-fn encrypted(session: &Session, age: Span) -> String {
+fn encrypted(session: &Session, age: Span, f: &mut Formatter<'_>) -> fmt::Result {
     let leg = session.first_leg();
     let (client, server) = (leg.half(Role::Client).bytes, leg.half(Role::Server).bytes);
     let likely = leg.tls.as_ref().is_some_and(|tls| !tls.likely_websocket.is_empty());
     let what = if likely { "TLS without keys, likely a WebSocket" } else { "TLS without keys" };
-    format!("{what}: {client} bytes from the client and {server} from the server in {age}")
+    write!(f, "{what}: {client} bytes from the client and {server} from the server in {age}")
 }
 
 fn tunnels(session: &Session) -> impl Iterator<Item = &Tunnel> {
     session.legs.iter().filter_map(|leg| leg.tunnel.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::test_session::*;
+    use crate::session::Outcome;
+    use crate::stream::Role;
+
+    fn said(session: &TestSession) -> String {
+        session.diagnose().verdict
+    }
+
+    #[test]
+    fn a_session_that_needs_no_explanation_is_told_in_short() {
+        assert_eq!(said(&healthy()), "closed normally by the client after 3.3 s, 12 messages each way");
+        let away = healthy().client_leg(|leg| {
+            leg.with(|leg| {
+                let tunnel = leg.tunnel.as_mut().unwrap();
+                tunnel.sides.client.close.as_mut().unwrap().code = Some(1001);
+                tunnel.sides.server.messages.text = 3;
+            })
+        });
+        assert_eq!(
+            said(&away),
+            "closed by the client with 1001 going away after 3.3 s, 12 messages from the client and 3 from the server"
+        );
+        let open = session().client_leg(|leg| leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 1));
+        assert_eq!(said(&open), "still open after 30 ms, 1 message from the client and 0 from the server");
+    }
+
+    #[test]
+    fn a_session_that_nothing_explains_is_told_as_it_is() {
+        let short = session().client_leg(|leg| leg.request(ASKED).after_ms(5));
+        assert_eq!(said(&short), "the request for /ws got no answer that the capture shows");
+        let unseen = session().outcome(Outcome::Unreachable);
+        assert_eq!(said(&unseen), "no connection to the server 10.0.0.1:80 came up");
+    }
+
+    #[test]
+    fn secrets_in_the_query_are_not_told() {
+        let asked = ASKED.replace("/ws ", "/ws?token=secret ");
+        let session = session().client_leg(|leg| leg.request(&asked).after_ms(5));
+        assert!(!said(&session).contains("secret"));
+    }
 }

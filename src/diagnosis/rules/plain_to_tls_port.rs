@@ -55,9 +55,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// How the server showed that it speaks TLS.
 fn answered_by_tls(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
     if let Some(response) = &leg.response {
-        let wants_tls = backends::read(response).is_some_and(|reading| reading.meaning == Meaning::WantsTls);
+        backends::read(response).filter(|reading| reading.meaning == Meaning::WantsTls)?;
         let said = format!("it answered {} {}", response.head.status, quote(&response.head.reason));
-        return wants_tls.then_some((said, Some(response.moment), Confidence::High));
+        return Some((said, Some(response.moment), Confidence::High));
     }
     let first = leg.half(Role::Server).first_data;
     match leg.first_bytes.server {

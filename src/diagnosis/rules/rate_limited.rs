@@ -1,5 +1,7 @@
 //! Too many at once.
 
+use std::time::Duration;
+
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::complaint::Complaint;
 use crate::diagnosis::proxies::{self, Software};
@@ -48,6 +50,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     )
 }
 
+/// Requests that were accepted so short a time before count too: a limit of the rate, not of the number.
+const BURST: Duration = Duration::from_secs(2);
+
 /// nginx answers 503 for a limit, and says 502 where it has no backend. How many WebSockets were open then.
 fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
     let is_nginx = proxies::error_page(refusal.response) == Some(Software::Nginx);
@@ -57,9 +62,8 @@ fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
     let server = facts.session.legs[refusal.made_on].server;
     let at = refusal.response.moment.at;
     let is_open = |ending: &&Ending| {
-        ending.server == server
-            && ending.opened.is_some_and(|opened| opened < at)
-            && ending.end.is_none_or(|end| end > at)
+        let Some(opened) = ending.opened.filter(|opened| ending.server == server && *opened < at) else { return false };
+        ending.end.is_none_or(|end| end > at) || at.since(opened) < BURST
     };
     let open = facts.neighbours.endings.iter().rev().take(1000).filter(is_open).count() as u64;
     (open > 0).then_some(open)

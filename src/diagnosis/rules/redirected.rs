@@ -30,7 +30,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     refusal.complains_about(Complaint::Redirect)?;
     let target = refusal.response.head.fields.first("Location")?;
     let (why, fix) = purpose(&refusal, target);
-    let (status, target) = (refusal.status(), quote(target));
+    // What stands behind the question mark may be a secret.
+    let (status, target) = (refusal.status(), quote(target.split('?').next().unwrap_or(target)));
     let evidence = Evidence::on(refusal.made_on, format!("{status} with Location: {target}{why}"))
         .packet_if(refusal.request.map(|request| request.moment), "the request")
         .packet(refusal.response.moment, "the redirect")
@@ -51,7 +52,8 @@ fn purpose(refusal: &Refusal<'_>, target: &str) -> (&'static str, Option<String>
     };
     let path = path.split(['?', '#']).next().unwrap_or(path);
     if target.starts_with("https://") && !on_tls {
-        let fix = format!("connect to wss://{} instead of ws://", quote(&target["https://".len()..]));
+        let place = target["https://".len()..].split('?').next().unwrap_or_default();
+        let fix = format!("connect to wss://{} instead of ws://", quote(place));
         return (": the client came without TLS", Some(fix));
     }
     if path.strip_suffix('/').is_some_and(|bare| bare == asked) {

@@ -44,7 +44,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let refusal = answer::refusal(session)?;
     let software = proxies::named_by(refusal.response).map(|named| named.software);
-    let by_proxy = proxies::error_page(refusal.response).is_some() || software == Some(Software::Caddy);
+    let by_proxy = proxies::error_page(refusal.response).is_some();
     let is_nginx = software == Some(Software::Nginx);
     if !by_proxy || !(refusal.status() == 502 || (refusal.status() == 503 && !is_nginx)) {
         return None;
