@@ -1,11 +1,12 @@
 //! Pings were not answered.
 
 use crate::diagnosis::ending::{first_close, named};
+use crate::diagnosis::ranking::closed_normally;
 use crate::diagnosis::wording::{Count, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
-use crate::session::Session;
 use crate::session::leg::{HeartbeatProtocol, Heartbeats, Tunnel};
+use crate::session::{Outcome, Session};
 use crate::stream::Role;
 use std::time::Duration;
 
@@ -37,11 +38,14 @@ struct Waiting {
     what: &'static str,
 }
 
-/// An answer that takes longer than this is late for any ping.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// A ping takes a round trip: an answer that takes longer than this is late on any path.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
+    if session.outcome == Outcome::Closed && closed_normally(session) {
+        return None; // whoever closes in good order need not answer a last ping
+    }
     let waiting = (0..session.legs.len()).rev().find_map(|leg| waiting(session, leg))?;
     let end = ending_of(session)?;
     let waited = end.at.since(waiting.since.at);
@@ -109,8 +113,6 @@ fn heartbeat(tunnel: &Tunnel, leg: usize, by: Role) -> Option<Waiting> {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
-
-    use crate::session::Outcome;
 
     fn pinged(close: impl Fn(TestLeg) -> TestLeg) -> TestSession {
         session()
