@@ -13,6 +13,7 @@ mod printer;
 mod reader;
 #[cfg(feature = "tui")]
 mod screen;
+mod signals;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -78,6 +79,12 @@ fn command(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure
 fn complain(what: &dyn fmt::Display) {
     // There is nobody left to tell when this fails.
     let _ = writeln!(io::stderr(), "wsflow: {}", escape::escaped(&what.to_string()));
+}
+
+/// One line or more of status on standard error.
+fn note(text: &str) {
+    // There is nobody to tell when this fails.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn surroundings() -> Surroundings {

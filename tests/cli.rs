@@ -1,6 +1,7 @@
 //! The program as its users meet it: options, exit statuses, one line for what goes wrong.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Output, Stdio};
 
 use assert_cmd::Command;
@@ -127,6 +128,29 @@ fn standard_input_is_a_file_too() {
     let output = command(&["-r", "-", "-q"]).write_stdin(whole).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), text(&wsflow(&["-r", STRIPPED, "-q"]).stdout));
+}
+
+#[test]
+fn an_interrupt_ends_a_pipe_with_the_full_result() {
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("wsflow"))
+        .args(["-r", "-", "-l"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(&fs::read(STRIPPED).expect("the capture")).expect("it is read");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let first = lines.next().expect("it prints while packets come").expect("text");
+    assert!(first.contains("asks for websocket"), "{first}");
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill runs").success());
+    drop(input); // as tcpdump does, which hears the same interrupt
+    let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+    let last = rest.last().expect("it goes on");
+    assert!(last.starts_with("1 session: 1 rejected.") || last.ends_with("none lost."), "{last}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

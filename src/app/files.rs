@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use crate::app::extract::Extract;
 use crate::app::failure::Failure;
 use crate::app::printer::Printer;
-use crate::app::reader::{Listener, Reader, filter_of};
-use crate::app::{complain, status};
+use crate::app::reader::{Listener, Reader, filter_of, is_stream};
+use crate::app::signals;
+use crate::app::{complain, note, status};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::source::Source;
@@ -15,6 +16,9 @@ use crate::source::Source;
 /// Reads files and prints what they show.
 pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     let mut printer = Printer::new(config, files)?;
+    if is_stream(files) {
+        signals::listen(printer.asked());
+    }
     let reader = Reader::open(config, files)?;
     let extract = config.write.as_deref().map(|file| Extract::create(file, files)).transpose()?;
     let done = reader.run(&mut printer)?;
@@ -28,6 +32,14 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
 }
 
 impl Listener for Printer {
+    fn between(&mut self, engine: &mut Engine, _source: &impl Source) -> bool {
+        if self.asked().for_counts() {
+            let summary = engine.summary();
+            note(&format!("{} packets read, {} things dropped by wsflow", summary.packets, summary.loss.wsflow));
+        }
+        self.asked().to_stop()
+    }
+
     fn before_the_end(&mut self, _engine: &mut Engine, source: &impl Source) {
         self.captured_on(source.interfaces());
     }

@@ -1,17 +1,14 @@
 //! A run on live interfaces: capture, signals, the counts at the end.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::atomic::AtomicBool;
 
 use crate::app::failure::Failure;
 use crate::app::printer::Printer;
-use crate::app::{complain, print, status};
+use crate::app::signals::{self, Asked};
+use crate::app::{complain, note, print, status};
 use crate::cli::UsageError;
 use crate::config::{Config, Filter, Input};
 use crate::engine::event::Sink;
@@ -21,13 +18,6 @@ use crate::source::keylog::KeyLogFollower;
 use crate::source::live::{self, Live, LiveOptions};
 use crate::source::{self, Source, SourceError, filter};
 use crate::tls::Origin;
-
-/// What signals ask for while a capture runs.
-#[derive(Default)]
-struct Asked {
-    stop: Arc<AtomicBool>,
-    counts: Arc<AtomicBool>,
-}
 
 /// The link types of the interface that is asked for.
 pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
@@ -74,7 +64,7 @@ pub(super) fn capture(config: &Config, interfaces: &[String]) -> Result<ExitCode
     };
     let asked = Asked::default();
     let mut live = open_until(config, interfaces, Arc::clone(&asked.stop))?;
-    listen(&asked);
+    signals::listen(&asked);
     for interface in live.interfaces() {
         let name = interface.name.as_deref().unwrap_or("");
         note(&format!("listening on {name}, link type {}", interface.link.0));
@@ -137,7 +127,7 @@ fn follow(
             Err(error) => return Err(error.into()),
         };
         handled.map_err(Failure::Output)?;
-        if asked.counts.swap(false, Ordering::Relaxed) {
+        if asked.for_counts() {
             live.ask_for_drops();
             note(&counts(live, engine.summary().loss.wsflow, ", "));
         }
@@ -156,33 +146,4 @@ fn counts(live: &Live, own: u64, between: &str) -> String {
         format!("{own} things dropped by wsflow"),
     ]
     .join(between)
-}
-
-/// One line or more of status on standard error.
-fn note(text: &str) {
-    // There is nobody to tell when this fails.
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// Hears signals on a thread of its own: INT, TERM and HUP end the capture with the full result, USR1 asks for counts.
-fn listen(asked: &Asked) {
-    let (stop, counts) = (Arc::clone(&asked.stop), Arc::clone(&asked.counts));
-    thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
-        runtime.block_on(async move {
-            let kinds =
-                [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::user_defined1()];
-            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup), Ok(mut user)] = kinds.map(signal) else {
-                return;
-            };
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => stop.store(true, Ordering::Relaxed),
-                    _ = terminate.recv() => stop.store(true, Ordering::Relaxed),
-                    _ = hangup.recv() => stop.store(true, Ordering::Relaxed),
-                    _ = user.recv() => counts.store(true, Ordering::Relaxed),
-                }
-            }
-        });
-    });
 }

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use crate::app::failure::Failure;
+use crate::app::signals::Asked;
 use crate::config::{Config, Output};
 use crate::diagnosis::Severity;
 use crate::engine::event::{Event, Sink, Summary, Wants};
@@ -16,14 +17,20 @@ use crate::output::report::Report;
 use crate::output::text::{Options, Text};
 use crate::source::Interface;
 
-/// What prints, all sessions or some.
-pub(super) enum Printer {
+/// What prints, and what signals ask of it.
+pub(super) struct Printer {
+    sink: Sieve,
+    asked: Asked,
+}
+
+/// Lets through all sessions or some.
+enum Sieve {
     All(Gather<Format>),
     Chosen(Chosen<Gather<Format>>),
 }
 
-/// How it prints.
-pub(super) enum Format {
+/// How they are printed.
+enum Format {
     Lines(Box<dyn Sink>),
     Page(Box<Report<Box<dyn Write>>>),
 }
@@ -33,25 +40,31 @@ impl Printer {
     pub(super) fn new(config: &Config, files: &[PathBuf]) -> Result<Printer, Failure> {
         let query = config.query.as_deref().map(Query::parse).transpose()?;
         let sink = Gather::new(format(config, files), config.write.is_some());
-        Ok(match query {
-            Some(query) => Printer::Chosen(Chosen::new(sink, query)),
-            None => Printer::All(sink),
-        })
+        let sink = match query {
+            Some(query) => Sieve::Chosen(Chosen::new(sink, query)),
+            None => Sieve::All(sink),
+        };
+        Ok(Printer { sink, asked: Asked::default() })
+    }
+
+    /// What signals ask for.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// The worst severity of what was printed.
     pub(super) fn worst(&self, summary: &Summary) -> Option<Severity> {
-        match self {
-            Printer::All(_) => summary.worst,
-            Printer::Chosen(chosen) => chosen.worst(),
+        match &self.sink {
+            Sieve::All(_) => summary.worst,
+            Sieve::Chosen(chosen) => chosen.worst(),
         }
     }
 
     /// Where the packets were captured.
     pub(super) fn captured_on(&mut self, interfaces: &[Interface]) {
-        let gather = match self {
-            Printer::All(gather) => gather,
-            Printer::Chosen(chosen) => chosen.inner_mut(),
+        let gather = match &mut self.sink {
+            Sieve::All(gather) => gather,
+            Sieve::Chosen(chosen) => chosen.inner_mut(),
         };
         if let Format::Page(report) = gather.inner_mut() {
             report.captured_on(interfaces);
@@ -60,25 +73,25 @@ impl Printer {
 
     /// The packets of what was printed, when they are wanted.
     pub(super) fn selection(&self) -> Option<&Selection> {
-        match self {
-            Printer::All(sink) => sink.selection(),
-            Printer::Chosen(chosen) => chosen.inner().selection(),
+        match &self.sink {
+            Sieve::All(sink) => sink.selection(),
+            Sieve::Chosen(chosen) => chosen.inner().selection(),
         }
     }
 }
 
 impl Sink for Printer {
     fn wants(&self) -> Wants {
-        match self {
-            Printer::All(sink) => sink.wants(),
-            Printer::Chosen(chosen) => chosen.wants(),
+        match &self.sink {
+            Sieve::All(sink) => sink.wants(),
+            Sieve::Chosen(chosen) => chosen.wants(),
         }
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        match self {
-            Printer::All(sink) => sink.event(event),
-            Printer::Chosen(chosen) => chosen.event(event),
+        match &mut self.sink {
+            Sieve::All(sink) => sink.event(event),
+            Sieve::Chosen(chosen) => chosen.event(event),
         }
     }
 }

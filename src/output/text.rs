@@ -30,6 +30,7 @@ use crate::output::line::Line;
 use crate::output::mask::Mask;
 use crate::output::text::brief::Columns;
 use crate::output::text::events::Layout;
+use crate::output::text::finding::ToldFixes;
 use crate::session::Session;
 
 /// How lines are written.
@@ -60,6 +61,7 @@ pub struct Text<W> {
     columns: Columns,
     /// How many findings of each severity were printed.
     findings: Tally,
+    told_fixes: ToldFixes,
     /// Whether the last line was empty.
     after_blank: bool,
     /// The day of the last line.
@@ -77,6 +79,7 @@ impl<W: Write> Text<W> {
             layout: Layout::new(options.columns),
             columns: Columns::default(),
             findings: Tally::default(),
+            told_fixes: ToldFixes::default(),
             after_blank: true,
             day: None,
         }
@@ -99,7 +102,7 @@ impl<W: Write> Text<W> {
         self.blank()?;
         for (index, finding) in diagnosis.findings.iter().enumerate() {
             let verdict = (diagnosis.cause == Some(index)).then_some(diagnosis.verdict.as_str());
-            finding::write(&mut self.line, &self.options, session, finding, verdict);
+            finding::write(&mut self.line, &self.options, &mut self.told_fixes, session, finding, verdict);
             self.print()?;
         }
         self.blank()
@@ -316,6 +319,15 @@ mod tests {
         };
         let group = GroupFinding { finding, sessions: vec![SessionId(1), SessionId(2)] };
         insta::assert_snapshot!(printed(PLAIN, &[Event::Finding(&group)]));
+    }
+
+    #[test]
+    fn a_fix_is_told_once() {
+        let (first, diagnosis) = samples::stripped();
+        let second = Session { id: SessionId(7), ..first.clone() };
+        let lines = printed(PLAIN, &[Event::Session(&first, &diagnosis), Event::Session(&second, &diagnosis)]);
+        assert_eq!(lines.matches("proxy_http_version").count(), 1, "{lines}");
+        assert!(lines.contains("\n          fix: as for s1\n"), "{lines}");
     }
 
     #[test]

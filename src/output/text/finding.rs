@@ -7,13 +7,38 @@ use crate::output::line::{BOLD, DIM, Line, severity_style};
 use crate::output::text::Options;
 use crate::packet::PacketNumber;
 use crate::session::leg::Request;
-use crate::session::{LegRole, Session};
+use crate::session::{LegRole, Session, SessionId};
 
 /// Everything below the first line stands here.
 const INDENT: usize = 10;
 
+/// Fixes that were told, each with its first session: a hundred sessions of one proxy need one fix.
+#[derive(Debug, Default)]
+pub(super) struct ToldFixes(Vec<(String, SessionId)>);
+
+/// Fixes that are remembered. There are fewer kinds of findings; some fixes name what they are for.
+const REMEMBERED: usize = 256;
+
+impl ToldFixes {
+    /// The session for which this was told before.
+    fn before(&mut self, fix: &str, session: SessionId) -> Option<SessionId> {
+        let before = self.0.iter().find(|(told, _)| told == fix).map(|(_, session)| *session);
+        if before.is_none() && self.0.len() < REMEMBERED {
+            self.0.push((fix.to_owned(), session));
+        }
+        before
+    }
+}
+
 /// Writes a finding on a session. The cause comes with its verdict.
-pub(super) fn write(line: &mut Line, options: &Options, session: &Session, finding: &Finding, verdict: Option<&str>) {
+pub(super) fn write(
+    line: &mut Line,
+    options: &Options,
+    told: &mut ToldFixes,
+    session: &Session,
+    finding: &Finding,
+    verdict: Option<&str>,
+) {
     line.put("s");
     line.number(session.id.0);
     let headline = verdict.unwrap_or(finding.title);
@@ -30,7 +55,14 @@ pub(super) fn write(line: &mut Line, options: &Options, session: &Session, findi
         Some((front, back)) => compare(line, session, finding, front, back),
         None => packets(line, finding),
     }
-    fix_block(line, options, &finding.fix);
+    match told.before(&finding.fix, session.id) {
+        Some(before) if before != session.id => {
+            line.next(INDENT);
+            line.put("fix: as for s");
+            line.number(before.0);
+        }
+        _ => fix_block(line, options, &finding.fix),
+    }
 }
 
 /// Writes a finding on several sessions.
