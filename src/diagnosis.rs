@@ -14,6 +14,7 @@ pub mod ending;
 pub mod evidence;
 pub mod fix;
 pub mod hops;
+pub mod nearby;
 pub mod origin;
 pub mod parties;
 pub mod proxies;

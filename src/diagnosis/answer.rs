@@ -196,3 +196,49 @@ pub fn reaction(session: &Session, index: usize) -> String {
 pub fn version_of(request: &Request) -> String {
     request.head.version.map_or_else(|| "no HTTP version".to_owned(), |version: Version| version.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    fn maker(session: &TestSession) -> String {
+        refusal(&session.session).unwrap().maker().to_string()
+    }
+
+    #[test]
+    fn the_last_leg_that_has_an_answer_made_it() {
+        let answer = "HTTP/1.1 403 Forbidden\n\n";
+        assert_eq!(maker(&refused_with(answer)), "the backend 127.0.0.1:9000");
+        let chain = refused_with(answer).leg(2, |leg| leg.request(FORWARDED).response(answer));
+        assert_eq!(maker(&chain), "the backend 127.0.0.1:9001");
+        let by_proxy = refused_with(NGINX_502).backend_leg(|leg| leg.response("HTTP/1.1 200 OK\n\n"));
+        assert_eq!(maker(&by_proxy), "the proxy 10.0.0.1:80 itself (nginx)");
+        assert_eq!(maker(&answered(NGINX_502)), "the server 10.0.0.1:80 (nginx)");
+    }
+
+    #[test]
+    fn an_answer_that_the_client_never_got_is_none() {
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED))
+            .backend_leg(|leg| leg.request(FORWARDED).response("HTTP/1.1 403 Forbidden\n\n"));
+        assert!(refusal(&session.session).is_none());
+    }
+
+    #[test]
+    fn behind_an_encrypted_leg_the_next_one_is_read() {
+        let session = session()
+            .client_leg(|leg| leg.tls(|_| {}))
+            .backend_leg(|leg| leg.request(FORWARDED).response("HTTP/1.1 403 Forbidden\n\n"));
+        assert_eq!(refusal(&session.session).map(|refusal| refusal.leg), Some(1));
+    }
+
+    #[test]
+    fn what_was_said_is_quoted_once() {
+        let said = |answer| super::said(answered(answer).session.legs[0].response.as_ref().unwrap());
+        assert_eq!(said("HTTP/1.1 403 Forbidden\n\nForbidden"), "403 Forbidden");
+        assert_eq!(said("HTTP/1.1 400 Bad Request\n\nno\nmore"), "400 Bad Request, \"no\"");
+        assert_eq!(said("HTTP/1.1 404 Not Found\n\n<html>x"), "404 Not Found");
+        assert_eq!(said("HTTP/1.1 400 \n\n"), "400");
+    }
+}

@@ -148,8 +148,8 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     // aiohttp.
     (400, InBody("No WebSocket UPGRADE hdr"), Some("aiohttp"), NotAnUpgrade),
     (400, InBody("No CONNECTION upgrade hdr"), Some("aiohttp"), NotAnUpgrade),
-    (400, InBody("Handshake error: "), Some("aiohttp"), Key),
-    (400, InBody("Unsupported version: "), Some("aiohttp"), WebSocketVersion),
+    (400, InBody("Handshake error:"), Some("aiohttp"), Key),
+    (400, InBody("Unsupported version:"), Some("aiohttp"), WebSocketVersion),
     (404, Body("404: Not Found"), Some("aiohttp"), Path),
     // tornado, and Spring, which writes the second one with a small u.
     (400, InBody("Can \"Upgrade\" only to \"WebSocket\""), None, NotAnUpgrade),
@@ -209,4 +209,73 @@ pub fn name(response: &Response) -> Option<&str> {
     let server = response.head.fields.first("Server")?;
     let known = ["uvicorn", "daphne", "hypercorn", "aiohttp", "websockets", "TornadoServer", "Cowboy", "Kestrel"];
     known.into_iter().find(|known| server.contains(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::{TestSession, answered};
+
+    fn response(session: &TestSession) -> &Response {
+        session.session.legs[0].response.as_ref().unwrap()
+    }
+
+    fn meaning(answer: &str) -> Option<Meaning> {
+        read(response(&answered(answer))).map(|reading| reading.meaning)
+    }
+
+    /// The words as the backends sent them, behind nginx 1.22 and alone.
+    #[test]
+    fn backends_are_taken_at_their_word() {
+        let cases = [
+            ("HTTP/1.1 400 HTTP Connection headers do not include \"upgrade\" value\n\n", Some(NotAnUpgrade)),
+            ("HTTP/1.1 400 bad Sec-WebSocket-Key (length must be 24 ASCII chars) \"test\"\n\n", Some(Key)),
+            (
+                "HTTP/1.1 426 x\n\nFailed to open a WebSocket connection: invalid Connection header: close.",
+                Some(NotAnUpgrade),
+            ),
+            (
+                "HTTP/1.1 400 x\n\nNo WebSocket UPGRADE hdr: None\n Can \"Upgrade\" only to \"WebSocket\".",
+                Some(NotAnUpgrade),
+            ),
+            (
+                "HTTP/1.1 426 x\n\nWebSocket protocol violation: handshake request must be at least HTTP/1.1: \"HTTP/1.0\"",
+                Some(HttpVersion),
+            ),
+            ("HTTP/1.1 403 x\nSec-Websocket-Version: 13\n\nForbidden\n", Some(Origin)),
+            ("HTTP/1.1 400 x\nSec-Websocket-Version: 13\n\nBad Request\n", None),
+            ("HTTP/1.1 426 x\nSec-WebSocket-Version: 13\n\n", Some(WebSocketVersion)),
+            ("HTTP/1.1 400 x\n\nBad Request", None),
+            ("HTTP/1.1 404 x\n\nNo Connection with that ID", Some(UnknownSession)),
+            ("HTTP/1.1 500 x\n\nInternal Server Error", None),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(meaning(answer), expected, "{answer:?}");
+        }
+    }
+
+    /// A row that an earlier one hides would never be read.
+    #[test]
+    fn no_row_is_hidden_by_another() {
+        for (status, words, _, expected) in TEXTS {
+            let status = if *status == 0 { 426 } else { *status };
+            let answer = match words {
+                Body(text) | InBody(text) => format!("HTTP/1.1 {status} x\n\n{text}"),
+                Reason(text) => format!("HTTP/1.1 {status} {text}\n\n"),
+                BodyWithVersion(text) => format!("HTTP/1.1 {status} x\nSec-WebSocket-Version: 13\n\n{text}"),
+                BodyOfWs(text) => format!(
+                    "HTTP/1.1 {status} x\nConnection: close\nContent-Type: text/html\nContent-Length: 9\n\n{text}"
+                ),
+            };
+            assert_eq!(meaning(&answer), Some(*expected), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_ws_library_is_known_by_its_three_fields() {
+        let shape = "HTTP/1.1 401 Unauthorized\nConnection: close\nContent-Type: text/html\nContent-Length: 12\n";
+        assert!(is_ws(response(&answered(&format!("{shape}\nUnauthorized")))));
+        assert!(!is_ws(response(&answered(&format!("{shape}Server: x\n\nUnauthorized")))));
+        assert_eq!(name(response(&answered("HTTP/1.1 500 x\nServer: uvicorn\n\n"))), Some("uvicorn"));
+    }
 }

@@ -39,3 +39,36 @@ fn reason(leg: &Leg, stage: Stage) -> Option<&'static str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::Evidence;
+    use crate::diagnosis::test_session::*;
+    use crate::session::Confidence;
+    use crate::stream::Role;
+
+    fn evidence(session: &TestSession, id: &str) -> Evidence {
+        session.finding(id).unwrap().evidence
+    }
+
+    #[test]
+    fn a_capture_that_lacks_something_makes_a_finding_less_sure_and_says_so() {
+        let dropped = |change: fn(TestLeg) -> TestLeg| {
+            let session = session().client_leg(|leg| leg.request(ASKED).response(NGINX_502));
+            let session = session.backend_leg(|leg| change(leg.request(FORWARDED)).fin(Role::Server));
+            evidence(&session, "upstream-premature-close")
+        };
+        assert_eq!(dropped(|leg| leg).confidence, Confidence::High);
+        let holes = dropped(|leg| leg.hole(Role::Server, 100));
+        assert_eq!(holes.confidence, Confidence::Medium);
+        assert!(holes.detail.ends_with("less sure, because the capture lacks bytes of this leg"));
+        let late = dropped(|leg| leg.with(|leg| leg.tcp.syn = None));
+        assert!(late.detail.ends_with("the beginning of this leg was not captured"));
+    }
+
+    #[test]
+    fn what_two_whole_heads_say_is_not_doubted() {
+        let later = refused_with("HTTP/1.1 401 Unauthorized\n\n").backend_leg(|leg| leg.hole(Role::Server, 100));
+        assert_eq!(evidence(&later, "authentication-required").confidence, Confidence::High);
+    }
+}

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{nearby, parties};
 use crate::session::neighbours::Ending;
 use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
@@ -48,7 +48,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         EndKind::Fin => "FIN",
         EndKind::Rst => "RST",
     };
-    let twin = twin(&facts.neighbours.endings, session, end.moment.at);
+    let twin = twin(facts, end.moment.at);
     let followed = match twin {
         Some(twin) => {
             let gap = Span(twin.start.distance(end.moment.at));
@@ -84,12 +84,13 @@ fn behind(session: &Session) -> String {
 }
 
 /// The next session of the same client to the same place, if it began at about the time when this one ended.
-fn twin<'a>(endings: &'a [Ending], session: &Session, left: Timestamp) -> Option<&'a Ending> {
+fn twin<'a>(facts: &Facts<'a>, left: Timestamp) -> Option<&'a Ending> {
+    let session = facts.session;
     let leg = session.first_leg();
     let target = leg.request.as_ref().map(|request| request.head.path());
     let same_path =
         |ending: &Ending| ending.target.as_deref().map(|target| target.split('?').next().unwrap_or(target)) == target;
-    endings.iter().rev().take(1000).find(|ending| {
+    nearby::endings(facts.neighbours, left).find(|ending| {
         ending.session != session.id
             && ending.client == leg.client.ip
             && ending.server == leg.server

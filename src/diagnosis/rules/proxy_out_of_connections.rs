@@ -1,8 +1,8 @@
 //! The proxy accepts connections only to drop them.
 
-use crate::diagnosis::parties;
 use crate::diagnosis::wording::{Count, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{nearby, parties};
 use crate::session::neighbours::Ending;
 use crate::session::{Confidence, Outcome};
 use crate::stream::Role;
@@ -41,7 +41,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             && other.status.is_none()
             && other.ended_by == Some(Role::Server)
     };
-    let others = facts.neighbours.endings.iter().rev().take(1000).filter(same).count() as u64;
+    let others = nearby::endings(facts.neighbours, end.moment.at).filter(same).count() as u64;
     if others == 0 || leg.has_holes() {
         return None;
     }

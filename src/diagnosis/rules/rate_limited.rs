@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::complaint::Complaint;
+use crate::diagnosis::nearby;
 use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::wording::Count;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -65,7 +66,7 @@ fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
         let Some(opened) = ending.opened.filter(|opened| ending.server == server && *opened < at) else { return false };
         ending.end.is_none_or(|end| end > at) || at.since(opened) < BURST
     };
-    let open = facts.neighbours.endings.iter().rev().take(1000).filter(is_open).count() as u64;
+    let open = nearby::endings(facts.neighbours, at).filter(is_open).count() as u64;
     (open > 0).then_some(open)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::complaint::Complaint;
+use crate::diagnosis::nearby;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
 use crate::session::neighbours::PlainExchange;
@@ -60,7 +61,7 @@ fn begun_elsewhere<'a>(facts: &Facts<'a>, refusal: &Refusal<'_>) -> Option<&'a P
     let leg = &facts.session.legs[refusal.made_on];
     let id = session_id(refusal.request?.head.query()?)?;
     let client = facts.session.first_leg().server;
-    facts.neighbours.exchanges.iter().rev().find(|exchange| {
+    nearby::exchanges(facts.neighbours, refusal.response.moment.at).find(|exchange| {
         exchange.server != leg.server
             // The client's own requests went to the proxy: that is no backend.
             && exchange.server != client

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::diagnosis::answer::{self, Refusal};
+use crate::diagnosis::nearby;
 use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -81,8 +82,8 @@ fn reason(facts: &Facts<'_>, refusal: &Refusal<'_>, asked: Moment) -> Option<(St
     let leg = &facts.session.legs[refusal.leg];
     let answered = refusal.response.moment.at;
     let from_proxy = |ip: IpAddr| ip == leg.server.ip || ip.is_loopback();
-    let failed_name = facts.neighbours.dns.iter().rev().take(1000).find(|message| {
-        let recent = message.moment.at <= answered && asked.at.since(message.moment.at) < FAIL_TIMEOUT;
+    let failed_name = nearby::dns(facts.neighbours, answered).find(|message| {
+        let recent = asked.at.since(message.moment.at) < FAIL_TIMEOUT;
         from_proxy(message.client) && recent && message.answer.is_some_and(|code| code != 0)
     });
     if let Some(message) = failed_name {
@@ -93,11 +94,8 @@ fn reason(facts: &Facts<'_>, refusal: &Refusal<'_>, asked: Moment) -> Option<(St
         };
         return Some((format!("the name {} was not resolved: {code}", quote(&message.name)), message.moment));
     }
-    let failure = facts.neighbours.failures.iter().rev().take(1000).find(|failure| {
-        from_proxy(failure.client.ip)
-            && failure.syn.at <= asked.at
-            && asked.at.since(failure.syn.at) <= FAIL_TIMEOUT
-            && failure.server != leg.server
+    let failure = nearby::failures(facts.neighbours, asked.at).find(|failure| {
+        from_proxy(failure.client.ip) && asked.at.since(failure.syn.at) <= FAIL_TIMEOUT && failure.server != leg.server
     })?;
     let ago = Span(asked.at.since(failure.syn.at));
     let words = format!("its connection to {} had failed {ago} before, so it counted as down", failure.server);
@@ -107,7 +105,7 @@ fn reason(facts: &Facts<'_>, refusal: &Refusal<'_>, asked: Moment) -> Option<(St
 /// Whether the capture shows connections of this proxy to backends at other times.
 fn sees_backends(facts: &Facts<'_>, leg: &Leg) -> bool {
     let behind = |other: &crate::session::neighbours::Ending| other.server == leg.server && other.backend != leg.server;
-    facts.neighbours.endings.iter().rev().take(1000).any(behind)
+    nearby::endings(facts.neighbours, facts.session.end).any(behind)
 }
 
 #[cfg(test)]
