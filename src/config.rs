@@ -207,6 +207,9 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         Output::Report if args.messages => {
             Err(usage("--messages is for -o text and -o json; a report has no messages"))
         }
+        Output::Tui if args.write.is_some() || args.messages => {
+            Err(usage("-w and --messages are not for -o tui: use -o text"))
+        }
         Output::Json | Output::Report | Output::Tui if args.quiet => {
             Err(usage("-q is for -o text: one line a session"))
         }

@@ -19,9 +19,10 @@ fn may_capture() -> bool {
 }
 
 /// wsflow on loopback, listening already.
-fn start(port: u16, output: &str) -> Child {
+fn start(port: u16, options: &[&str]) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wsflow"))
-        .args(["-i", "lo", "-o", output, "port", &port.to_string()])
+        .args(["-i", "lo", "-o", "json", "port", &port.to_string()])
+        .args(options)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -38,6 +39,11 @@ fn start(port: u16, output: &str) -> Child {
 fn stop(child: Child) -> String {
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(killed.success());
+    printed(child)
+}
+
+/// What it printed, once it has ended.
+fn printed(child: Child) -> String {
     let output = child.wait_with_output().expect("wsflow ends");
     assert!(output.status.success(), "{:?}", output.status);
     String::from_utf8(output.stdout).expect("JSON is UTF-8")
@@ -72,7 +78,7 @@ fn a_session_on_loopback_is_told_when_it_is_over() {
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let child = start(port, "json");
+    let child = start(port, &[]);
     talk(listener);
     let printed = stop(child);
     let lines: Vec<serde_json::Value> =
@@ -95,8 +101,8 @@ fn a_refused_connection_that_was_asked_for_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     drop(listener); // nobody listens there any more
-    let child = start(port, "json");
+    let child = start(port, &["-c", "2"]); // the SYN, and the RST that answers it
     assert!(tungstenite::connect(format!("ws://127.0.0.1:{port}/")).is_err());
-    let printed = stop(child);
+    let printed = printed(child);
     assert!(printed.contains("\"cause\":\"connect-refused\""), "{printed}");
 }

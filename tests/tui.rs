@@ -154,6 +154,8 @@ fn to_the_shell_and_back() {
     terminal.press("Enter");
     terminal.wait_for("q quit");
     terminal.press("q");
+    // The screen of the shell is back: it reads what is typed from now on.
+    terminal.wait_for("topped");
     terminal.tmux(&["send-keys", "-l", "echo sta''tus=$?"]);
     terminal.press("Enter");
     terminal.wait_for("status=0");

@@ -137,7 +137,7 @@ impl Live {
                 false
             }
             Some(stopped) => {
-                let gathered = now.since(stopped) >= Duration::from_millis(2 * GATHER_MS as u64);
+                let gathered = now.since(stopped) >= Duration::from_millis(5 * GATHER_MS as u64);
                 (gathered && self.silent >= self.devices.len()) || now.since(stopped) >= DRAIN
             }
         }
