@@ -128,10 +128,9 @@ impl Tracker {
                 if tls.is_decrypting() {
                     return None;
                 }
-                let facts = tls.facts();
-                let (last, _) = facts.last_record.client?;
+                let (last, _) = tls.last_record(Role::Client)?;
                 let fresh = last.at <= attempt.asked && attempt.asked.since(last.at) < FORWARDING;
-                let unanswered = facts.last_record.server.is_none_or(|(server, _)| server.at <= last.at);
+                let unanswered = tls.last_record(Role::Server).is_none_or(|(server, _)| server.at <= last.at);
                 let free = flow
                     .session
                     .is_none_or(|session| self.records.find(session).is_some_and(|record| record.entries.len() == 1));

@@ -68,7 +68,8 @@ pub struct TlsFacts {
     pub heartbeat: Option<Duration>,
     /// Who sends those first.
     pub heartbeat_by: Option<Role>,
-    /// What the client sent after the server's flight and before it left: an encrypted rejection has one shape.
+    /// Whether the client left first, behind the server's flight and without finishing the handshake: so does one that
+    /// does not like the certificate, also when its alert is encrypted.
     pub client_left_after_server_flight: bool,
     /// close_notify, by side: read, or by its shape (an encrypted alert as the last record).
     pub close_notify: ByRole<Option<Moment>>,

@@ -289,3 +289,74 @@ impl Shape {
         reasons
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::PacketNumber;
+
+    /// Records by who sent them, their plaintext size, and the milliseconds before them.
+    fn facts(records: &[(Role, u32, u64)], tls13: bool, ended: ByRole<bool>) -> TlsFacts {
+        let (mut shape, mut facts) = (Shape::default(), TlsFacts::default());
+        let mut at = Timestamp::from_parts(1, 0);
+        for &(role, size, pause) in records {
+            at = at.plus(Duration::from_millis(pause));
+            shape.data(role, Moment { at, packet: PacketNumber(1) }, size, tls13, &mut facts);
+        }
+        shape.conclude(ended, &mut facts);
+        facts
+    }
+
+    use Role::{Client, Server};
+
+    const OPEN: ByRole<bool> = ByRole { client: false, server: false };
+
+    #[test]
+    fn tickets_are_not_taken_for_the_answer() {
+        let before = [(Server, 250, 0), (Server, 250, 0), (Client, 500, 1), (Server, 190, 20)];
+        let behind = [(Client, 500, 0), (Server, 250, 1), (Server, 250, 0), (Server, 190, 20)];
+        for records in [before, behind] {
+            let facts = facts(&records, true, OPEN);
+            assert_eq!((facts.bytes.server, facts.record_count.server), (190, 1));
+            assert_eq!(facts.opening.map(|opening| opening.reply), Some(190));
+        }
+        // In TLS 1.2 they are no application data, and two records of one size are what they are.
+        assert_eq!(facts(&behind, false, OPEN).bytes.server, 690);
+    }
+
+    #[test]
+    fn a_ping_and_its_pong_are_one_heartbeat_of_the_one_that_asks() {
+        let mut records = vec![(Client, 500, 0), (Server, 190, 20)];
+        for round in 0..4 {
+            records.extend([(Server, 2, 30_000 + round * 50), (Client, 6, 40)]);
+            // Traffic of other sizes in between does not matter.
+            records.push((Server, 1_000 + round as u32, 10));
+        }
+        let facts = facts(&records, false, OPEN);
+        assert_eq!(facts.heartbeat_by, Some(Server));
+        assert!(facts.heartbeat.is_some_and(|period| period.abs_diff(Duration::from_secs(30)) < FASTEST_BEAT));
+    }
+
+    #[test]
+    fn irregular_or_fast_records_are_no_heartbeat() {
+        for pauses in [[3_000, 9_000, 4_000, 20_000, 7_000], [400, 400, 400, 400, 400]] {
+            let records: Vec<_> = pauses.into_iter().map(|pause| (Client, 20, pause)).collect();
+            assert_eq!(facts(&records, false, OPEN).heartbeat, None);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ends_the_connection_is_a_refusal() {
+        let records = [(Client, 500, 0), (Server, 600, 20)];
+        let looks = |ended| facts(&records, false, ended).opening.map(|opening| opening.looks);
+        assert_eq!(looks(OPEN), Some(OpeningLooks::Unclear));
+        assert_eq!(looks(ByRole { client: false, server: true }), Some(OpeningLooks::Refused));
+    }
+
+    #[test]
+    fn sizes_that_are_kept_are_bounded() {
+        let records: Vec<_> = (0..1_000).map(|round| (Client, 200 + round, 2)).collect();
+        let facts = facts(&records, false, OPEN);
+        assert_eq!((facts.records.client.len(), facts.record_count.client), (RECORDS_KEPT, 1_000));
+    }
+}
