@@ -83,6 +83,29 @@ pub fn rfc3339(at: Timestamp) -> String {
     out
 }
 
+/// Writes many instants in RFC 3339: what is the same for a whole second is worked out once.
+#[derive(Debug, Default)]
+pub struct Rfc3339 {
+    second: Option<u64>,
+    /// `2026-11-20T23:58:09.`
+    prefix: String,
+}
+
+impl Rfc3339 {
+    /// Appends what [`rfc3339`] gives.
+    pub fn push(&mut self, out: &mut String, at: Timestamp) {
+        let second = at.as_nanos() / 1_000_000_000;
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.prefix = rfc3339(at);
+            self.prefix.truncate("2026-11-20T23:58:09.".len());
+        }
+        out.push_str(&self.prefix);
+        push_digits(out, at.as_nanos() % 1_000_000_000, 9);
+        out.push('Z');
+    }
+}
+
 /// Seconds since the epoch: at most 18 446 744 073, the year 2554.
 fn seconds(at: Timestamp) -> i64 {
     (at.as_nanos() / 1_000_000_000) as i64
@@ -97,13 +120,15 @@ fn push_date(out: &mut String, second: i64) {
     push_digits(out, date.day().unsigned_abs().into(), 2);
 }
 
-/// Appends the last `count` digits of `number`, with zeros in front.
-fn push_digits(out: &mut String, number: u64, count: u32) {
-    let mut place = 10u64.pow(count);
-    while place > 1 {
-        place /= 10;
-        out.push(char::from(b'0' + (number / place % 10) as u8));
+/// Appends the last `count` digits of `number`, with zeros in front; at most nine.
+fn push_digits(out: &mut String, number: u64, count: usize) {
+    let mut digits = [b'0'; 9];
+    let mut rest = number;
+    for digit in digits[..count].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
     }
+    out.push_str(str::from_utf8(&digits[..count]).expect("decimal digits are ASCII"));
 }
 
 #[cfg(test)]
@@ -125,6 +150,10 @@ mod tests {
         assert_eq!(rfc3339(Timestamp::ZERO), "1970-01-01T00:00:00.000000000Z");
         let last = Timestamp::from_nanos(u64::MAX);
         assert_eq!(rfc3339(last), "2554-07-21T23:34:33.709551615Z");
+        let (mut many, next) = (Rfc3339::default(), AT.plus(std::time::Duration::from_secs(3)));
+        for at in [AT, AT.plus(std::time::Duration::from_nanos(1)), next, AT, last, Timestamp::ZERO] {
+            assert_eq!(written(|out| many.push(out, at)), rfc3339(at));
+        }
         assert_eq!(written(|out| Clock::utc().push_time(out, AT)), "23:58:09.027");
     }
 

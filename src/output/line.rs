@@ -162,9 +162,15 @@ impl Line {
 
     /// Spaces up to `column`, and at least `least` of them.
     pub fn pad(&mut self, column: usize, least: usize) {
+        const SPACES: &str = "                                                                ";
         let spaces = column.saturating_sub(self.column).max(least);
-        self.text.extend(std::iter::repeat_n(' ', spaces));
         self.column += spaces;
+        let mut rest = spaces;
+        while rest > 0 {
+            let some = rest.min(SPACES.len());
+            self.text.push_str(&SPACES[..some]);
+            rest -= some;
+        }
     }
 
     /// Begins a new line, indented.

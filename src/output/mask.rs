@@ -156,18 +156,17 @@ const JWT_LENGTH: usize = 20;
 fn text(wire: &str) -> Cow<'_, str> {
     let bytes = wire.as_bytes();
     let (mut out, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_BEGIN[usize::from(byte)]) {
+    while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_TELL[usize::from(byte)]) {
         at += skipped;
         let secret = match bytes[at] {
             b'?' | b'&' => query_parameter(wire, at + 1),
-            b'"' => json_member(wire, at + 1),
-            b'e' if bytes[at..].starts_with(b"eyJ") => json_web_token(wire, at),
+            b'J' if bytes[..at].ends_with(b"ey") => json_web_token(wire, at - 2),
             b'B' | b'b' => scheme_credentials(wire, at),
             b':' if bytes[at..].starts_with(b"://") => url_password(wire, at + 3),
-            b':' if bytes.get(at + 1) == Some(&b' ') => quoted_field(wire, at),
+            b':' => json_member(wire, at).or_else(|| quoted_field(wire, at)),
             _ => None,
         };
-        match secret {
+        match secret.filter(|&(start, _)| start >= copied) {
             Some((start, end)) if end > start => {
                 out.push_str(&wire[copied..start]);
                 push_masked(&mut out, &wire[start..end]);
@@ -183,10 +182,10 @@ fn text(wire: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The bytes at which something may begin that holds a secret.
-const MAY_BEGIN: [bool; 256] = {
+/// The bytes by which something is recognised that holds a secret.
+const MAY_TELL: [bool; 256] = {
     let mut table = [false; 256];
-    let (bytes, mut index) = (b"?&\"eBb:", 0);
+    let (bytes, mut index) = (b"?&JBb:", 0);
     while index < bytes.len() {
         table[bytes[index] as usize] = true;
         index += 1;
@@ -212,22 +211,16 @@ fn query_parameter(wire: &str, start: usize) -> Option<Span> {
     Some((equals + 1, end))
 }
 
-/// `"name":"value"`.
-fn json_member(wire: &str, start: usize) -> Option<Span> {
+/// `"name":"value"`; `colon` is where its colon stands.
+fn json_member(wire: &str, colon: usize) -> Option<Span> {
     let bytes = wire.as_bytes();
-    let name_end = run(wire, start, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    if name_end == start || bytes.get(name_end) != Some(&b'"') {
+    let name = wire[..colon].trim_end_matches(' ').strip_suffix('"')?;
+    let name_start = name.bytes().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
+    let opening = run(wire, colon + 1, |byte| byte == b' ');
+    if bytes.get(opening) != Some(&b'"') || !is_secret_name(&name[name_start..]) {
         return None;
     }
-    let colon = run(wire, name_end + 1, |byte| byte == b' ');
-    if bytes.get(colon) != Some(&b':') {
-        return None;
-    }
-    let quote = run(wire, colon + 1, |byte| byte == b' ');
-    if bytes.get(quote) != Some(&b'"') || !is_secret_name(&wire[start..name_end]) {
-        return None;
-    }
-    let mut end = quote + 1;
+    let mut end = opening + 1;
     while end < bytes.len() && bytes[end] != b'"' {
         end += if bytes[end] == b'\\' { 2 } else { 1 };
     }
@@ -235,7 +228,11 @@ fn json_member(wire: &str, start: usize) -> Option<Span> {
     while !wire.is_char_boundary(end) {
         end += 1;
     }
-    Some((quote + 1, end))
+    Some((opening + 1, end))
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// `eyJ...`: the base64 of `{"`.
@@ -268,10 +265,10 @@ fn url_password(wire: &str, start: usize) -> Option<Span> {
 
 /// `Cookie: a=b` in the middle of a sentence; `colon` is where its colon stands.
 fn quoted_field(wire: &str, colon: usize) -> Option<Span> {
-    let name_start = wire[..colon]
-        .bytes()
-        .rposition(|byte| !(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
-        .map_or(0, |before| before + 1);
+    if wire.as_bytes().get(colon + 1) != Some(&b' ') {
+        return None;
+    }
+    let name_start = wire[..colon].bytes().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
     let name = Lowered::new(&wire[name_start..colon]);
     let quoted = matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie" | "set-cookie")
         || name.as_str().starts_with("x-") && is_secret_field(name.as_str());

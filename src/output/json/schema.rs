@@ -13,7 +13,6 @@ use crate::engine::event;
 use crate::http::handshake::Accept;
 use crate::http::head::Fields;
 use crate::output::clock;
-use crate::output::escape;
 use crate::output::mask::Mask;
 use crate::output::phrase;
 use crate::session::{self, leg};
@@ -506,92 +505,6 @@ impl Serialize for Ids<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|id| id.0))
     }
-}
-
-/// A message or a control frame.
-#[derive(Serialize)]
-pub struct Message<'a> {
-    r#type: &'static str,
-    session: u64,
-    leg: usize,
-    by: &'static str,
-    at: At,
-    packet: u64,
-    kind: &'static str,
-    bytes: u64,
-    compressed: bool,
-    fragments: u32,
-    /// Of a Close frame.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hex: Option<String>,
-    truncated: bool,
-    /// Whether bytes are missing from the capture; `?` stands for them.
-    holes: bool,
-}
-
-impl<'a> Message<'a> {
-    /// As the format says it.
-    pub fn new(place: &event::Place, by: Role, message: &event::Message<'a>, mask: Mask) -> Message<'a> {
-        let (code, payload) = close_code(message);
-        let text = preview_text(message.kind, payload, mask);
-        Message {
-            r#type: "message",
-            session: place.session.0,
-            leg: place.leg,
-            by: by.name(),
-            at: At(message.moment.at),
-            packet: message.moment.packet.0,
-            kind: message.kind.name(),
-            bytes: message.bytes,
-            compressed: message.compressed,
-            fragments: message.fragments,
-            code,
-            hex: text.is_none().then(|| hex(payload)),
-            text,
-            truncated: message.truncated,
-            holes: message.holes,
-        }
-    }
-}
-
-/// The code of a Close frame, and what follows it (RFC 6455 §5.5.1).
-fn close_code<'a>(message: &event::Message<'a>) -> (Option<u16>, &'a [u8]) {
-    match (message.kind, message.preview) {
-        (event::MessageKind::Close, &[high, low, ref reason @ ..]) => (Some(u16::from_be_bytes([high, low])), reason),
-        (_, payload) => (None, payload),
-    }
-}
-
-/// The beginning of a payload where it is text; else it is shown in hexadecimal digits.
-fn preview_text<'a>(kind: event::MessageKind, payload: &'a [u8], mask: Mask) -> Option<Cow<'a, str>> {
-    use event::MessageKind::{Binary, Close, Ping, Pong, Text};
-    match (kind, whole_characters(payload)) {
-        (Text | Close | Ping | Pong, Ok(text)) => Some(mask.text(text)),
-        (Text | Close, Err(_)) => {
-            let mut text = String::new();
-            escape::escape_bytes(&mut text, payload);
-            Some(Cow::Owned(mask.text(&text).into_owned()))
-        }
-        (Binary | Ping | Pong, _) => None,
-    }
-}
-
-/// The text in `bytes`, without a character that was cut in two at the end.
-fn whole_characters(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {
-    str::from_utf8(bytes).or_else(|error| match error.error_len() {
-        None => str::from_utf8(&bytes[..error.valid_up_to()]),
-        Some(_) => Err(error),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
 }
 
 /// The whole run in numbers.
