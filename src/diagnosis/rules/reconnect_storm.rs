@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::ranking::closed_normally;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::session::{Confidence, neighbours::Ending};
+use crate::session::{Confidence, Outcome, neighbours::Ending};
 
 /// `reconnect-storm`.
 pub const RULE: Rule = Rule {
@@ -33,8 +34,10 @@ const LEAST: usize = 5;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    if facts.neighbours.endings.len() < LEAST {
-        return None;
+    let lasted = session.end.since(session.start) >= SHORT;
+    let normal = session.outcome == Outcome::Closed && closed_normally(session);
+    if facts.neighbours.endings.len() < LEAST || lasted || normal {
+        return None; // before anything is looked up among the others
     }
     let own =
         facts.neighbours.endings.iter().find(|ending| ending.session == session.id).filter(|own| is_failure(own))?;
@@ -75,7 +78,7 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
 
-    use crate::session::{Outcome, SessionId};
+    use crate::session::SessionId;
     use crate::stream::Role;
 
     pub(crate) fn example() -> TestSession {
