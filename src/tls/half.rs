@@ -34,13 +34,19 @@ pub(super) struct Loss {
 
 impl Loss {
     pub(super) fn add(&mut self, other: Loss) {
-        self.records += other.records;
-        self.plain += other.plain;
-        self.unknown += other.unknown;
+        self.records = self.records.saturating_add(other.records);
+        self.plain = self.plain.saturating_add(other.plain);
+        self.unknown = self.unknown.saturating_add(other.unknown);
     }
 
     fn is_none(&self) -> bool {
         *self == Loss::default()
+    }
+
+    /// The application data in all of it, when those records whose boundaries are not known were `unseen` many.
+    fn plaintext(&self, unseen: u64, hellos: &Hellos) -> u64 {
+        let costs = unseen.saturating_mul(record_cost(hellos));
+        self.plain.saturating_add(self.unknown.saturating_sub(costs))
     }
 }
 
@@ -121,7 +127,7 @@ impl Half {
         let loss = std::mem::take(&mut self.loss);
         let per_record = record_cost(hellos);
         let records = loss.unknown / (per_record + (1 << 14));
-        let bytes = loss.plain + loss.unknown.saturating_sub(records * per_record);
+        let bytes = loss.plain.saturating_add(loss.unknown.saturating_sub(records * per_record));
         (bytes > 0 && self.stage == Stage::Application).then_some((bytes, loss.unknown == 0 && self.is_exact(hellos)))
     }
 
@@ -158,20 +164,17 @@ impl Half {
         plain: &mut Vec<u8>,
     ) -> Option<Missing> {
         let keys = self.keys.as_mut()?;
-        let next = self.seq + self.loss.records;
+        let next = self.seq.saturating_add(self.loss.records);
         let mut found = keys.decryptor.open(next, header, body, plain).then_some(next);
         if found.is_none() && !self.loss.is_none() {
-            let range = next..=next + ahead(&self.loss, hellos);
-            found =
-                keys.by_explicit_nonce(body).find(|&seq| keys.decryptor.open(seq, header, body, plain)).or_else(|| {
-                    // What is missing fills records of 16 KiB at best.
-                    let least = self.loss.unknown / (record_cost(hellos) + (1 << 14));
-                    range
-                        .clone()
-                        .skip(1)
-                        .chain(next + least..=next + least + AHEAD)
-                        .find(|&seq| keys.decryptor.open(seq, header, body, plain))
-                });
+            // What is missing fills records of 16 KiB at best.
+            let least = next.saturating_add(self.loss.unknown / (record_cost(hellos) + (1 << 14)));
+            let numbers = (next..=next.saturating_add(ahead(&self.loss, hellos))).skip(1);
+            found = keys
+                .by_explicit_nonce(body)
+                .chain(numbers)
+                .chain(least..=least.saturating_add(AHEAD))
+                .find(|&seq| keys.decryptor.open(seq, header, body, plain));
         }
         let seq = found?;
         if let Some(explicit) = keys.decryptor.explicit_nonce(body) {
@@ -192,16 +195,16 @@ impl Half {
             return None;
         }
         let keys = self.keys.as_ref()?;
-        let last = self.loss.records + ahead(&self.loss, hellos);
+        let last = self.loss.records.saturating_add(ahead(&self.loss, hellos));
         let mut next = keys.next_generation()?;
         for _ in 0..GENERATIONS {
             if let Some(seq) = (0..=last.min(AHEAD)).find(|&seq| next.decryptor.open(seq, header, body, plain)) {
                 self.keys = Some(Box::new(next));
                 // How many records of the old keys were lost is not known: as if the new ones were all.
-                let loss = std::mem::take(&mut self.loss);
-                self.seq = seq + 1;
-                let unknown = loss.unknown.saturating_sub(seq.saturating_sub(loss.records) * record_cost(hellos));
-                return Some(Missing { bytes: loss.plain + unknown, exact: false });
+                let bytes = self.loss.plaintext(seq.saturating_sub(self.loss.records), hellos);
+                self.loss = Loss::default();
+                self.seq = seq.wrapping_add(1);
+                return Some(Missing { bytes, exact: false });
             }
             next = next.next_generation()?;
         }
@@ -218,7 +221,7 @@ impl Half {
         plain: &mut Vec<u8>,
     ) -> Option<Missing> {
         let stages = [Stage::Early, Stage::Handshake, Stage::Application];
-        let last = self.loss.records + ahead(&self.loss, hellos);
+        let last = self.loss.records.saturating_add(ahead(&self.loss, hellos));
         for stage in
             stages.into_iter().filter(|&stage| stage > self.stage || (stage == self.stage && self.keys.is_none()))
         {
@@ -241,24 +244,23 @@ impl Half {
     /// Record `seq` was read with the keys in use: what is missing before it.
     fn advance(&mut self, seq: u64, hellos: &Hellos) -> Missing {
         let loss = std::mem::take(&mut self.loss);
-        let unknown_records = seq.saturating_sub(self.seq + loss.records);
-        self.seq = seq + 1;
-        let unknown = loss.unknown.saturating_sub(unknown_records * record_cost(hellos));
-        Missing { bytes: loss.plain + unknown, exact: self.is_exact(hellos) }
+        let unseen = seq.saturating_sub(self.seq.saturating_add(loss.records));
+        self.seq = seq.wrapping_add(1);
+        Missing { bytes: loss.plaintext(unseen, hellos), exact: self.is_exact(hellos) }
     }
 
     /// Record `seq` was the first to be read with its keys. Lost records before it were of this stage as far as `seq`
     /// says, the others of the handshake.
     fn arrive(&mut self, seq: u64, hellos: &Hellos) -> Missing {
         let loss = std::mem::take(&mut self.loss);
-        self.seq = seq + 1;
+        self.seq = seq.wrapping_add(1);
         // In TLS 1.2 the first record behind the change of keys is the Finished message.
         let handshake = if hellos.may_be_tls13() { 0 } else { 1 };
         if seq <= handshake {
             return Missing { bytes: 0, exact: true };
         }
         let all = loss.records.max(seq);
-        let bytes = loss.plain + loss.unknown.saturating_sub(seq.saturating_sub(loss.records) * record_cost(hellos));
+        let bytes = loss.plaintext(seq.saturating_sub(loss.records), hellos);
         let share = u128::from(bytes) * u128::from(seq - handshake) / u128::from(all);
         Missing { bytes: u64::try_from(share).unwrap_or(bytes), exact: false }
     }

@@ -270,7 +270,9 @@ impl Observer {
                 let half = |role: Role| &self.directions[role].half;
                 let role = Role::BOTH.into_iter().find(|&role| half(role).has_failed())?;
                 let name = role.name();
-                Some(if half(role).is_reading() {
+                Some(if self.negotiation.hellos.version.is_none() {
+                    "the ServerHello was not captured: the secrets alone are not enough".to_owned()
+                } else if half(role).is_reading() {
                     format!("the {name}'s records cannot be read after a hole in the capture")
                 } else {
                     format!("the secrets do not fit: no record of the {name} authenticates")
@@ -301,7 +303,8 @@ impl Observer {
     }
 
     fn tell_gap(&mut self, role: Role, moment: Moment, (bytes, exact): (u64, bool), out: &mut Out<'_>) {
-        self.visible.facts.unread_bytes[role] += bytes;
+        let unread = &mut self.visible.facts.unread_bytes[role];
+        *unread = unread.saturating_add(bytes);
         out(role, moment, TlsOutput::Gap { bytes, exact });
     }
 }

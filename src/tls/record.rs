@@ -205,12 +205,12 @@ impl RecordReader {
                 let step = self.end_body();
                 if beyond > 0 {
                     self.state = State::Seek;
-                    self.lost += beyond;
+                    self.lost = self.lost.saturating_add(beyond);
                 }
                 return Some(step);
             }
             State::Header | State::Seek => {
-                self.lost += u64::from(self.have) + bytes;
+                self.lost = self.lost.saturating_add(bytes).saturating_add(self.have.into());
                 self.have = 0;
                 self.state = State::Seek;
             }
@@ -225,7 +225,7 @@ impl RecordReader {
         let left = match self.state {
             State::Header => u64::from(self.have),
             State::Body => RecordHeader::LENGTH as u64 + u64::from(self.current.length) - u64::from(self.left),
-            State::Seek => self.lost + u64::from(self.have),
+            State::Seek => self.lost.saturating_add(self.have.into()),
             State::NotTls => 0,
         };
         *self = RecordReader::joined();
@@ -299,13 +299,13 @@ impl RecordReader {
             }
             self.header.copy_within(1.., 0);
             self.have -= 1;
-            self.lost += 1;
+            self.lost = self.lost.saturating_add(1);
         }
         self.have = 0;
         let last = whole.len().saturating_sub(RecordHeader::LENGTH - 1);
         // The version's first byte rules out all but one in 256 places of ciphertext.
         let start = (0..last).find(|&start| whole[start + 1] == 3 && begins_record(&whole[start..])).unwrap_or(last);
-        self.lost += start as u64;
+        self.lost = self.lost.saturating_add(start as u64);
         *input = &whole[start..];
         self.fill_header(input).then(|| RecordHeader::parse(self.header))
     }

@@ -175,6 +175,23 @@ fn a_hole_in_the_handshake_does_not_cost_the_text_behind_it() {
 }
 
 #[test]
+fn absurd_holes_do_no_harm() {
+    let dialogue = usual(&Setup::tls13());
+    for before in 0..dialogue.sent.len() {
+        let mut watch = Watch::knowing(&dialogue.keys);
+        watch.all(&dialogue.sent[..before]);
+        for role in [Client, Server, Client, Server] {
+            watch.gap(role, u64::MAX).gap(role, u64::MAX - 3);
+        }
+        watch.all(&dialogue.sent[before..]).finish();
+        assert!(dialogue.plain.client.starts_with(match watch.seen.pieces.client.first() {
+            Some(Piece::Bytes(bytes)) => bytes,
+            _ => b"",
+        }));
+    }
+}
+
+#[test]
 fn a_hello_that_the_snap_length_cuts_is_read_as_far_as_it_goes() {
     let dialogue = usual(&Setup::tls13());
     let mut hello = Watch::new();

@@ -171,6 +171,16 @@ fn one_direction_is_enough_for_itself() {
 }
 
 #[test]
+fn one_direction_of_tls_1_2_lacks_the_other_ones_hello() {
+    let dialogue = usual(&Setup::tls12());
+    let sent: Vec<_> = dialogue.sent.iter().filter(|(role, _)| *role == Client).cloned().collect();
+    let mut watch = Watch::knowing(&dialogue.keys);
+    let facts = watch.all(&sent).finish().facts();
+    assert!(watch.seen.is_empty() && facts.decrypted_by.is_none());
+    assert!(facts.not_decrypted.unwrap().contains("ServerHello was not captured"));
+}
+
+#[test]
 fn the_origin_of_the_secret_is_told() {
     let dialogue = usual(&Setup::tls12());
     let mut watch = Watch::new();
