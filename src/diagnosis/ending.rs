@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::parties::{self, Name};
 use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Tunnel};
-use crate::session::{Leg, Session, Who};
+use crate::session::{Leg, Outcome, Session, Who};
 use crate::stream::Role;
 use crate::ws::facts::Close;
 
@@ -44,6 +44,15 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
         .filter(|(_, _, close)| close.moment <= end.moment)
         .min_by_key(|(_, _, close)| close.moment);
     Some(Ending { session, leg, end, who: who(session, leg, end.by), opened, last_byte, close })
+}
+
+/// The end of a session that ended without a Close frame.
+pub fn ending_without_close(session: &Session) -> Option<Ending<'_>> {
+    // Nearly all sessions close in good order. Each side of such a leg sends its Close before its FIN.
+    if session.legs.iter().all(|leg| matches!(leg.outcome, Outcome::Open | Outcome::Closed)) {
+        return None;
+    }
+    ending(session).filter(Ending::without_close)
 }
 
 /// The first Close frame of a session, by whom, on the leg where it was born: it appears there first.

@@ -1,5 +1,7 @@
 //! Neighbours that are near in time. The lists may be long, and every failed session asks: so a look is bounded.
 
+use std::time::Duration;
+
 use crate::session::Neighbours;
 use crate::session::neighbours::{Ending, FailedConnection, PlainExchange};
 use crate::time::Timestamp;
@@ -13,6 +15,17 @@ pub fn endings(neighbours: &Neighbours, at: Timestamp) -> impl Iterator<Item = &
     let endings = &neighbours.endings;
     let ended = endings.partition_point(|ending| ending.end.is_some_and(|end| end <= at));
     endings[ended..].iter().take(REACH).chain(endings[..ended].iter().rev().take(REACH))
+}
+
+/// Sessions that ended within `span` of this time. They are listed when they are over for good, which may be seconds later:
+/// the order of their ends is nearly kept.
+pub fn ended_at(neighbours: &Neighbours, at: Timestamp, span: Duration) -> impl Iterator<Item = &Ending> {
+    const DISORDER: Duration = Duration::from_secs(5);
+    let endings = &neighbours.endings;
+    let before = |bound: Timestamp| endings.partition_point(|ending| ending.end.is_some_and(|end| end < bound));
+    let earliest = Timestamp::from_nanos(at.as_nanos().saturating_sub((span + DISORDER).as_nanos() as u64));
+    let range = before(earliest)..before(at.plus(span + DISORDER)).max(before(earliest));
+    endings[range].iter().filter(move |ending| ending.end.is_some_and(|end| end.distance(at) < span))
 }
 
 /// Plain exchanges that began before this time, the last first.
@@ -36,8 +49,6 @@ pub fn dns(neighbours: &Neighbours, before: Timestamp) -> impl Iterator<Item = &
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::diagnosis::test_session::{START, ending, healthy};
 
@@ -50,5 +61,7 @@ mod tests {
         let neighbours = Neighbours { endings: vec![ended(1), ended(2), ended(3), open], ..Neighbours::default() };
         let ends: Vec<Option<Timestamp>> = endings(&neighbours, second(2)).map(|ending| ending.end).collect();
         assert_eq!(ends, [Some(second(3)), None, Some(second(2)), Some(second(1))]);
+        let together = ended_at(&neighbours, second(2), Duration::from_millis(1500));
+        assert_eq!(together.count(), 3);
     }
 }

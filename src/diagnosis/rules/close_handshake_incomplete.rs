@@ -40,7 +40,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let this = &session.legs[leg];
     let tunnel = this.tunnel.as_deref().filter(|_| this.both_directions_seen() && !this.has_holes())?;
     let over = facts.neighbours.span.1.max(this.tcp.last.at);
-    let (sender, peer) = (named(session, leg, by), named(session, leg, by.peer()));
+    let sender = || named(session, leg, by);
+    let peer = || named(session, leg, by.peer());
     let what = match &tunnel.sides[by.peer()].close {
         Some(_) => {
             let open = this.first_end().is_none() && over.since(close.moment.at) >= LEFT_OPEN;
@@ -53,18 +54,21 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         }
         None => match this.first_end().filter(|end| end.moment >= close.moment) {
             None => (over.since(close.moment.at) >= ANSWER).then(|| {
-                format!("{peer} did not answer the Close of {sender} for {}", Span(over.since(close.moment.at)))
+                format!("{} did not answer the Close of {} for {}", peer(), sender(), Span(over.since(close.moment.at)))
             }),
             Some(end) if end.by == by => {
                 let waited = end.moment.at.since(close.moment.at);
-                (waited >= WAITED)
-                    .then(|| format!("{peer} did not answer the Close of {sender}, which left after {}", Span(waited)))
+                (waited >= WAITED).then(|| {
+                    format!("{} did not answer the Close of {}, which left after {}", peer(), sender(), Span(waited))
+                })
             }
             // A proxy that ends both legs did not get the Close to pass on an answer.
             Some(_) if by == Role::Client && who(session, leg, by.peer()) == Who::Proxy => None,
             Some(end) => Some(format!(
-                "{peer} ended the connection {} after the Close of {sender}, without one of its own",
-                Span(end.moment.at.since(close.moment.at))
+                "{} ended the connection {} after the Close of {}, without one of its own",
+                peer(),
+                Span(end.moment.at.since(close.moment.at)),
+                sender()
             )),
         },
     }?;

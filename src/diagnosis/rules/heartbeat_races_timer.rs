@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::named;
+use crate::diagnosis::nearby;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
@@ -31,10 +32,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let (leg, by, period, last) = heartbeat(session)?;
     let server = session.first_leg().server;
-    let limit = facts
-        .neighbours
-        .endings
-        .iter()
+    let limit = nearby::endings(facts.neighbours, session.end)
         .filter(|other| {
             other.server == server && other.proxy_ended && !other.close_frame && other.session != session.id
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::{Ending, ending};
+use crate::diagnosis::ending::{Ending, ending_without_close};
 use crate::diagnosis::proxies::{self, Fingerprint, Software};
 use crate::diagnosis::timers::{self, Fit};
 use crate::diagnosis::wording::Span;
@@ -38,10 +38,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending(facts.session)?;
-    if !end.without_close() {
-        return None;
-    }
+    let end = ending_without_close(facts.session)?;
     let software = software(&end);
     let alone = end.who == Who::Server && facts.session.legs.len() == 1;
     // On one leg the closer may be a proxy only where it says so itself.
@@ -175,7 +172,7 @@ pub(super) mod tests {
     fn neighbours_ending() -> crate::session::neighbours::Ending {
         let session = example().session;
         let mut other = ending_of_neighbour(&session);
-        other.end = super::ending(&session).map(|end| end.end.moment.at);
+        other.end = crate::diagnosis::ending::ending(&session).map(|end| end.end.moment.at);
         other.idle = Duration::from_secs(5);
         other
     }

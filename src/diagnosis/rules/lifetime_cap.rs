@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::ending;
+use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
@@ -29,9 +29,9 @@ pub const RULE: Rule = Rule {
 const SAME: Duration = Duration::from_millis(250);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending(facts.session)?;
+    let end = ending_without_close(facts.session)?;
     let age = end.age();
-    if !end.without_close() || end.who == Who::Client || age < Duration::from_secs(2) || end.idle() * 2 > age {
+    if end.who == Who::Client || age < Duration::from_secs(2) || end.idle() * 2 > age {
         return None;
     }
     let mut same = 0;
@@ -66,7 +66,7 @@ pub(super) mod tests {
     pub(crate) fn example() -> TestSession {
         let busy = |leg: TestLeg| leg.open().messages(Role::Client, 300).fin(Role::Server);
         let session = session().client_leg(|leg| busy(leg.request(ASKED).response(SWITCHED))).outcome(Outcome::Aborted);
-        let end = super::ending(&session.session).expect("it ended");
+        let end = crate::diagnosis::ending::ending(&session.session).expect("it ended");
         let (age, start) = (end.age(), end.opened.at);
         let template = crate::diagnosis::test_session::ending(&session.session);
         session.neighbours(|neighbours| {

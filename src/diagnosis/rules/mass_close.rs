@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::ending;
+use crate::diagnosis::ending::ending_without_close;
+use crate::diagnosis::nearby;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
@@ -30,14 +31,13 @@ pub const RULE: Rule = Rule {
 const TOGETHER: Duration = Duration::from_millis(100);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending(facts.session).filter(|end| end.who != Who::Client && end.without_close())?;
+    let end = ending_without_close(facts.session).filter(|end| end.who != Who::Client)?;
     let (server, backend) = (facts.session.first_leg().server, facts.session.last_leg().server);
-    let together = facts.neighbours.endings.iter().filter(|other| {
+    let together = nearby::ended_at(facts.neighbours, end.end.moment.at, TOGETHER).filter(|other| {
         other.session != facts.session.id
             && (other.server == server || other.backend == backend)
             && !other.close_frame
             && other.ended_by != Some(Role::Client)
-            && other.end.is_some_and(|at| at.distance(end.end.moment.at) < TOGETHER)
     });
     let (mut count, mut ages) = (0, Duration::ZERO);
     for other in together {
@@ -74,7 +74,7 @@ pub(super) mod tests {
         let session = session()
             .client_leg(|leg| open(leg.request(ASKED).response(SWITCHED)).fin(Role::Server))
             .outcome(Outcome::Aborted);
-        let at = super::ending(&session.session).map(|end| end.end.moment.at);
+        let at = crate::diagnosis::ending::ending(&session.session).map(|end| end.end.moment.at);
         let template = crate::diagnosis::test_session::ending(&session.session);
         session.neighbours(|neighbours| {
             for n in 2..8 {

@@ -56,7 +56,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn is_rewritten(hop: &Hop<'_>) -> bool {
-    path(hop.asked.head.path()) != path(hop.forwarded.head.path()) && hop.is_sure()
+    hop.asked.head.target != hop.forwarded.head.target
+        && path(hop.asked.head.path()) != path(hop.forwarded.head.path())
+        && hop.is_sure()
 }
 
 /// A target in absolute form has the path behind its authority (RFC 9112 §3.2.2).

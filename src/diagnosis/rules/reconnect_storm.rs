@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ranking::closed_normally;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::session::{Confidence, Outcome, neighbours::Ending};
+use crate::diagnosis::{nearby, ranking};
+use crate::session::{Confidence, Outcome, Session, neighbours::Ending};
 
 /// `reconnect-storm`.
 pub const RULE: Rule = Rule {
@@ -35,12 +35,13 @@ const LEAST: usize = 5;
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let lasted = session.end.since(session.start) >= SHORT;
-    let normal = session.outcome == Outcome::Closed && closed_normally(session);
-    if facts.neighbours.endings.len() < LEAST || lasted || normal {
+    if facts.neighbours.endings.len() < LEAST || lasted || is_well(session) {
         return None; // before anything is looked up among the others
     }
-    let own =
-        facts.neighbours.endings.iter().find(|ending| ending.session == session.id).filter(|own| is_failure(own))?;
+    let own = nearby::endings(facts.neighbours, session.end).find(|ending| ending.session == session.id)?;
+    if !is_failure(own) {
+        return None;
+    }
     let alike = |other: &&Ending| {
         other.client == own.client
             && other.server == own.server
@@ -49,9 +50,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             && is_failure(other)
             && (other.status, other.close_code) == (own.status, own.close_code)
     };
-    let count = facts.neighbours.endings.iter().filter(alike).count();
-    let starts = || facts.neighbours.endings.iter().filter(alike).map(|other| other.start);
-    let (first, last) = (starts().min()?, starts().max()?);
+    let (mut count, mut first, mut last) = (0, own.start, own.start);
+    for other in facts.neighbours.endings.iter().filter(alike) {
+        count += 1;
+        (first, last) = (first.min(other.start), last.max(other.start));
+    }
     // At the same moment they are many sockets, not one that comes again.
     if count < LEAST || last.since(first) < Duration::from_millis(200) {
         return None;
@@ -65,6 +68,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .not_cause()
             .verdict(said),
     )
+}
+
+/// What most sessions are: still open, or closed in good order.
+fn is_well(session: &Session) -> bool {
+    match session.outcome {
+        Outcome::Open => true,
+        Outcome::Closed => ranking::closed_normally(session),
+        _ => false,
+    }
 }
 
 fn is_failure(ending: &Ending) -> bool {

@@ -1,6 +1,6 @@
 //! One side reset the connection without a Close frame.
 
-use crate::diagnosis::ending::ending;
+use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending(facts.session).filter(|end| end.end.kind == EndKind::Rst && end.without_close())?;
+    let end = ending_without_close(facts.session).filter(|end| end.end.kind == EndKind::Rst)?;
     if end.who == Who::Proxy {
         return None;
     }

@@ -1,6 +1,6 @@
 //! The proxy ended a session whose receiver took nothing more.
 
-use crate::diagnosis::ending::{ending, named};
+use crate::diagnosis::ending::{ending_without_close, named};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
@@ -24,10 +24,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending(facts.session)?;
-    if end.who != Who::Proxy || !end.without_close() {
-        return None;
-    }
+    let end = ending_without_close(facts.session).filter(|end| end.who == Who::Proxy)?;
     let shut = facts.session.legs.iter().enumerate().find_map(|(index, leg)| {
         let role = Role::BOTH.into_iter().find(|&role| {
             let window = leg.half(role).zero_window;
