@@ -295,26 +295,26 @@ fn is_secret_parameter(name: &str) -> bool {
 /// Whether a thing of that name is a secret wherever it stands.
 fn is_secret_name(name: &str) -> bool {
     const AS_WORD: [&str; 8] = ["sig", "pwd", "pass", "sess", "hmac", "otp", "csrf", "xsrf"];
-    let lower = Lowered::new(name);
-    (0..lower.length).any(|at| is_secret_at(&lower.bytes[at..lower.length]))
+    name.as_bytes().windows(2).enumerate().any(|(at, two)| is_secret_at(two, &name.as_bytes()[at..]))
         || words(name).any(|word| AS_WORD.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
 }
 
-/// Whether a name, in lower case, has a word for a secret right here.
-fn is_secret_at(rest: &[u8]) -> bool {
-    let begins = |word: &str| rest.starts_with(word.as_bytes());
-    match rest {
-        [b'a', b'p', ..] => begins("apikey"),
-        [b'a', b's', ..] => begins("assertion"),
+/// Whether a name has a word for a secret right here; `two` are the first bytes of the rest.
+fn is_secret_at(two: &[u8], rest: &[u8]) -> bool {
+    let begins = |word: &str| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+    // In lower case, if they are letters.
+    match [two[0] | 0x20, two[1] | 0x20] {
+        [b'a', b'p'] => begins("apikey"),
+        [b'a', b's'] => begins("assertion"),
         // An author is none, and neither is an authority.
-        [b'a', b'u', ..] => begins("auth") && (!begins("author") || begins("authori")) && !begins("authority"),
-        [b'c', b'r', ..] => begins("credential"),
-        [b'j', b'w', ..] => begins("jwt"),
-        [b'p', b'a', ..] => begins("passw"),
-        [b's', b'e', ..] => begins("secret") || begins("session") || begins("sessid"),
-        [b's', b'i', ..] => begins("signature"),
-        [b't', b'i', ..] => begins("ticket"),
-        [b't', b'o', ..] => begins("token"),
+        [b'a', b'u'] => begins("auth") && (!begins("author") || begins("authori")) && !begins("authority"),
+        [b'c', b'r'] => begins("credential"),
+        [b'j', b'w'] => begins("jwt"),
+        [b'p', b'a'] => begins("passw"),
+        [b's', b'e'] => begins("secret") || begins("session") || begins("sessid"),
+        [b's', b'i'] => begins("signature"),
+        [b't', b'i'] => begins("ticket"),
+        [b't', b'o'] => begins("token"),
         _ => false,
     }
 }

@@ -96,34 +96,48 @@ fn whole_characters(bytes: &[u8]) -> Option<&str> {
 
 /// Appends a JSON string (RFC 8259 §7). What a terminal would obey is escaped, too.
 fn push_string(out: &mut String, text: &str) {
+    let bytes = text.as_bytes();
+    let (mut clean, mut at) = (0, 0);
     out.push('"');
-    let mut clean = 0;
-    for (at, character) in text.char_indices().filter(|&(_, character)| needs_escape(character)) {
-        out.push_str(&text[clean..at]);
-        clean = at + character.len_utf8();
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            other => {
-                for unit in other.encode_utf16(&mut [0; 2]) {
-                    out.push_str("\\u");
-                    push_hex(out, &unit.to_be_bytes());
-                }
-            }
+    while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_NEED_ESCAPE[usize::from(byte)]) {
+        at += skipped;
+        let character = text[at..].chars().next().unwrap_or_default();
+        let end = at + character.len_utf8();
+        if matches!(character, '"' | '\\') || escape::is_unsafe(character) {
+            out.push_str(&text[clean..at]);
+            push_escape(out, character);
+            clean = end;
         }
+        at = end;
     }
     out.push_str(&text[clean..]);
     out.push('"');
 }
 
-fn needs_escape(character: char) -> bool {
+/// All bytes but those of printable ASCII, and of that the two that end a string or escape.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        table[byte as usize] = matches!(byte, b'"' | b'\\');
+        byte += 1;
+    }
+    table
+};
+
+fn push_escape(out: &mut String, character: char) {
     match character {
-        '"' | '\\' => true,
-        ' '..='~' => false,
-        other => escape::is_unsafe(other),
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        other => {
+            for unit in other.encode_utf16(&mut [0; 2]) {
+                out.push_str("\\u");
+                push_hex(out, &unit.to_be_bytes());
+            }
+        }
     }
 }
 
