@@ -136,7 +136,7 @@ impl<L: Listener> Reception<'_, L> {
         if ahead && half.packets > 0 && self.connection.is(Connection::UP) {
             self.lost(side, until);
         }
-        while self.connection.trouble(side).is_some_and(|trouble| trouble.first_waiting().is_some()) {
+        while self.connection.is_waiting(side) {
             self.give_up(side);
         }
     }

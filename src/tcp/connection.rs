@@ -1,7 +1,6 @@
 //! A connection as the table keeps it: 216 bytes while all is well.
 //!
-//! `halves`, `last` and `flags` change with every packet. What is rare stands in a box of its own, and moments are
-//! relative to the first one.
+//! What is rare stands in boxes of its own, and moments are relative to the first one.
 
 use std::fmt;
 
@@ -17,15 +16,16 @@ use crate::tcp::tuple::{Key, Tuple};
 use crate::wire::Endpoint;
 
 /// A connection that is being followed.
+#[repr(C)] // what every packet touches comes first, in as few cache lines as may be
 pub struct Connection {
-    pub(super) halves: Pair<Half>,
-    id: ConnectionId,
-    first: Moment,
+    tuple: Tuple,
     last: Later,
     flags: u32,
-    tuple: Tuple,
+    first: Moment,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) flights: Option<Box<Flights>>,
+    pub(super) halves: Pair<Half>,
+    id: ConnectionId,
     marks: [Early; 4],
 }
 
@@ -210,9 +210,20 @@ impl Connection {
         if source_is_lower != self.is(Self::ORIGINATOR_HIGHER) { Side::Originator } else { Side::Responder }
     }
 
+    /// Whether it is between the endpoints of this key.
     #[inline]
+    pub(super) fn is_between(&self, key: &Key) -> bool {
+        self.tuple.is(key)
+    }
+
     pub(super) fn key(&self) -> Key {
         self.tuple.key()
+    }
+
+    /// The last packet, packed.
+    #[inline]
+    pub(super) fn last_packed(&self) -> Later {
+        self.last
     }
 
     pub(super) fn mark(&self, mark: Mark) -> Option<Moment> {
@@ -240,6 +251,12 @@ impl Connection {
     #[inline]
     pub(super) fn trouble(&self, side: Side) -> Option<&Trouble> {
         self.rare.as_ref()?.halves[side].as_deref()
+    }
+
+    /// Whether something of this side waits for a hole to fill.
+    #[inline]
+    pub(super) fn is_waiting(&self, side: Side) -> bool {
+        self.trouble(side).is_some_and(|trouble| trouble.first_waiting().is_some())
     }
 
     pub(super) fn trouble_mut(&mut self, side: Side) -> &mut Trouble {

@@ -54,34 +54,53 @@ pub(super) struct Deadline {
 }
 
 /// All deadlines. At most one of each kind for a connection, so that they are bounded with the connections.
-#[derive(Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<Deadline>>,
     /// Ended connections: their delay is the same for all, so that they are in order as they come.
     ended: VecDeque<Deadline>,
+    /// Nothing is due before this: all that a packet has to look at.
+    next: Timestamp,
 }
 
 impl Deadlines {
+    const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
+
+    pub(super) const fn new() -> Deadlines {
+        Deadlines { heap: BinaryHeap::new(), ended: VecDeque::new(), next: Self::NEVER }
+    }
+
     /// For [`Due::AcknowledgedAhead`] and [`Due::Hole`].
     pub(super) fn push(&mut self, deadline: Deadline) {
         self.heap.push(Reverse(deadline));
+        self.next = self.next.min(deadline.at);
     }
 
     /// For [`Due::Forget`]: not before those that are already there.
     pub(super) fn push_ended(&mut self, deadline: Deadline) {
         self.ended.push_back(deadline);
+        self.next = self.next.min(deadline.at);
     }
 
     /// The earliest one that is due at `now`.
     #[inline]
     pub(super) fn pop(&mut self, now: Timestamp) -> Option<Deadline> {
-        let timer = self.heap.peek().map(|Reverse(deadline)| *deadline);
-        let ended = self.ended.front().copied();
-        let first = [timer, ended].into_iter().flatten().min().filter(|deadline| deadline.at <= now)?;
-        match first.due {
+        if now < self.next { None } else { self.pop_first(now) }
+    }
+
+    #[cold]
+    fn pop_first(&mut self, now: Timestamp) -> Option<Deadline> {
+        let first = self.first().filter(|first| first.at <= now);
+        match first?.due {
             Due::Forget => self.ended.pop_front(),
             _ => self.heap.pop().map(|Reverse(deadline)| deadline),
-        }
+        };
+        self.next = self.first().map_or(Self::NEVER, |next| next.at);
+        first
+    }
+
+    fn first(&self) -> Option<Deadline> {
+        let timer = self.heap.peek().map(|Reverse(deadline)| *deadline);
+        [timer, self.ended.front().copied()].into_iter().flatten().min()
     }
 
     /// The connection that ended first, taken out before its time. It may be gone already.
@@ -100,7 +119,7 @@ mod tests {
 
     #[test]
     fn they_come_in_order_of_time_then_of_connection() {
-        let mut deadlines = Deadlines::default();
+        let mut deadlines = Deadlines::new();
         deadlines.push(deadline(30, 1, Due::Hole(Half::Originator)));
         deadlines.push(deadline(10, 9, Due::Hole(Half::Responder)));
         deadlines.push(deadline(10, 2, Due::AcknowledgedAhead(Half::Responder)));

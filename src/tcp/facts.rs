@@ -110,7 +110,7 @@ pub struct HalfFacts {
     pub last_data: Option<Moment>,
     /// Segments that repeat bytes already seen, or bring missing ones later than disorder explains.
     pub retransmissions: u32,
-    /// Segments that came before bytes that belong ahead of them.
+    /// Segments that waited for bytes which belong ahead of them and came later.
     pub out_of_order: u32,
     /// Packets that the capture holds twice.
     pub duplicates: u32,

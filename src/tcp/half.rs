@@ -129,6 +129,11 @@ pub(super) fn window(of: &Half, peer: &Half) -> Window {
     }
 }
 
+/// How far from the last acknowledgment anything may be that has to do with the connection: windows grow unseen.
+pub(super) fn reach(window: Window) -> i64 {
+    i64::from(window.bytes.max(u32::from(u16::MAX))) * 2 + (1 << 20)
+}
+
 /// A receive window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Window {

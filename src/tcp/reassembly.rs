@@ -35,7 +35,7 @@ impl<L: Listener> Reception<'_, L> {
     pub(super) fn data(&mut self, side: Side, segment: &Segment<'_>) {
         let (half, peer) = self.halves(side);
         let in_order = segment.seq == half.next && half.flags & (Half::PINNED | Half::FINISHED) == Half::PINNED;
-        if in_order && !peer.is(Half::SHUT) && self.connection.rare.is_none() {
+        if in_order && !peer.is(Half::SHUT) && !self.connection.is_waiting(side) {
             let bytes = Bytes::of(segment);
             self.note_sent(side, bytes.seq.plus(bytes.length), bytes.length, bytes.moment);
             self.note_data(side, bytes.moment);
@@ -60,8 +60,6 @@ impl<L: Listener> Reception<'_, L> {
         } else if half.is(Half::FINISHED) {
             self.late(side);
         } else if ahead > 0 {
-            let trouble = self.trouble(side);
-            trouble.out_of_order = trouble.out_of_order.saturating_add(1);
             self.hold(side, segment);
         } else {
             self.next_bytes(side, segment, ahead.unsigned_abs());
@@ -107,9 +105,8 @@ impl<L: Listener> Reception<'_, L> {
             return true;
         }
         let window = half::window(peer, half);
-        let limit = i64::from(window.bytes.max(u32::from(u16::MAX))) * 2 + (1 << 20);
         let known = window.exact && half.is(Half::ACKED) && peer.packets > 0;
-        known && i64::from(half.next.distance(half.acked)) + i64::from(ahead) > limit
+        known && i64::from(half.next.distance(half.acked)) + i64::from(ahead) > half::reach(window)
     }
 
     /// Bytes that begin at the next sequence number, or `overlap` before it.
@@ -123,7 +120,7 @@ impl<L: Listener> Reception<'_, L> {
             self.fills_hole(side, first, segment.moment);
             if i64::from(first.seq.distance(bytes.seq)) < i64::from(bytes.length) {
                 self.insert(side, bytes);
-                return self.drain(side);
+                return self.drain_behind(side, Some(bytes.moment));
             }
         }
         let end = bytes.seq.plus(bytes.length);
@@ -136,7 +133,7 @@ impl<L: Listener> Reception<'_, L> {
             self.note_data(side, bytes.moment);
         }
         self.deliver(side, bytes);
-        self.drain(side);
+        self.drain_behind(side, Some(segment.moment));
     }
 
     /// A segment that begins before the next byte and brings new ones behind it.
@@ -352,12 +349,21 @@ impl<L: Listener> Reception<'_, L> {
 
     /// Delivers what has waited, as far as it is in order now.
     pub(super) fn drain(&mut self, side: Side) {
+        self.drain_behind(side, None);
+    }
+
+    /// The same behind bytes of this packet, which have come after all: what has waited for them was out of order. What
+    /// waits behind bytes that the capture lost was not.
+    fn drain_behind(&mut self, side: Side, filler: Option<Moment>) {
         if self.connection.trouble(side).is_none() {
             return;
         }
         loop {
             let next = self.half(side).next;
-            let Some(piece) = self.trouble(side).held.pop_at(next) else { break };
+            let trouble = self.connection.trouble_mut(side);
+            let Some(piece) = trouble.held.pop_at(next) else { break };
+            let disordered = filler.is_some_and(|filler| filler != piece.moment);
+            trouble.out_of_order = trouble.out_of_order.saturating_add(u32::from(disordered));
             self.shared.held_memory -= piece.weight();
             self.note_flight(side, piece.seq.plus(piece.length), piece.length, piece.moment);
             let (length, captured) = (piece.length, &*piece.data);
@@ -387,12 +393,12 @@ impl<L: Listener> Reception<'_, L> {
         self.tell(side, bytes.moment, StreamEvent::Gap(missing, GapCause::Cut));
     }
 
-    /// New payload has come.
+    /// The packet that was noted last, at this moment, has brought new payload.
     #[inline]
     fn note_data(&mut self, side: Side, moment: Moment) {
-        let packed = self.connection.packed(moment);
+        let packet = self.connection.last_packed();
         let half = &mut self.connection.halves[side];
-        half.last_data = packed;
+        half.last_data = packet;
         if !half.is(Half::DATA) {
             half.flags |= Half::DATA;
             self.connection.set_mark(Mark::FirstData(side), moment);

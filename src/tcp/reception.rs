@@ -14,7 +14,8 @@ use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Deadline, Deadlines, Due};
 use crate::tcp::duplicates::Fingerprint;
 use crate::tcp::flight::Flights;
-use crate::tcp::half::Half;
+use crate::tcp::half::{self, Half};
+use crate::tcp::handshake::NEAR;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::table::Counters;
 use crate::tcp::trouble::{Ahead, Trouble};
@@ -36,7 +37,7 @@ impl Shared {
     pub(super) fn new(limits: &Limits) -> Shared {
         Shared {
             now: Timestamp::ZERO,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(),
             counters: Counters::default(),
             held_memory: 0,
             limits: limits.clone(),
@@ -207,10 +208,11 @@ impl<L: Listener> Reception<'_, L> {
             return self.first_acknowledgment(side, ack);
         }
         let ahead = ack.distance(half.next);
-        if ahead > FAR {
+        if ahead > 0 && !self.is_credible(side, ack) {
             self.shared.counters.out_of_window += 1;
             return;
         }
+        let half = &mut self.connection.halves[side];
         let before = std::mem::replace(&mut half.acked, ack);
         let end = half.end_of_data();
         if self.connection.flights.is_none() && ack.distance(end) >= 0 {
@@ -222,6 +224,19 @@ impl<L: Listener> Reception<'_, L> {
         if self.connection.rare.is_some() || ahead > 0 {
             self.acknowledge_trouble(side, ack, ahead, moment);
         }
+    }
+
+    /// Whether an acknowledgment of bytes that were not captured may be true. Nobody can acknowledge more than it has
+    /// offered to take, unless the capture missed that too: then the next acknowledgment is near this one.
+    #[cold]
+    fn is_credible(&mut self, side: Side, ack: SeqNumber) -> bool {
+        let (half, peer) = self.halves(side);
+        let step = ack.distance(half.acked);
+        if i64::from(step) <= half::reach(half::window(peer, half)) {
+            return true;
+        }
+        let doubted = self.trouble(side).doubted.replace(ack);
+        step <= FAR && doubted.is_some_and(|doubted| ack.distance(doubted).unsigned_abs() <= NEAR as u32)
     }
 
     #[cold]

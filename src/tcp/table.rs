@@ -48,9 +48,10 @@ pub struct Counters {
 }
 
 /// A connection, and what the listener keeps of it.
+#[repr(C)] // so that what the listener needs for every packet stands beside what the table needs
 struct Slot<S> {
-    connection: Connection,
     stream: S,
+    connection: Connection,
 }
 
 impl<S: Default> Slot<S> {
@@ -60,7 +61,7 @@ impl<S: Default> Slot<S> {
 
     /// No connection has the number 0.
     fn vacant() -> Slot<S> {
-        Slot::new(Connection::new(ConnectionId(0), Key::V4([0; 3]), true, Moment::default()))
+        Slot::new(Connection::new(ConnectionId(0), Key::V4(0, 0), true, Moment::default()))
     }
 
     fn is_vacant(&self) -> bool {
@@ -125,14 +126,14 @@ impl<S: Default> Table<S> {
         let Some(index) = self.find(&key) else {
             return self.begin(key, source_is_lower, segment, listener);
         };
-        let connection = &self.slots[index].connection;
+        self.recent = index;
+        let Slot { connection, stream } = &mut self.slots[index];
         let side = connection.side(source_is_lower);
         if (segment.flags.has(Flags::SYN) || connection.has_ended()) && connection.is_replaced_by(side, segment) {
             self.forget(index, listener);
             return self.begin(key, source_is_lower, segment, listener);
         }
-        self.recent = index;
-        self.reception(index, listener).segment(side, segment);
+        Reception { index, connection, stream, shared: &mut self.shared, listener }.segment(side, segment);
     }
 
     /// Takes an ICMP error.
@@ -218,12 +219,13 @@ impl<S: Default> Table<S> {
     #[inline]
     fn find(&self, key: &Key) -> Option<u32> {
         // A vacant place has a key that no segment has: both ports are 0 at one address 0.
-        if self.recent != u32::MAX && self.slots[self.recent].connection.key() == *key {
+        if self.recent != u32::MAX && self.slots[self.recent].connection.is_between(key) {
             return Some(self.recent);
         }
         let hash = key.hash(&self.seed);
-        let found =
-            self.map.find(spread(hash), |entry| entry.hash == hash && self.slots[entry.index].connection.key() == *key);
+        let found = self
+            .map
+            .find(spread(hash), |entry| entry.hash == hash && self.slots[entry.index].connection.is_between(key));
         found.map(|entry| entry.index)
     }
 

@@ -89,6 +89,8 @@ pub(super) struct Trouble {
     pub(super) ahead: Option<[Ahead; 2]>,
     /// Whether a deadline for those is set.
     pub(super) ahead_timer: bool,
+    /// An acknowledgment that was not believed.
+    pub(super) doubted: Option<SeqNumber>,
     /// The last gap: from, to.
     pub(super) gap: Option<(SeqNumber, SeqNumber)>,
     /// A byte that was sent to try a window of zero.

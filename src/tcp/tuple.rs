@@ -7,11 +7,11 @@ use foldhash::fast::RandomState;
 
 use crate::wire::Endpoint;
 
-/// What a segment is looked up by.
+/// What a segment is looked up by. Whole words: they are compared for every packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
-    /// The lower address, the higher one, and their ports, 16 bits each.
-    V4([u32; 3]),
+    /// The lower address and the higher one, and their ports in the same order.
+    V4(u64, u32),
     /// The same for IPv6.
     V6([u128; 2], u32),
 }
@@ -22,21 +22,23 @@ impl Key {
     pub(super) fn of(a: &Endpoint, b: &Endpoint) -> (Key, bool) {
         match (a.ip, b.ip) {
             (IpAddr::V4(ip_a), IpAddr::V4(ip_b)) => {
-                let (ip_a, ip_b) = (ip_a.to_bits(), ip_b.to_bits());
-                if (ip_a, a.port) <= (ip_b, b.port) {
-                    (Key::V4([ip_a, ip_b, ports(a.port, b.port)]), true)
+                let (ip_a, ip_b) = (u64::from(ip_a.to_bits()), u64::from(ip_b.to_bits()));
+                if ip_a << 16 | u64::from(a.port) <= ip_b << 16 | u64::from(b.port) {
+                    (Key::V4(ip_a << 32 | ip_b, ports(a.port, b.port)), true)
                 } else {
-                    (Key::V4([ip_b, ip_a, ports(b.port, a.port)]), false)
+                    (Key::V4(ip_b << 32 | ip_a, ports(b.port, a.port)), false)
                 }
             }
-            (ip_a, ip_b) => {
-                let (ip_a, ip_b) = (v6(ip_a), v6(ip_b));
-                if (ip_a, a.port) <= (ip_b, b.port) {
-                    (Key::V6([ip_a, ip_b], ports(a.port, b.port)), true)
-                } else {
-                    (Key::V6([ip_b, ip_a], ports(b.port, a.port)), false)
-                }
-            }
+            (ip_a, ip_b) => Key::of_v6((v6(ip_a), a.port), (v6(ip_b), b.port)),
+        }
+    }
+
+    #[cold]
+    fn of_v6(a: (u128, u16), b: (u128, u16)) -> (Key, bool) {
+        if a <= b {
+            (Key::V6([a.0, b.0], ports(a.1, b.1)), true)
+        } else {
+            (Key::V6([b.0, a.0], ports(b.1, a.1)), false)
         }
     }
 
@@ -44,7 +46,7 @@ impl Key {
     #[inline]
     pub(super) fn hash(&self, seed: &RandomState) -> u32 {
         let hash = match *self {
-            Key::V4([lower, higher, ports]) => seed.hash_one((u64::from(lower) << 32 | u64::from(higher), ports)),
+            Key::V4(addresses, ports) => seed.hash_one((addresses, ports)),
             Key::V6(addresses, ports) => seed.hash_one((addresses, ports)),
         };
         (hash ^ hash >> 32) as u32
@@ -64,33 +66,43 @@ fn v6(ip: IpAddr) -> u128 {
 
 /// A key as a connection keeps it: 16 bytes, and for IPv6 a box.
 pub(super) enum Tuple {
-    V4([u32; 3]),
+    V4(u64, u32),
     V6(Box<([u128; 2], u32)>),
 }
 
 impl Tuple {
     pub(super) fn new(key: Key) -> Tuple {
         match key {
-            Key::V4(words) => Tuple::V4(words),
+            Key::V4(addresses, ports) => Tuple::V4(addresses, ports),
             Key::V6(addresses, ports) => Tuple::V6(Box::new((addresses, ports))),
         }
     }
 
+    /// Whether this is the key's tuple.
     #[inline]
+    pub(super) fn is(&self, key: &Key) -> bool {
+        match (self, key) {
+            (Tuple::V4(mine, mine_too), Key::V4(addresses, ports)) => mine == addresses && mine_too == ports,
+            (Tuple::V6(boxed), Key::V6(addresses, ports)) => boxed.0 == *addresses && boxed.1 == *ports,
+            _ => false,
+        }
+    }
+
     pub(super) fn key(&self) -> Key {
         match self {
-            Tuple::V4(words) => Key::V4(*words),
+            Tuple::V4(addresses, ports) => Key::V4(*addresses, *ports),
             Tuple::V6(boxed) => Key::V6(boxed.0, boxed.1),
         }
     }
 
     /// The lower endpoint, or the higher one.
     pub(super) fn endpoint(&self, lower: bool) -> Endpoint {
-        let (ip, ports) = match (self, lower) {
-            (Tuple::V4([ip, _, ports]), true) | (Tuple::V4([_, ip, ports]), false) => {
-                (IpAddr::V4(Ipv4Addr::from_bits(*ip)), *ports)
+        let (ip, ports) = match self {
+            Tuple::V4(addresses, ports) => {
+                let bits = if lower { addresses >> 32 } else { *addresses } as u32;
+                (IpAddr::V4(Ipv4Addr::from_bits(bits)), *ports)
             }
-            (Tuple::V6(boxed), _) => (IpAddr::V6(Ipv6Addr::from_bits(boxed.0[usize::from(!lower)])), boxed.1),
+            Tuple::V6(boxed) => (IpAddr::V6(Ipv6Addr::from_bits(boxed.0[usize::from(!lower)])), boxed.1),
         };
         Endpoint { ip, port: if lower { (ports >> 16) as u16 } else { ports as u16 } }
     }
@@ -118,6 +130,7 @@ mod tests {
             assert_eq!((key, lower), (Key::of(&b, &a).0, true));
             assert!(!Key::of(&b, &a).1);
             let tuple = Tuple::new(key);
+            assert!(tuple.is(&key) && !tuple.is(&Key::V4(0, 0)));
             assert_eq!((tuple.endpoint(true), tuple.endpoint(false), tuple.key()), (a, b, key));
         }
     }

@@ -101,6 +101,7 @@ fn a_hole_that_the_peer_acknowledged_is_a_loss_of_the_capture() {
     "#,
     );
     assert_eq!((seen.client().gap_bytes, seen.client().bytes, seen.client().acknowledged), (3, 12, 9));
+    assert_eq!((seen.client().out_of_order, seen.client().retransmissions), (0, 0), "the network did no wrong");
 }
 
 #[test]
@@ -416,6 +417,36 @@ fn a_segment_far_outside_the_window_is_not_believed() {
     "#,
     );
     assert_eq!((seen.stream(Originator), seen.counters.out_of_window), ("abcdef", 2));
+}
+
+#[test]
+fn a_forged_acknowledgment_loses_nothing() {
+    let seen = after_handshake(
+        r#"
+        1    >  .   seq 1 ack 1 "abc"
+        2    <  .   seq 1 ack 800000000
+        9    >  .   seq 4 ack 1 "def"
+        10   <  .   seq 1 ack 7
+    "#,
+    );
+    assert_eq!((seen.stream(Originator), seen.client().gap_bytes, seen.client().acknowledged), ("abcdef", 0, 6));
+}
+
+#[test]
+fn a_capture_that_paused_finds_its_place_again() {
+    let seen = after_handshake(
+        r#"
+        1    >  .   seq 1 ack 1 "abc"
+        1.1  <  .   seq 1 ack 4
+        9000 >  .   seq 500000000 ack 1 "x"
+        9001 <  .   seq 1 ack 500000001
+        9001.1 > .  seq 500000001 ack 1 "y"
+        9002 <  .   seq 1 ack 500000002
+        9009 >  .   seq 500000002 ack 1 "z"
+    "#,
+    );
+    let log = seen.log();
+    assert!(log.ends_with("1 > gap 499999998 NotCaptured\n1 > \"z\"\n1 forgotten"), "{log}");
 }
 
 #[test]
