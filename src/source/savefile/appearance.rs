@@ -2,8 +2,12 @@
 
 use super::compression::Compression;
 
+/// As much of a file is looked at.
+pub(super) const BEGINNING: usize = 512;
+
 /// Says in words what begins like this, and what to do about it.
-pub(super) fn describe(beginning: &[u8], compression: Option<Compression>) -> String {
+pub(super) fn describe(bytes: &[u8], compression: Option<Compression>) -> String {
+    let beginning = &bytes[..bytes.len().min(BEGINNING)];
     let what = if beginning.is_empty() {
         "it is empty; tcpdump writes when its buffer is full or it ends, with -U at once".to_owned()
     } else if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| beginning.starts_with(magic)) {
@@ -55,7 +59,6 @@ fn looks_like_html(beginning: &[u8]) -> bool {
 
 /// Whether the beginning is printable; UTF-8 that is cut at its end counts.
 fn is_text(beginning: &[u8]) -> bool {
-    let beginning = &beginning[..beginning.len().min(512)];
     let valid = match std::str::from_utf8(beginning) {
         Ok(text) => text,
         Err(error) if error.error_len().is_none() => {

@@ -196,6 +196,7 @@ impl File {
         } else if Pcapng::is_one(self.buffer.window()) {
             Format::Pcapng(Pcapng::default())
         } else {
+            self.look_ahead(appearance::BEGINNING)?;
             self.close();
             let appearance = appearance::describe(self.buffer.window(), self.compression);
             return Err(Box::new(SourceError::NotCapture { name: self.name.clone(), appearance }));
