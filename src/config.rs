@@ -192,13 +192,11 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         OutputFormat::Tui if !surroundings.terminal => {
             return Err(usage("-o tui needs a terminal as standard output; for a pipe or a file: -o text"));
         }
-        // One line a session, every message, a file to write: that is text whether there is a terminal or not.
-        OutputFormat::Tui
-            if cfg!(feature = "tui")
-                && !(args.output.is_none() && (args.quiet || args.messages || args.write.is_some())) =>
-        {
-            Output::Tui
+        // One line a session, every message, and packets for a file are not what a screen is for.
+        OutputFormat::Tui if args.output.is_none() && (args.quiet || args.messages || args.write.is_some()) => {
+            Output::Text { brief: args.quiet }
         }
+        OutputFormat::Tui if cfg!(feature = "tui") => Output::Tui,
         OutputFormat::Tui | OutputFormat::Text => Output::Text { brief: args.quiet },
         OutputFormat::Json => Output::Json,
         OutputFormat::Report => Output::Report,
@@ -208,12 +206,11 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
             Err(usage("--messages is for -o text and -o json; a report has no messages"))
         }
         Output::Tui if args.write.is_some() || args.messages => {
-            Err(usage("-w and --messages are not for -o tui: use -o text"))
+            Err(usage("-w and --messages are not for -o tui: there, s saves the packets of sessions, m shows messages"))
         }
         Output::Json | Output::Report | Output::Tui if args.quiet => {
             Err(usage("-q is for -o text: one line a session"))
         }
-        Output::Tui if args.write.is_some() => Err(usage("-w is for the other outputs; in the terminal UI s saves")),
         output => Ok(output),
     }
 }

@@ -34,8 +34,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub use feed::{Feed, Interface};
 pub use theme::Theme;
 
+use crate::diagnosis::Diagnosis;
 use crate::engine::event::Summary;
 use crate::output::mask::Mask;
+use crate::session::{Session, SessionId};
 use crate::tui::feed::{Change, Shared};
 use crate::tui::state::{Columns, Effect, State};
 use crate::tui::store::{Progress, Store};
@@ -49,7 +51,7 @@ const FIGURES: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the interface starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// What is read or captured on, for the title. Names of files.
     pub source: String,
@@ -66,7 +68,16 @@ pub struct Options {
     pub filter: Option<String>,
     /// Where the choice of columns is kept; `None` keeps it nowhere.
     pub columns_file: Option<PathBuf>,
+    /// Writes the packets of sessions; `None` where they cannot be read a second time.
+    pub save_packets: Option<SavePackets>,
 }
+
+/// A session with the judgement on it.
+pub type Judged = (Arc<Session>, Arc<Diagnosis>);
+
+/// Writes the packets of these sessions to the file. Its first argument is the file that the person asked to open instead of
+/// what the command line names.
+pub type SavePackets = Arc<dyn Fn(Option<&Path>, &Path, &[Judged]) -> Result<(), String> + Send + Sync>;
 
 /// Reads packets to their end, or until [`Feed::is_stopped`], and tells the feed; on a thread of its own.
 ///
@@ -94,6 +105,8 @@ struct Driver {
     options: Options,
     work: Work,
     engine: EngineThread,
+    /// What is read instead of what the command line names.
+    instead: Option<PathBuf>,
     store: Store,
     state: State,
     /// Something changed that is not on the screen yet.
@@ -152,7 +165,7 @@ impl Driver {
             state.notice = state.list.set_filter(filter, &store).err();
         }
         let engine = EngineThread::start(&work, None, options.live)?;
-        Ok(Driver { options, work, engine, store, state, stale: true })
+        Ok(Driver { options, work, engine, instead: None, store, state, stale: true })
     }
 
     async fn drive(mut self) -> io::Result<Ended> {
@@ -206,8 +219,10 @@ impl Driver {
                 }
                 () = tokio::time::sleep_until(next_frame), if news => {
                     news = false;
+                    let begun = Instant::now();
                     self.take_news();
-                    next_frame = Instant::now() + FRAME;
+                    // A hundred thousand rows take their time to sort: keys come first.
+                    next_frame = Instant::now() + FRAME.max(begun.elapsed() * 4);
                     continue;
                 }
                 _ = figures.tick(), if running => {
@@ -267,13 +282,24 @@ impl Driver {
                 self.stale = true;
             }
             Effect::Save(path, sessions) => {
-                let saved = save::save(&path, &sessions, &self.store, &self.options.source, self.options.mask);
-                self.state.notice = Some(saved.unwrap_or_else(|error| error));
+                self.state.notice = Some(self.save(&path, &sessions).unwrap_or_else(|error| error));
             }
             Effect::KeepColumns(columns) => self.keep_columns(&columns),
             Effect::Open(path) => self.open(path).await?,
         }
         Ok(true)
+    }
+
+    fn save(&self, path: &Path, sessions: &[SessionId]) -> Result<String, String> {
+        let known = save::judged(sessions, &self.store)?;
+        if path.extension().is_none_or(|extension| extension != "pcapng") {
+            return save::save(path, &known, &self.store.figures.summary, &self.options.source, self.options.mask);
+        }
+        let Some(save_packets) = &self.options.save_packets else {
+            return Err("the packets cannot be read a second time: tcpdump -w FILE keeps them".to_owned());
+        };
+        save_packets(self.instead.as_deref(), path, &known)?;
+        Ok(save::saved(known.len(), path))
     }
 
     fn keep_columns(&mut self, columns: &str) {
@@ -293,6 +319,7 @@ impl Driver {
         self.engine.stop().await;
         self.options.source = path.display().to_string();
         self.options.live = false;
+        self.instead = Some(path.clone());
         self.engine = EngineThread::start(&self.work, Some(path), false)?;
         self.store = Store::default();
         let columns = std::mem::take(&mut self.state.list.columns);

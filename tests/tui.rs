@@ -162,6 +162,24 @@ fn to_the_shell_and_back() {
 }
 
 #[test]
+fn the_packets_of_a_session_are_saved() {
+    let Some(terminal) = Terminal::open("save") else { return };
+    terminal.run(&wsflow(&format!("-r {}", capture("two-sessions.pcap"))));
+    terminal.wait_for("2 sessions");
+    terminal.press("s");
+    terminal.wait_for("save to: ");
+    terminal.press("C-u");
+    let file = terminal.file("one.pcapng");
+    terminal.tmux(&["send-keys", "-l", &file.display().to_string()]);
+    terminal.press("Enter");
+    terminal.wait_for("1 session saved");
+    let written = std::fs::read(file).expect("it was written");
+    assert_eq!(written[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block begins it");
+    terminal.press("q");
+    terminal.assert_given_back(0);
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_told_on_the_screen_and_after_it() {
     let Some(terminal) = Terminal::open("damage") else { return };
     let whole = std::fs::read(capture("nginx-healthy.pcap")).expect("the capture is there");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::extract::Extract;
 use super::failure::Failure;
 #[cfg(feature = "live")]
 use super::keylog::Keylog;
@@ -17,8 +18,9 @@ use crate::engine::Engine;
 use crate::engine::{EngineOptions, Sink};
 #[cfg(feature = "live")]
 use crate::limits::Limits;
+use crate::output::pcapng::selection::Selection;
 use crate::source::{Interface, Source};
-use crate::tui::{self, Feed, Options, Theme};
+use crate::tui::{self, Feed, Judged, Options, SavePackets, Theme};
 
 /// Reads savefiles and shows them while they are read, until the person has seen enough.
 pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
@@ -32,6 +34,7 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
+        save_packets: save_packets(config, files),
     };
     let (config_of_work, files) = (config.clone(), files.to_vec());
     let work = move |instead: Option<&Path>, feed: &mut Feed| {
@@ -50,6 +53,26 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
 fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Failure> {
     let mut done = Reader::open(config, files)?.run(feed)?;
     done.damage.pop().map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Reads the files again for the packets of sessions that the person chose.
+fn save_packets(config: &Config, files: &[PathBuf]) -> Option<SavePackets> {
+    if files.iter().any(|file| file == Path::new("-")) {
+        return None;
+    }
+    let (config, files) = (config.clone(), files.to_vec());
+    Some(Arc::new(move |instead, path, sessions: &[Judged]| {
+        let instead = instead.map(|file| vec![file.to_owned()]);
+        let files = instead.as_ref().unwrap_or(&files);
+        let mut selection = Selection::default();
+        sessions.iter().for_each(|(session, diagnosis)| selection.add(session, diagnosis));
+        if path.exists() {
+            return Err(format!("{} is there already", path.display()));
+        }
+        let extract = Extract::create(path, files).map_err(|failure| failure.to_string())?;
+        let filter = filter_of(&config.filter).map_err(|failure| failure.to_string())?;
+        extract.run(files, filter, config.count, &selection).map_err(|failure| failure.to_string())
+    }))
 }
 
 impl Listener for Feed {
@@ -83,6 +106,7 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
+        save_packets: None,
     };
     let opened = std::sync::Mutex::new(Some(super::live::open(config, names)?));
     let config_of_work = config.clone();

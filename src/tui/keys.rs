@@ -171,7 +171,7 @@ const KEYS: &[Key] = &[
     Key { presses: &[c('p')], shown: "p", views: LIST, action: Action::Pause, says: "hold the screen; the capture goes on", footer: "pause" },
     Key { presses: &[c('F')], shown: "F", views: GROWING, action: Action::Follow, says: "follow the newest", footer: "follow" },
     Key { presses: &[c(' ')], shown: "space", views: LIST, action: Action::Select, says: "choose, to be saved", footer: "" },
-    Key { presses: &[c('s'), k(KeyCode::F(2))], shown: "s F2", views: MAIN, action: Action::Save, says: "save the chosen sessions, or this one: .json, .md", footer: "save" },
+    Key { presses: &[c('s'), k(KeyCode::F(2))], shown: "s F2", views: MAIN, action: Action::Save, says: "save the chosen sessions, or this one: .json, .md, .pcapng", footer: "save" },
     Key { presses: &[c('x')], shown: "x", views: &[Messages], action: Action::Hex, says: "hexadecimal or text", footer: "hex" },
     Key { presses: &[c('T')], shown: "T", views: TIMED, action: Action::TimeStyle, says: "times since the start, since the one before, of the day", footer: "times" },
     Key { presses: &[c('y')], shown: "y", views: FIXES, action: Action::CopyFix, says: "copy the fix", footer: "copy fix" },

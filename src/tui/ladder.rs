@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::tui::store::Messages;
 
 /// Silence that is worth a line of its own.
-const SILENCE: Duration = Duration::from_secs(3);
+const SILENCE: Duration = Duration::from_secs(1);
 /// Two legs do the same thing at once when no more time is between them.
 const AT_ONCE: Duration = Duration::from_millis(250);
 

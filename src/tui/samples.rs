@@ -117,7 +117,7 @@ pub(super) fn many(sessions: u64) -> Store {
 /// Open sessions of these numbers, each with a word.
 pub(super) fn more(store: &mut Store, ids: std::ops::Range<u64>) {
     for id in ids {
-        let client = Endpoint { ip: [10, 0, (id >> 8) as u8 + 1, id as u8].into(), port: 40_000 };
+        let client = Endpoint { ip: [10, 0, ((id >> 8) as u8).wrapping_add(1), id as u8].into(), port: 40_000 };
         let server = Endpoint { ip: [10, 0, 0, 2].into(), port: 80 };
         let place = Place { session: SessionId(id), client, server, leg: 0 };
         let moment = Moment { at: Timestamp::from_parts(1_767_225_600 + id, 0), packet: PacketNumber(id) };

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::diagnosis::wording::Count;
 use crate::engine::event::{Event, Sink, Summary};
@@ -10,40 +11,37 @@ use crate::output::json::Json;
 use crate::output::mask::Mask;
 use crate::output::report::Report;
 use crate::session::SessionId;
+use crate::tui::Judged;
 use crate::tui::store::Store;
 
-/// Writes sessions that are over, or what is known of them so far, and says what was done.
-pub(super) fn save(path: &Path, ids: &[SessionId], store: &Store, source: &str, mask: Mask) -> Result<String, String> {
-    let known: Vec<_> = ids
-        .iter()
-        .filter_map(|id| store.row(*id))
-        .filter_map(|row| Some((row.session()?, row.diagnosis().map(|diagnosis| (**diagnosis).clone()))))
+/// The sessions with their judgements; of those that are open what is known so far.
+pub(super) fn judged(ids: &[SessionId], store: &Store) -> Result<Vec<Judged>, String> {
+    let rows = ids.iter().filter_map(|id| store.row(*id));
+    let known: Vec<Judged> = rows
+        .filter_map(|row| Some((Arc::clone(row.session()?), row.diagnosis().map(Arc::clone).unwrap_or_default())))
         .collect();
-    if known.is_empty() {
-        return Err("there is no session to save".to_owned());
-    }
-    let summary = Summary { sessions: outcomes(&known), ..store.figures.summary.clone() };
+    if known.is_empty() { Err("there is no session to save".to_owned()) } else { Ok(known) }
+}
+
+/// Writes sessions, and says what was done. `run` is the run that they are of.
+pub(super) fn save(path: &Path, known: &[Judged], run: &Summary, source: &str, mask: Mask) -> Result<String, String> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let write = |sink: &mut dyn Sink, with_summary: bool| -> io::Result<()> {
-        for (session, diagnosis) in &known {
-            sink.event(&Event::Session(session, &diagnosis.clone().unwrap_or_default()))?;
-        }
-        if with_summary { sink.event(&Event::Summary(&summary)) } else { Ok(()) }
-    };
     let create = || File::create_new(path).map(BufWriter::new);
     let result = match extension {
         "json" | "jsonl" | "ndjson" => create().and_then(|mut out| {
-            write(&mut Json::new(&mut out, mask, false), false)?;
+            tell(&mut Json::new(&mut out, mask, false), known)?;
             out.flush()
         }),
         "md" | "markdown" => create().and_then(|mut out| {
-            write(&mut Report::new(&mut out, mask, vec![source.to_owned()]), true)?;
+            let mut report = Report::new(&mut out, mask, vec![source.to_owned()]);
+            tell(&mut report, known)?;
+            report.event(&Event::Summary(&Summary { sessions: outcomes(known), ..run.clone() }))?;
             out.flush()
         }),
-        _ => return Err("the name must end in .json (JSON Lines) or .md (a report)".to_owned()),
+        _ => return Err("the name must end in .json (JSON Lines), .md (a report) or .pcapng (the packets)".to_owned()),
     };
     match result {
-        Ok(()) => Ok(format!("{} saved to {}", Count(known.len() as u64, "session"), path.display())),
+        Ok(()) => Ok(saved(known.len(), path)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(format!("{} is there already", path.display()))
         }
@@ -51,10 +49,17 @@ pub(super) fn save(path: &Path, ids: &[SessionId], store: &Store, source: &str, 
     }
 }
 
-type Known<'a> = (&'a std::sync::Arc<crate::session::Session>, Option<crate::diagnosis::Diagnosis>);
+/// What was done.
+pub(super) fn saved(count: usize, path: &Path) -> String {
+    format!("{} saved to {}", Count(count as u64, "session"), path.display())
+}
+
+fn tell(sink: &mut dyn Sink, known: &[Judged]) -> io::Result<()> {
+    known.iter().try_for_each(|(session, diagnosis)| sink.event(&Event::Session(session, diagnosis)))
+}
 
 /// How many of each outcome.
-fn outcomes(known: &[Known<'_>]) -> Vec<(&'static str, u64)> {
+fn outcomes(known: &[Judged]) -> Vec<(&'static str, u64)> {
     let mut outcomes: Vec<(&'static str, u64)> = Vec::new();
     for (session, _) in known {
         let name = session.outcome.name();
@@ -76,7 +81,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for a moment");
         let store = samples::proxied_failure();
         let ids: Vec<_> = store.rows().keys().copied().collect();
-        let save = |name: &str| save(&folder.path().join(name), &ids, &store, "a.pcap", Mask::Secrets);
+        let known = judged(&ids, &store).expect("there is one");
+        let run = &store.figures.summary;
+        let save = |name: &str| save(&folder.path().join(name), &known, run, "a.pcap", Mask::Secrets);
         assert!(save("a.json").is_ok_and(|said| said.starts_with("1 session saved")));
         let json = std::fs::read_to_string(folder.path().join("a.json")).expect("it was written");
         assert!(json.starts_with("{\"type\":\"session\"") && json.lines().count() == 1);

@@ -51,9 +51,9 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// The chosen line.
+    /// The chosen line: in one colour, so that it is one line.
     pub(super) const fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED)
     }
 
     /// The heads of columns.

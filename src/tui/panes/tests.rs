@@ -94,3 +94,34 @@ fn secrets_and_control_characters_are_not_seen() {
         assert!(!screen.contains("s3cr3t-value"), "{screen}");
     }
 }
+
+/// What a look at a hundred thousand sessions costs. Run with `--run-ignored only` and `--no-capture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn a_hundred_thousand_sessions() {
+    let begin = std::time::Instant::now();
+    let mut store = samples::many(100_000);
+    println!("fold of 200000 changes: {:?}", begin.elapsed());
+    let mut state = State::new("a.pcap".to_owned(), true, Mask::Secrets, Theme::Dark);
+    state.size = USUAL;
+    let mut terminal = Terminal::new(TestBackend::new(USUAL.0, USUAL.1)).expect("a buffer is always there");
+    let mut measure = |what: &str, state: &mut State, store: &Store, action: Option<Action>| {
+        let begin = std::time::Instant::now();
+        match action {
+            Some(action) => drop(state.update(action, store)),
+            None => state.follow_store(store),
+        }
+        let updated = begin.elapsed();
+        terminal.draw(|frame| panes::render(frame, store, state)).expect("a buffer takes everything");
+        println!("{what}: update {updated:?}, draw {:?}", begin.elapsed() - updated);
+    };
+    measure("the first look", &mut state, &store, None);
+    measure("a key", &mut state, &store, Some(Action::Down));
+    measure("to the end", &mut state, &store, Some(Action::Bottom));
+    samples::more(&mut store, 100_001..100_101);
+    measure("a hundred more", &mut state, &store, None);
+    measure("by state", &mut state, &store, Some(Action::SortNext));
+    samples::more(&mut store, 100_101..100_201);
+    measure("a hundred more, sorted", &mut state, &store, None);
+}

@@ -83,7 +83,7 @@ impl Column {
             Column::State => (11, 11),
             Column::Client => (15, 21),
             Column::Target => (14, 36),
-            Column::Server => (10, 24),
+            Column::Server => (12, 24),
             Column::Age | Column::Idle => (5, 5),
             Column::FromClient | Column::FromServer => (8, 9),
             Column::Ping => (6, 6),
