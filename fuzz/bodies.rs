@@ -89,6 +89,7 @@ pub fn tls(data: &[u8]) {
         }
         if flags & 8 != 0 {
             observer.finish(role, moment, &secrets, &mut out);
+            observer.give_up(moment, &secrets, &mut out);
         }
     }
     assert!(read <= given && !format!("{secrets:?} {:?}", observer.facts()).is_empty());

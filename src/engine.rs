@@ -100,6 +100,14 @@ impl Engine {
         watch.result()
     }
 
+    /// No more TLS secrets come from there: records that waited for one are given up, and their sessions say that it
+    /// is missing.
+    pub fn secrets_end(&mut self, origin: Origin, sink: &mut dyn Sink) -> io::Result<()> {
+        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+        watch.secrets_end(origin);
+        watch.result()
+    }
+
     /// Takes the time of a silent line.
     pub fn advance(&mut self, now: Timestamp, sink: &mut dyn Sink) -> io::Result<()> {
         self.now = self.now.max(now);

@@ -121,6 +121,16 @@ pub enum GapCause {
     Cut,
     /// They may still come, but more was held for them than the limits allow.
     GivenUp,
+    /// Encrypted records went unread, and how many bytes they carried is an estimate: what comes behind stands at no
+    /// known place.
+    Estimated,
+}
+
+impl GapCause {
+    /// Whether exactly so many bytes are missing as is said.
+    pub const fn is_exact(self) -> bool {
+        !matches!(self, GapCause::Estimated)
+    }
 }
 
 /// What happens on one direction of a transport connection, in order of the stream.
@@ -128,7 +138,7 @@ pub enum GapCause {
 pub enum StreamEvent<'a> {
     /// The next bytes. Never empty.
     Data(&'a [u8]),
-    /// So many bytes are missing here. Never zero.
+    /// So many bytes are missing here; about so many where [`GapCause::is_exact`] says no. Never zero.
     Gap(u64, GapCause),
     /// The sender has said that nothing more comes (FIN), and all before it has been delivered.
     Finished,

@@ -374,6 +374,33 @@ proptest! {
         }
     }
 
+    /// The same where nobody knows how long the gap is: what is told of it may be wrong by any amount.
+    #[test]
+    fn a_gap_of_unknown_length_never_makes_text_up(
+        said in vec("[a-zA-Zäöü {}:\",0-9]{1,60}", 8..20), role in any_role(),
+        from in any::<prop::sample::Index>(), length in 0usize..200, told in 1u64..400, segment in 20usize..400,
+    ) {
+        let bytes: Vec<u8> = said.iter().flat_map(|words| text(words).by(role).bytes()).collect();
+        let from = from.index(bytes.len());
+        let to = (from + length).min(bytes.len());
+        let mut direction = Direction::new(role, PLAIN);
+        bytes[..from].chunks(segment).for_each(|piece| { direction.packet(piece); });
+        direction.lose_place(told);
+        bytes[to..].chunks(segment).for_each(|piece| { direction.packet(piece); });
+        direction.finish();
+        prop_assert!(direction.violations().is_empty(), "{:?}", direction.violations());
+        let mut sent = said.iter();
+        for heard in direction.heard() {
+            match heard {
+                Heard::Message { preview, holes: false, .. } => {
+                    prop_assert!(sent.any(|words| *words == preview), "{preview:?} was never said");
+                }
+                Heard::Lost(_) | Heard::Resynchronised => {}
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+
     /// The same with compressed messages: what cannot be known is a hole, byte for byte.
     #[test]
     fn a_gap_never_makes_compressed_text_up(

@@ -16,6 +16,8 @@ const INTERVAL: u64 = 64;
 pub(super) struct Keylog {
     follower: KeyLogFollower,
     calls: u64,
+    /// Whether the engine knows that secrets may come from here.
+    announced: bool,
 }
 
 impl Keylog {
@@ -24,7 +26,7 @@ impl Keylog {
     pub(super) fn open(keylog: &config::Keylog, streaming: bool) -> Result<Option<Keylog>, Failure> {
         let failed = |error| Failure::Keylog(keylog.file.clone(), error);
         match KeyLogFollower::open(&keylog.file) {
-            Ok(follower) if follower.exists() || streaming => Ok(Some(Keylog { follower, calls: 0 })),
+            Ok(follower) if follower.exists() || streaming => Ok(Some(Keylog { follower, calls: 0, announced: false })),
             Ok(_) if keylog.required => Err(failed(io::Error::new(io::ErrorKind::NotFound, "no such file"))),
             Err(error) if keylog.required => Err(failed(error)),
             _ => Ok(None),
@@ -37,8 +39,11 @@ impl Keylog {
         if self.calls.is_multiple_of(INTERVAL) { self.read(engine, sink) } else { Ok(()) }
     }
 
-    /// Hands over what is new.
+    /// Hands over what is new. Also when there is nothing yet: from now on records wait for what will come.
     pub(super) fn read(&mut self, engine: &mut Engine, sink: &mut dyn Sink) -> Result<(), Failure> {
+        if !std::mem::replace(&mut self.announced, true) {
+            engine.secrets(Origin::KeyLog, b"", sink).map_err(Failure::Output)?;
+        }
         loop {
             match self.follower.poll() {
                 Ok([]) => return Ok(()),
@@ -48,9 +53,14 @@ impl Keylog {
         }
     }
 
-    /// Hands over what is new, and a last line that lacks its end.
+    /// Whether all that will ever be in it can be there now: nobody may still be writing to a pipe.
+    pub(super) fn is_complete(&self) -> bool {
+        self.follower.is_regular()
+    }
+
+    /// Hands over what is new, a last line that lacks its end, and that this is all.
     pub(super) fn finish(&mut self, engine: &mut Engine, sink: &mut dyn Sink) -> Result<(), Failure> {
         self.read(engine, sink)?;
-        engine.secrets(Origin::KeyLog, b"\n", sink).map_err(Failure::Output)
+        engine.secrets_end(Origin::KeyLog, sink).map_err(Failure::Output)
     }
 }

@@ -52,23 +52,26 @@ impl Reader {
     /// Reads them to the end, or until the listener has heard enough.
     pub(super) fn run(mut self, listener: &mut impl Listener) -> Result<Done, Failure> {
         let mut engine = Engine::new(&Limits::default(), self.options, listener.wants());
-        self.keylog(&mut engine, listener)?;
-        let follow = self.keylog.as_mut().filter(|_| self.options.live);
+        let follow = match self.keylog.as_mut() {
+            // The capture is over, and so is the key log: what it does not have now it will never have.
+            Some(keylog) if !self.options.live && keylog.is_complete() => {
+                keylog.finish(&mut engine, listener)?;
+                None
+            }
+            Some(keylog) => {
+                keylog.read(&mut engine, listener)?;
+                Some(keylog)
+            }
+            None => None,
+        };
         let damage = read(&mut self.source, &mut engine, listener, follow, self.count)?;
-        self.keylog(&mut engine, listener)?;
+        if let Some(keylog) = &mut self.keylog {
+            keylog.finish(&mut engine, listener)?;
+        }
         tell_counts(&mut engine, &self.source);
         listener.before_the_end(&mut engine, &self.source);
         let summary = engine.finish(listener).map_err(Failure::Output)?;
         Ok(Done { summary, damage })
-    }
-
-    /// Hands what is in the key log to the engine. While packets are captured its last line may still be in the making.
-    fn keylog(&mut self, engine: &mut Engine, listener: &mut impl Listener) -> Result<(), Failure> {
-        match &mut self.keylog {
-            Some(keylog) if self.options.live => keylog.read(engine, listener),
-            Some(keylog) => keylog.finish(engine, listener),
-            None => Ok(()),
-        }
     }
 }
 

@@ -68,6 +68,7 @@ impl Watch<'_> {
 
     /// What decoders and dialogues held back comes out, and connections whose other half was never seen are judged.
     fn last_words(&mut self, id: FlowId, connection: &Connection) {
+        self.encrypted_ends(id, connection.last());
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         match &flow.app {
             App::Probing(_) => {

@@ -7,11 +7,14 @@ use crate::session::flow::App;
 use crate::session::joiner::Waiting;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
-use crate::stream::{GapCause, Role, Side, StreamEvent};
-use crate::tls::{Observer, Origin, TlsOutput};
+use crate::stream::{ByRole, GapCause, Role, Side, StreamEvent};
+use crate::tls::{Observer, Origin, SecretStore, TlsOutput};
 
 /// Encrypted connections that are looked at when a leg in clear has none in front: the latest ones.
 const ENCRYPTED_KEPT: usize = 4096;
+
+/// What an observer tells: who said what, and when.
+type Plaintext<'p> = dyn FnMut(Role, Moment, TlsOutput<'_>) + 'p;
 
 impl Watch<'_> {
     /// A connection begins with TLS records.
@@ -60,23 +63,31 @@ impl Watch<'_> {
         }
     }
 
-    /// Takes the observer out of the flow while it works, so that its plaintext can change the flow.
     fn observe(&mut self, id: FlowId, role: Role, moment: Moment, event: StreamEvent<'_>) {
+        self.with_observer(id, |observer, secrets, mut out| match event {
+            StreamEvent::Data(bytes) => observer.handle(role, bytes, moment, secrets, &mut out),
+            StreamEvent::Gap(bytes, _) => observer.gap(role, bytes, moment, secrets, &mut out),
+            StreamEvent::Finished | StreamEvent::Reset => observer.finish(role, moment, secrets, &mut out),
+        });
+    }
+
+    /// The connection is about to be forgotten.
+    pub(super) fn encrypted_ends(&mut self, id: FlowId, moment: Moment) {
+        self.with_observer(id, |observer, secrets, mut out| observer.give_up(moment, secrets, &mut out));
+    }
+
+    /// Takes the observer out of the flow while it works, so that its plaintext can change the flow.
+    fn with_observer(&mut self, id: FlowId, work: impl FnOnce(&mut Observer, &SecretStore, &mut Plaintext<'_>)) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let sides = (flow.side(Role::Client), flow.side(Role::Server));
-        let Some(mut observer) = flow.rare().tls.take() else { return };
+        let sides = ByRole { client: flow.side(Role::Client), server: flow.side(Role::Server) };
+        let Some(rare) = &mut flow.rare else { return };
+        let Some(mut observer) = rare.tls.take() else { return };
         let Some(secrets) = self.tracker.secrets.take() else { return };
-        let mut out = |role: Role, moment: Moment, output: TlsOutput<'_>| {
-            let side = if role == Role::Client { sides.0 } else { sides.1 };
+        work(&mut observer, &secrets, &mut |role, moment, output| {
             if let Some(event) = plaintext(output) {
-                self.application(id, side, moment, event);
+                self.application(id, sides[role], moment, event);
             }
-        };
-        match event {
-            StreamEvent::Data(bytes) => observer.handle(role, bytes, moment, &secrets, &mut out),
-            StreamEvent::Gap(bytes, _) => observer.gap(role, bytes, moment, &secrets, &mut out),
-            StreamEvent::Finished | StreamEvent::Reset => observer.finish(role, moment, &secrets, &mut out),
-        }
+        });
         self.tracker.secrets = Some(secrets);
         if let Some(flow) = self.tracker.flows.find_mut(id) {
             flow.rare().tls = Some(observer);
@@ -85,27 +96,23 @@ impl Watch<'_> {
 
     /// Takes secrets, and looks whether connections that are silent now have waited for them.
     pub(super) fn secrets(&mut self, origin: Origin, text: &[u8]) {
+        self.change_secrets(|store| store.feed(origin, text));
+    }
+
+    /// No more secrets come from there: what waits for nothing else waits no longer.
+    pub(super) fn secrets_end(&mut self, origin: Origin) {
+        self.change_secrets(|store| store.end(origin));
+    }
+
+    fn change_secrets(&mut self, change: impl FnOnce(&mut SecretStore) -> u64) {
         let Some(store) = &mut self.tracker.secrets else { return };
         let before = store.generation();
-        store.feed(origin, text);
+        change(store);
         if store.generation() == before {
             return;
         }
         for id in self.tracker.encrypted.clone() {
-            let Some(flow) = self.tracker.flows.find_mut(id) else { continue };
-            let sides = (flow.side(Role::Client), flow.side(Role::Server));
-            let Some(mut observer) = flow.rare().tls.take() else { continue };
-            let Some(secrets) = self.tracker.secrets.take() else { return };
-            observer.retry(&secrets, &mut |role, moment, output| {
-                let side = if role == Role::Client { sides.0 } else { sides.1 };
-                if let Some(event) = plaintext(output) {
-                    self.application(id, side, moment, event);
-                }
-            });
-            self.tracker.secrets = Some(secrets);
-            if let Some(flow) = self.tracker.flows.find_mut(id) {
-                flow.rare().tls = Some(observer);
-            }
+            self.with_observer(id, |observer, secrets, mut out| observer.retry(secrets, &mut out));
         }
     }
 }
@@ -145,7 +152,8 @@ impl Tracker {
 fn plaintext(output: TlsOutput<'_>) -> Option<StreamEvent<'_>> {
     match output {
         TlsOutput::Plain(bytes) => Some(StreamEvent::Data(bytes)),
-        TlsOutput::Gap { bytes, .. } => Some(StreamEvent::Gap(bytes, GapCause::NotCaptured)),
+        TlsOutput::Gap { bytes, exact: true } => Some(StreamEvent::Gap(bytes, GapCause::NotCaptured)),
+        TlsOutput::Gap { bytes, exact: false } => Some(StreamEvent::Gap(bytes, GapCause::Estimated)),
         TlsOutput::End => None,
     }
 }

@@ -273,8 +273,8 @@ impl Watch<'_> {
         let App::Probing(adoption) = &mut flow.app else { return };
         let judgement = match event {
             StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
-            StreamEvent::Gap(bytes, _) => {
-                adoption.gap(side, bytes);
+            StreamEvent::Gap(bytes, cause) => {
+                adoption.gap(side, bytes, cause);
                 Judgement::Undecided
             }
             StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),
@@ -300,8 +300,8 @@ impl Watch<'_> {
         let Some(adoption) = &mut rare.adoption else { return };
         let judgement = match event {
             StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
-            StreamEvent::Gap(bytes, _) => {
-                adoption.gap(side, bytes);
+            StreamEvent::Gap(bytes, cause) => {
+                adoption.gap(side, bytes, cause);
                 Judgement::Undecided
             }
             StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),

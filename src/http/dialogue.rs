@@ -14,7 +14,7 @@ use crate::http::open_head::OpenHead;
 use crate::http::text::preview;
 use crate::http::waiting::{Queue, Waiting};
 use crate::packet::Moment;
-use crate::stream::{ByRole, Role, StreamEvent};
+use crate::stream::{ByRole, GapCause, Role, StreamEvent};
 
 /// The state of one HTTP/1.x connection, both directions.
 #[derive(Debug, Default)]
@@ -144,7 +144,7 @@ impl Dialogue {
             State::Held => self.hold(event, call),
             _ => match event {
                 StreamEvent::Data(bytes) => self.data(role, bytes, call),
-                StreamEvent::Gap(missing, _) => self.gap(role, missing, call),
+                StreamEvent::Gap(missing, cause) => self.gap(role, missing, cause, call),
                 StreamEvent::Finished | StreamEvent::Reset => self.finish(role, event, call),
             },
         }
@@ -168,10 +168,10 @@ impl Dialogue {
         }
     }
 
-    fn gap(&mut self, role: Role, missing: u64, call: &mut Call<'_>) {
+    fn gap(&mut self, role: Role, missing: u64, cause: GapCause, call: &mut Call<'_>) {
         match &mut self.halves[role].state {
             State::Body(body) => {
-                if body.skip(missing) {
+                if body.skip(missing, cause) {
                     let complete = body.is_complete();
                     self.halves[role].body_gap = true;
                     if complete {

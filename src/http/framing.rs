@@ -3,6 +3,7 @@
 use crate::http::field_lines::Known;
 use crate::http::fields::{Fields, elements};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::stream::GapCause;
 
 /// What is still to come of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,13 +62,14 @@ impl Body {
     }
 
     /// Goes on behind missing bytes, if they were all content.
-    pub(super) fn skip(&mut self, missing: u64) -> bool {
+    pub(super) fn skip(&mut self, missing: u64, cause: GapCause) -> bool {
         match self {
+            Body::UntilClose => true,
+            _ if !cause.is_exact() => false,
             Body::Length(length) | Body::Chunked(Chunked::Data(length)) if missing <= *length => {
                 *length -= missing;
                 true
             }
-            Body::UntilClose => true,
             _ => false,
         }
     }
@@ -278,11 +280,20 @@ mod tests {
 
     #[test]
     fn missing_bytes_inside_content_do_no_harm() {
+        let skip = |body: &mut Body, missing| body.skip(missing, GapCause::NotCaptured);
         let mut body = Body::Length(10);
-        assert!(body.skip(4) && body == Body::Length(6) && !body.skip(7) && body.skip(6) && body.is_complete());
+        assert!(skip(&mut body, 4) && body == Body::Length(6) && !skip(&mut body, 7));
+        assert!(skip(&mut body, 6) && body.is_complete());
         let mut body = Body::Chunked(Chunked::Data(10));
-        assert!(!body.skip(11) && body.skip(9));
-        assert!(!CHUNKED.clone().skip(1));
-        assert!(Body::UntilClose.clone().skip(u64::MAX));
+        assert!(!skip(&mut body, 11) && skip(&mut body, 9));
+        assert!(!skip(&mut CHUNKED.clone(), 1));
+        assert!(skip(&mut Body::UntilClose.clone(), u64::MAX));
+    }
+
+    #[test]
+    fn behind_an_estimate_no_place_is_known() {
+        assert!(!Body::Length(10).skip(4, GapCause::Estimated));
+        assert!(!Body::Chunked(Chunked::Data(10)).skip(4, GapCause::Estimated));
+        assert!(Body::UntilClose.skip(4, GapCause::Estimated));
     }
 }

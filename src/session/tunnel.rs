@@ -99,9 +99,12 @@ impl TunnelState {
                 hearing.both.byte(role, moment);
                 decoder.handle(bytes, moment, scratch, &mut hearing);
             }
-            StreamEvent::Gap(bytes, _) => {
+            StreamEvent::Gap(bytes, cause) => {
                 hearing.both.byte(role, moment);
-                decoder.gap(bytes, moment, scratch, &mut hearing);
+                match cause.is_exact() {
+                    true => decoder.gap(bytes, moment, scratch, &mut hearing),
+                    false => decoder.lose_place(bytes, moment, scratch, &mut hearing),
+                }
             }
             StreamEvent::Finished | StreamEvent::Reset => decoder.finish(scratch, &mut hearing),
         }

@@ -60,6 +60,11 @@ impl KeyLogFollower {
         self.open.is_some()
     }
 
+    /// Whether there is such a file now, and it is one that ends: no pipe.
+    pub fn is_regular(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.regular)
+    }
+
     /// The bytes that came since the last call, at most 64 KiB; empty when there are none now. Never waits. Call it
     /// until it is empty, then again some time later.
     ///

@@ -131,8 +131,8 @@ impl Observer {
         self.cut_message(role, moment, secrets, out);
     }
 
-    /// `role` sends nothing more (FIN or RST), or the capture is over. What waits for secrets waits no longer when both
-    /// sides have ended.
+    /// `role` sends nothing more (FIN or RST), or the capture is over. What waits for secrets still waits: a key log may
+    /// be read later than a short connection is over.
     pub fn finish(
         &mut self,
         role: Role,
@@ -149,15 +149,25 @@ impl Observer {
             self.lose(role, Loss { unknown: cut, ..Loss::default() }, secrets);
         }
         let peer_ended = self.directions[role.peer()].ended;
-        if peer_ended && self.prospect == Prospect::Awaited {
+        self.visible.ends(role, peer_ended, self.negotiation.server_is_done(), self.is_tls13());
+        if self.waiting.is_empty() {
+            self.tell_what_is_missing(role, moment, out);
+        }
+    }
+
+    /// The connection is about to be forgotten: what waits for secrets waits no longer.
+    pub fn give_up(
+        &mut self,
+        moment: Moment,
+        secrets: &SecretStore,
+        out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
+    ) {
+        if self.prospect == Prospect::Awaited {
             self.find_secrets(secrets, false);
             self.drain(secrets, out);
         }
-        self.visible.ends(role, peer_ended, self.negotiation.server_is_done(), self.is_tls13());
         for role in Role::BOTH {
-            if self.directions[role].ended && self.waiting.is_empty() {
-                self.tell_what_is_missing(role, moment, out);
-            }
+            self.tell_what_is_missing(role, moment, out);
         }
     }
 
@@ -285,7 +295,7 @@ impl Observer {
         Role::BOTH.into_iter().any(|role| self.directions[role].half.has_failed())
     }
 
-    /// `role` has ended: what could not be read at its end. Of a direction that could not be read at all that is all of
+    /// `role` has ended, or will not be heard of again: what could not be read at its end. Of a direction that could not be read at all that is all of
     /// it, when the other one could.
     fn tell_what_is_missing(&mut self, role: Role, moment: Moment, out: &mut Out<'_>) {
         if !self.is_decrypting() {

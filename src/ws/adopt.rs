@@ -1,7 +1,7 @@
 //! Connections that were open before the capture began: are they WebSockets, and which side is the client?
 
 use crate::packet::Moment;
-use crate::stream::{Pair, Role, Side};
+use crate::stream::{GapCause, Pair, Role, Side};
 use crate::ws::resync::{Held, Search};
 
 /// Evidence, in bits, that both sides together have to show when both talk.
@@ -65,8 +65,11 @@ impl Adoption {
     }
 
     /// So many bytes of `side` are missing here.
-    pub fn gap(&mut self, side: Side, bytes: u64) {
-        self.searches[side].gap(bytes);
+    pub fn gap(&mut self, side: Side, bytes: u64, cause: GapCause) {
+        match cause.is_exact() {
+            true => self.searches[side].gap(bytes),
+            false => self.searches[side].lose_place(bytes),
+        }
     }
 
     /// The judgement when nothing more comes. Masked frames are so unlike anything else that half the evidence is enough.

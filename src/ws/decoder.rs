@@ -184,6 +184,25 @@ impl Decoder {
         }
     }
 
+    /// About so many bytes are missing here: nobody knows where in which frame the next ones stand.
+    pub fn lose_place<L: FrameListener>(
+        &mut self,
+        bytes: u64,
+        moment: Moment,
+        scratch: &mut Scratch,
+        listener: &mut L,
+    ) {
+        self.tally.bytes = self.tally.bytes.saturating_add(bytes);
+        if let Some(cold) = &mut self.cold {
+            cold.keeps_first_bytes = false;
+        }
+        match self.phase {
+            Phase::Inert => {}
+            Phase::Seeking => self.search().lose_place(bytes),
+            _ => self.lose_boundary(&mut Context { moment, scratch, listener }),
+        }
+    }
+
     /// Nothing more comes: what was held back is decoded as far as it goes.
     pub fn finish<L: FrameListener>(&mut self, scratch: &mut Scratch, listener: &mut L) {
         if self.phase != Phase::Seeking {

@@ -125,6 +125,12 @@ impl Search {
         self.base = end;
     }
 
+    /// About so many bytes are missing here: no candidate knows any more where its next frame begins.
+    pub fn lose_place(&mut self, bytes: u64) {
+        self.candidates.clear();
+        self.gap(bytes);
+    }
+
     /// Whether some candidate has convinced.
     pub fn has_found(&self) -> bool {
         self.candidates.iter().any(Candidate::convinces)

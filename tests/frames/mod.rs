@@ -269,6 +269,12 @@ impl Direction {
         self
     }
 
+    pub fn lose_place(&mut self, bytes: u64) -> &mut Direction {
+        self.packet += 1;
+        self.decoder.lose_place(bytes, moment(self.packet), &mut self.scratch, &mut self.record);
+        self
+    }
+
     pub fn finish(&mut self) -> &mut Direction {
         self.decoder.finish(&mut self.scratch, &mut self.record);
         self

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails so")]
 
 mod holes;
+mod late;
+mod legs;
 mod openssl;
 mod peers;
 mod secrets;

@@ -122,6 +122,9 @@ impl Watch {
         for role in Role::BOTH {
             self.finish_one(role);
         }
+        let moment = self.moment();
+        let seen = &mut self.seen;
+        self.observer.give_up(moment, &self.store, &mut |role, _, output| seen.take(role, output));
         self
     }
 
