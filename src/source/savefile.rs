@@ -1,5 +1,6 @@
 //! Savefiles: pcap and pcapng, plain or compressed, one or several merged by time.
 
+mod ahead;
 mod appearance;
 mod buffer;
 mod compression;
@@ -17,6 +18,9 @@ use crate::packet::{InterfaceId, Packet, PacketNumber};
 use crate::time::Timestamp;
 
 use file::{File, RecordKind};
+
+/// When more files than this are merged, they are read by one thread.
+const FILES_READ_AHEAD: usize = 4;
 
 /// Savefiles, read as one capture: their packets come in order of time, those of one file in the order of the file, and
 /// of equal times those of the file that was named first.
@@ -52,8 +56,9 @@ impl Savefiles {
     /// Opens files; `-` is standard input, which is not touched before the first [`Source::next`]. Only what `filter`
     /// selects is yielded; packets are numbered before.
     pub fn open(paths: &[PathBuf], filter: Option<Filter>) -> Result<Savefiles, SourceError> {
+        let ahead = paths.len() <= FILES_READ_AHEAD;
         let open = |path: &PathBuf| {
-            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path) }
+            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path, ahead) }
         };
         Ok(Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter))
     }

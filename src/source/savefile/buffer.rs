@@ -2,12 +2,11 @@
 
 use std::io::{self, Read};
 
-/// What is asked of the system at once. Larger ones are not faster, and this one fits in the processor's cache.
-const CHUNK: usize = 256 << 10;
+use super::ahead::{Ahead, CHUNK, Chunk, HEADROOM};
 
 /// A window on a stream: what was read and not yet consumed.
 pub(super) struct Buffer {
-    reader: Box<dyn Read + Send>,
+    supply: Supply,
     /// The bytes in `begin..end` are the window; the rest is room.
     bytes: Vec<u8>,
     begin: usize,
@@ -16,9 +15,15 @@ pub(super) struct Buffer {
     offset: u64,
 }
 
+/// Where more comes from.
+enum Supply {
+    Reader(Box<dyn Read + Send>),
+    Ahead(Ahead),
+}
+
 impl Buffer {
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Buffer {
-        Buffer { reader, bytes: vec![0; CHUNK], begin: 0, end: 0, offset: 0 }
+        Buffer { supply: Supply::Reader(reader), bytes: vec![0; CHUNK], begin: 0, end: 0, offset: 0 }
     }
 
     /// What was read and not yet consumed. Stays where it is until [`Buffer::fill`].
@@ -29,7 +34,16 @@ impl Buffer {
 
     /// The whole stream again, from the beginning of the window.
     pub(super) fn into_reader(self) -> impl Read + Send {
-        io::Cursor::new(self.window().to_vec()).chain(self.reader)
+        io::Cursor::new(self.window().to_vec()).chain(self.supply)
+    }
+
+    /// Lets another thread do the reading from here on, when the system has one to give.
+    pub(super) fn read_ahead(&mut self) {
+        let supply = std::mem::replace(&mut self.supply, Supply::Reader(Box::new(io::empty())));
+        self.supply = match supply {
+            Supply::Reader(reader) => Ahead::start(reader).map_or_else(Supply::Reader, Supply::Ahead),
+            ahead @ Supply::Ahead(_) => ahead,
+        };
     }
 
     /// How far into the stream the window begins.
@@ -54,14 +68,16 @@ impl Buffer {
 
     #[cold]
     fn read(&mut self, count: usize) -> io::Result<bool> {
-        self.bytes.copy_within(self.begin..self.end, 0);
-        (self.begin, self.end) = (0, self.end - self.begin);
-        while self.end < count {
-            if self.end == self.bytes.len() {
-                // Only what really comes makes it grow: a length field alone does not.
-                self.bytes.resize(self.bytes.len() * 2, 0);
+        while self.end - self.begin < count {
+            if let Supply::Ahead(ahead) = &self.supply {
+                match ahead.next()? {
+                    Some(chunk) => self.take(chunk),
+                    None => return Ok(false),
+                }
+                continue;
             }
-            match self.reader.read(&mut self.bytes[self.end..]) {
+            self.make_room(CHUNK / 2);
+            match self.supply.read(&mut self.bytes[self.end..]) {
                 Ok(0) => return Ok(false),
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -69,6 +85,48 @@ impl Buffer {
             }
         }
         Ok(true)
+    }
+
+    /// Moves the window to the front, and grows where that leaves less than `room` behind it: only what really came
+    /// makes it grow, a length field alone does not.
+    fn make_room(&mut self, room: usize) {
+        if self.begin > 0 {
+            self.bytes.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+        }
+        if self.bytes.len() - self.end < room {
+            self.bytes.resize((self.bytes.len() * 2).max(self.end + room), 0);
+        }
+    }
+
+    /// Puts a chunk behind the window. What is left of the window is short as a rule, and is moved to the chunk.
+    fn take(&mut self, mut chunk: Chunk) {
+        let left = self.end - self.begin;
+        let used = if left <= HEADROOM.min(chunk.begin) {
+            let begin = chunk.begin - left;
+            chunk.bytes[begin..chunk.begin].copy_from_slice(&self.bytes[self.begin..self.end]);
+            (self.begin, self.end) = (begin, chunk.end);
+            std::mem::replace(&mut self.bytes, chunk.bytes)
+        } else {
+            let more = &chunk.bytes[chunk.begin..chunk.end];
+            self.make_room(more.len());
+            self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
+            self.end += more.len();
+            chunk.bytes
+        };
+        if let Supply::Ahead(ahead) = &self.supply {
+            ahead.recycle(used);
+        }
+    }
+}
+
+impl Read for Supply {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Supply::Reader(reader) => reader.read(out),
+            // A stream is unpacked before it is read ahead, never behind.
+            Supply::Ahead(_) => Err(io::Error::other("read ahead already")),
+        }
     }
 }
 
@@ -112,4 +170,75 @@ impl ByteOrder {
 #[inline]
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     bytes.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes in pieces of ever other sizes.
+    struct Pieces(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Pieces {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.1 = self.1 * 31 % 100_003 + 1;
+            let most = out.len().min(self.1);
+            self.0.read(&mut out[..most])
+        }
+    }
+
+    fn stream() -> (Vec<u8>, Box<dyn Read + Send>) {
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        (bytes.clone(), Box::new(Pieces(io::Cursor::new(bytes), 7)))
+    }
+
+    /// Records of all sizes, some longer than the headroom and than a chunk: the stream comes out as it went in.
+    #[test]
+    fn reading_ahead_changes_nothing() {
+        for ahead in [false, true] {
+            let (bytes, reader) = stream();
+            let mut buffer = Buffer::new(reader);
+            assert!(buffer.fill(4).unwrap());
+            if ahead {
+                buffer.read_ahead();
+            }
+            let mut read = Vec::new();
+            for count in [1, 24, 70_000, 1_500, 300_000, 16, 65_536, 90, 400_000, 3].into_iter().cycle() {
+                let whole = buffer.fill(count).unwrap();
+                let count = if whole { count } else { buffer.window().len() };
+                read.extend_from_slice(&buffer.window()[..count]);
+                buffer.consume(count);
+                assert_eq!(buffer.offset(), read.len() as u64);
+                if !whole {
+                    break;
+                }
+            }
+            assert!(read == bytes, "ahead: {ahead}");
+        }
+    }
+
+    /// Fails behind its bytes.
+    struct Broken(io::Cursor<Vec<u8>>);
+
+    impl Read for Broken {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(out)? {
+                0 => Err(io::Error::other("the disk says no")),
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[test]
+    fn what_came_before_an_error_is_not_lost() {
+        for ahead in [false, true] {
+            let mut buffer = Buffer::new(Box::new(Broken(io::Cursor::new(vec![7; 600_000]))));
+            if ahead {
+                buffer.read_ahead();
+            }
+            assert!(buffer.fill(600_000).unwrap());
+            assert_eq!(buffer.fill(600_001).unwrap_err().to_string(), "the disk says no");
+            assert!(buffer.window() == vec![7; 600_000]);
+        }
+    }
 }

@@ -15,6 +15,9 @@ use crate::time::Timestamp;
 /// A record may have so many bytes. More is damage: Wireshark's own bound is a quarter of it.
 pub(super) const RECORD_BYTES: usize = 64 << 20;
 
+/// A file that is not longer is read before a thread has begun.
+const WORTH_A_THREAD: u64 = 1 << 20;
+
 /// What the last step of reading a file came to.
 ///
 /// Readers write into one that stays where it is: passing records up by value costs as much as finding them.
@@ -82,6 +85,8 @@ pub(super) struct File {
     compression: Option<Compression>,
     record: Record,
     packets: u64,
+    /// Whether another thread may read what comes next.
+    ahead: bool,
 }
 
 enum Format {
@@ -94,8 +99,8 @@ enum Format {
 }
 
 impl File {
-    /// Opens a file and reads its header.
-    pub(super) fn open(path: &Path) -> Result<File, SourceError> {
+    /// Opens a file and reads its header. `ahead`: a thread of its own may read on while records are analysed.
+    pub(super) fn open(path: &Path, ahead: bool) -> Result<File, SourceError> {
         let name = path.display().to_string();
         let opened = std::fs::File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = match opened {
@@ -107,6 +112,7 @@ impl File {
             return Err(SourceError::NotCapture { name, appearance });
         }
         let mut file = File::new(name, Box::new(file));
+        file.ahead = ahead && metadata.is_file() && metadata.len() > WORTH_A_THREAD;
         file.recognise().map_err(|error| *error)?;
         Ok(file)
     }
@@ -126,6 +132,7 @@ impl File {
             compression: None,
             record: Record { kind, at: Timestamp::ZERO, begin: 0, end: 0 },
             packets: 0,
+            ahead: false,
         }
     }
 
@@ -201,6 +208,9 @@ impl File {
             let appearance = appearance::describe(self.buffer.window(), self.compression);
             return Err(Box::new(SourceError::NotCapture { name: self.name.clone(), appearance }));
         };
+        if self.ahead {
+            self.buffer.read_ahead();
+        }
         Ok(())
     }
 
