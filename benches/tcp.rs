@@ -42,7 +42,7 @@ impl Listener for Count {
 
     fn ended(&mut self, _: &Connection, _: &mut [u64; 2], _: Moment) {}
 
-    fn forgotten(&mut self, _: &Connection, _: [u64; 2], _: Timestamp) {}
+    fn forgotten(&mut self, _: Connection, _: [u64; 2], _: Timestamp) {}
 }
 
 const PAYLOAD: &[u8] = &[0x5A; 100];

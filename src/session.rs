@@ -6,6 +6,7 @@ pub mod joiner;
 pub mod leg;
 pub mod liveness;
 pub mod neighbours;
+pub mod over;
 pub mod records;
 pub mod slab;
 pub mod tunnel;

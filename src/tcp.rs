@@ -66,6 +66,7 @@ pub trait Listener {
     fn ended(&mut self, connection: &Connection, stream: &mut Self::Stream, moment: Moment);
 
     /// The table forgets the connection: some time after its end, when its ports are used again, when room is needed
-    /// or when the capture is over. The last look at its facts.
-    fn forgotten(&mut self, connection: &Connection, stream: Self::Stream, now: Timestamp);
+    /// or when the capture is over. The listener may keep it: its facts stay as
+    /// they are.
+    fn forgotten(&mut self, connection: Connection, stream: Self::Stream, now: Timestamp);
 }

@@ -7,11 +7,12 @@ use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::JoinReason;
 use crate::session::neighbours::{Ending, FailedConnection};
+use crate::session::over::Over;
 use crate::session::records::{self, Entry, EntryState, Record};
 use crate::session::slab::FlowId;
 use crate::session::{Leg, Session, SessionId};
 use crate::stream::{Role, Side};
-use crate::tcp::{Connection, ConnectionFacts, EndKind};
+use crate::tcp::{Connection, ConnectionFacts, ConnectionId, EndKind};
 use crate::time::Timestamp;
 
 impl Watch<'_> {
@@ -45,24 +46,22 @@ impl Watch<'_> {
     }
 
     /// The connection is over and done with.
-    pub(super) fn flow_forgotten(&mut self, id: FlowId, connection: &Connection, now: Timestamp) {
-        self.last_words(id, connection);
+    pub(super) fn flow_forgotten(&mut self, id: FlowId, connection: Connection, now: Timestamp) {
+        self.last_words(id, &connection);
         self.give_up_waiting(id, now);
         let Some(mut flow) = self.tracker.flows.remove(id) else { return };
         self.tracker.encrypted.retain(|&known| known != id);
-        let facts = connection.facts();
-        for (session, mut leg) in
-            flow.rare.as_mut().map(|rare| std::mem::take(&mut rare.earlier_legs)).unwrap_or_default()
-        {
-            leg.tcp = facts.clone();
-            self.tracker.put_down(session, flow.connection, leg);
+        let earlier = flow.rare.as_mut().map(|rare| std::mem::take(&mut rare.earlier_legs));
+        for (session, mut leg) in earlier.unwrap_or_default() {
+            leg.tcp = connection.facts();
+            self.tracker.put_down(session, flow.connection, Over::Told(leg));
         }
         match flow.session {
             Some(session) => {
-                let leg = Box::new(flow.leg(facts));
-                self.tracker.put_down(session, flow.connection, leg);
+                let id = flow.connection;
+                self.tracker.put_down(session, id, Over::new(flow, connection));
             }
-            None => self.sessionless(&flow, facts),
+            None => self.sessionless(&mut flow, connection.facts()),
         }
     }
 
@@ -131,7 +130,7 @@ impl Watch<'_> {
     }
 
     /// A connection is over that is no leg of any session.
-    fn sessionless(&mut self, flow: &Flow, facts: ConnectionFacts) {
+    fn sessionless(&mut self, flow: &mut Flow, facts: ConnectionFacts) {
         self.tracker.not_websocket += 1;
         if flow.rare.as_ref().is_some_and(|rare| rare.shadow) {
             return;
@@ -142,7 +141,7 @@ impl Watch<'_> {
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
             let refused = tls.client_left_after_server_flight;
             if failed || refused || !tls.likely_websocket.is_empty() {
-                self.tracker.open_done(flow.leg(facts), start);
+                self.tracker.open_done(flow.take_leg(facts), start);
             }
             return;
         }
@@ -150,11 +149,11 @@ impl Watch<'_> {
         if let Some((_, head)) = cut_off
             && asks_for_websocket(head)
         {
-            self.tracker.open_done(flow.leg(facts), start);
+            self.tracker.open_done(flow.take_leg(facts), start);
             return;
         }
         if flow.request.is_none() && flow.response.is_none() {
-            self.tracker.strays.add(flow.leg(facts));
+            self.tracker.strays.add(flow.take_leg(facts));
         }
     }
 
@@ -190,8 +189,8 @@ impl Watch<'_> {
         } else {
             self.tracker.not_websocket += 1;
         }
-        let flow = Flow::new(facts.id, facts.endpoints, facts.syn.is_some(), facts.first);
-        self.tracker.strays.add(flow.leg(facts));
+        let mut flow = Flow::new(facts.id, facts.endpoints, facts.syn.is_some(), facts.first);
+        self.tracker.strays.add(flow.take_leg(facts));
     }
 }
 
@@ -200,11 +199,9 @@ impl Watch<'_> {
     pub(super) fn freeze_attempt(&mut self, id: FlowId) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let facts = ConnectionFacts::nothing(flow.connection, flow.endpoints, flow.opened);
-        let leg = Box::new(flow.leg(facts));
+        let leg = Box::new(flow.take_leg(facts));
         let Some(session) = flow.session.take() else { return };
         let ticket = flow.ticket.take();
-        flow.request = None;
-        flow.response = None;
         flow.rare().earlier_legs.push((session, leg));
         if let Some(ticket) = ticket {
             self.tracker.joiner.answer(ticket, self.tracker.now);
@@ -214,7 +211,7 @@ impl Watch<'_> {
 
 impl Tracker {
     /// A leg is over: its session may be complete.
-    fn put_down(&mut self, session: SessionId, connection: crate::tcp::ConnectionId, leg: Box<Leg>) {
+    fn put_down(&mut self, session: SessionId, connection: ConnectionId, leg: Over) {
         let Some(record) = self.records.find_mut(session) else { return };
         let entry = record
             .entries
@@ -255,7 +252,7 @@ impl Tracker {
                 connection: leg.connection,
                 behind: None,
                 joined_by: Some(JoinReason::Time),
-                state: EntryState::Done(leg),
+                state: EntryState::Done(Over::Told(leg)),
             };
             self.records.attach(session, index, entry);
         }
@@ -266,11 +263,11 @@ impl Tracker {
 fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
     let mut fronts = Vec::new();
     for (index, entry) in record.entries.iter().enumerate() {
-        let EntryState::Done(leg) = &entry.state else { continue };
+        let EntryState::Done(Over::Told(leg)) = &entry.state else { continue };
         let Some(request) = &leg.request else { continue };
         let answered_behind = record.entries.iter().any(|other| {
             other.behind == Some(index)
-                && matches!(&other.state, EntryState::Done(back) if back.response.is_some() && back.status() == leg.status())
+                && matches!(&other.state, EntryState::Done(back) if back.status().is_some() && back.status() == leg.status())
         });
         if answered_behind || leg.tunnel.is_some() {
             continue;
@@ -283,46 +280,37 @@ fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
 
 /// How a complete session ended, for comparison with others.
 fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
-    let legs: Vec<&Leg> = record
-        .entries
-        .iter()
-        .filter_map(|entry| match &entry.state {
-            EntryState::Done(leg) => Some(&**leg),
+    let legs = || {
+        record.entries.iter().filter_map(|entry| match &entry.state {
+            EntryState::Done(leg) => Some(leg),
             EntryState::Live(_) => None,
         })
-        .collect();
-    let first = *legs.first()?;
-    let end = legs.iter().flat_map(|leg| leg.ends().map(|end| end.moment.at)).min();
+    };
+    let first = legs().next()?;
+    let end = legs().flat_map(|leg| leg.ends().map(|end| end.moment.at)).min();
     let before_end = |at: Option<Moment>| at.filter(|moment| end.is_none_or(|end| moment.at <= end));
-    let last_byte = legs
-        .iter()
-        .filter_map(|leg| before_end(leg.tunnel.as_ref().map_or(leg.last_data(), |tunnel| tunnel.last_byte)))
-        .max();
-    let close = legs
-        .iter()
-        .filter_map(|leg| leg.tunnel.as_ref())
-        .flat_map(|tunnel| Role::BOTH.into_iter().filter_map(|role| tunnel.sides[role].close.as_ref()))
-        .min_by_key(|close| close.moment);
+    let last_byte = legs().filter_map(|leg| before_end(leg.last_byte())).max();
+    let close = legs().flat_map(Over::closes).min_by_key(|close| close.moment);
     Some(Ending {
         session: id,
-        client: first.client.ip,
-        server: first.server,
-        backend: legs.last().map_or(first.server, |leg| leg.server),
-        target: first.request.as_ref().map(|request| std::sync::Arc::from(&*request.head.target)),
+        client: first.client().ip,
+        server: first.server(),
+        backend: legs().next_back().map_or(first.server(), Over::server),
+        target: first.target().map(std::sync::Arc::from),
         start: record.start,
-        opened: first.tunnel.as_ref().map(|tunnel| tunnel.opened.at),
+        opened: first.opened().map(|opened| opened.at),
         end,
-        ended_by: first.first_end().map(|end| end.by),
+        ended_by: first.ends().next().map(|end| end.by),
         idle: last_byte.zip(end).map(|(last, end)| end.since(last.at)).unwrap_or_default(),
         close_frame: close.is_some_and(|close| end.is_none_or(|end| close.moment.at <= end)),
         close_code: close.and_then(|close| close.code),
         status: first.status(),
-        proxy_ended: legs.len() > 1 && proxy_ended(&legs),
+        proxy_ended: legs().nth(1).is_some() && proxy_ended(&legs().collect::<Vec<_>>()),
     })
 }
 
 /// Whether the first FIN or RST of all legs comes from a proxy between them.
-fn proxy_ended(legs: &[&Leg]) -> bool {
+fn proxy_ended(legs: &[&Over]) -> bool {
     let first = legs
         .iter()
         .enumerate()
@@ -341,7 +329,7 @@ pub(super) fn session_of(id: SessionId, record: Record) -> Option<Session> {
         .entries
         .into_iter()
         .filter_map(|entry| match entry.state {
-            EntryState::Done(leg) => Some((*leg, entry.behind, entry.joined_by)),
+            EntryState::Done(leg) => Some((leg.into_leg(), entry.behind, entry.joined_by)),
             EntryState::Live(_) => None,
         })
         .collect();

@@ -388,10 +388,10 @@ impl Listener for Watch<'_> {
         }
     }
 
-    fn forgotten(&mut self, connection: &Connection, stream: Stream, now: Timestamp) {
+    fn forgotten(&mut self, connection: Connection, stream: Stream, now: Timestamp) {
         match stream {
             Some(id) => self.flow_forgotten(id, connection, now),
-            None => self.silent_connection_forgotten(connection),
+            None => self.silent_connection_forgotten(&connection),
         }
     }
 }

@@ -285,7 +285,7 @@ fn heard(script: &Script) -> String {
             }
         }
         fn ended(&mut self, _: &Connection, (): &mut (), _: Moment) {}
-        fn forgotten(&mut self, _: &Connection, (): (), _: Timestamp) {}
+        fn forgotten(&mut self, _: Connection, (): (), _: Timestamp) {}
     }
     let limits = Limits::default();
     let (mut dissector, mut table, mut ear) = (Dissector::new(&limits), Table::new(&limits), Ear::default());

@@ -158,38 +158,39 @@ impl Flow {
         }
     }
 
-    /// What is known of the leg on this connection, with what TCP knows.
-    pub fn leg(&self, tcp: ConnectionFacts) -> Leg {
-        let rare = self.rare.as_deref();
+    /// What is known of the leg on this connection, with what TCP knows. It is told once: request and answer go with it.
+    pub fn take_leg(&mut self, tcp: ConnectionFacts) -> Leg {
+        let (request, response) = (self.request.take(), self.response.take());
+        let mut rare = self.rare.as_deref_mut();
         let tunnel = match &self.app {
             App::Tunnel(tunnel) => Some(Box::new(tunnel.facts())),
             _ => None,
         };
-        let mut first_bytes = rare.map(|rare| rare.first_bytes).unwrap_or_default();
-        if self.request.is_some() && first_bytes.client.is_none() {
+        let mut first_bytes = rare.as_ref().map(|rare| rare.first_bytes).unwrap_or_default();
+        if request.is_some() && first_bytes.client.is_none() {
             first_bytes.client = Some(FirstBytes::Http);
         }
-        if self.response.is_some() && first_bytes.server.is_none() {
+        if response.is_some() && first_bytes.server.is_none() {
             first_bytes.server = Some(FirstBytes::Http);
         }
         Leg {
             connection: self.connection,
             client_side: self.client_side,
-            client: self.client(),
-            server: self.server(),
+            client: self.endpoints[self.client_side],
+            server: self.endpoints[self.client_side.peer()],
             role: LegRole::Direct,
             behind: None,
             joined_by: None,
             outcome: Outcome::Open,
-            proxy_header: rare.and_then(|rare| rare.proxy_header),
+            proxy_header: rare.as_ref().and_then(|rare| rare.proxy_header),
             first_bytes,
-            request: self.request.as_deref().cloned(),
+            request: request.map(|request| *request),
             earlier_requests: self.earlier_requests,
-            incomplete_request: rare.and_then(|rare| rare.incomplete_request.clone()),
-            response: self.response.as_deref().cloned(),
-            odd_answer: rare.and_then(|rare| rare.odd_answer.clone()),
+            incomplete_request: rare.as_mut().and_then(|rare| rare.incomplete_request.take()),
+            response: response.map(|response| *response),
+            odd_answer: rare.as_mut().and_then(|rare| rare.odd_answer.take()),
             tunnel,
-            tls: rare.and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
+            tls: rare.as_ref().and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
             h2: None,
             tcp,
         }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::session::Session;
 use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
+use crate::session::over::Over;
 use crate::session::slab::FlowId;
 use crate::tcp::ConnectionId;
 use crate::time::Timestamp;
 
 /// A leg of a session, while it is followed and after.
-#[derive(Debug)]
 pub struct Entry {
     /// The connection that carries it.
     pub connection: ConnectionId,
@@ -23,16 +23,14 @@ pub struct Entry {
 }
 
 /// Where a leg is.
-#[derive(Debug)]
 pub enum EntryState {
     /// Being followed.
     Live(FlowId),
     /// Over: what is known of it.
-    Done(Box<Leg>),
+    Done(Over),
 }
 
 /// A session that is being followed.
-#[derive(Debug)]
 pub struct Record {
     /// Its first packet.
     pub start: Timestamp,
@@ -63,7 +61,7 @@ impl Record {
 }
 
 /// All of them, by id.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Records {
     records: BTreeMap<SessionId, Record>,
     last: SessionId,
@@ -78,8 +76,12 @@ impl Records {
 
     /// A new session that is over already.
     pub fn open_done(&mut self, leg: Leg, start: Timestamp) -> SessionId {
-        let entry =
-            Entry { connection: leg.connection, behind: None, joined_by: None, state: EntryState::Done(Box::new(leg)) };
+        let entry = Entry {
+            connection: leg.connection,
+            behind: None,
+            joined_by: None,
+            state: EntryState::Done(Over::Told(Box::new(leg))),
+        };
         self.add(Record { start, entries: vec![entry], live: 0 })
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::packet::Moment;
 use crate::stream::{Pair, Side};
 use crate::tcp::ConnectionId;
-use crate::tcp::facts::{ConnectionFacts, EndKind, HalfFacts};
+use crate::tcp::facts::{ConnectionFacts, End, EndKind, HalfFacts};
 use crate::tcp::flight::Flights;
 use crate::tcp::half::Half;
 use crate::tcp::moments::{Early, Later};
@@ -121,6 +121,11 @@ impl Connection {
         self.halves[side].last_data.moment(self.first)
     }
 
+    /// FINs and RSTs in order of capture, the first of each kind a side.
+    pub fn ends(&self) -> impl Iterator<Item = End> + '_ {
+        self.rare.iter().flat_map(|rare| rare.ends.iter().copied().flatten())
+    }
+
     /// All that is known of it.
     pub fn facts(&self) -> ConnectionFacts {
         let rare = self.rare.as_deref();
@@ -136,7 +141,7 @@ impl Connection {
             established: self.mark(Mark::Established),
             refused: refusal.filter(|_| self.is(Self::REFUSED)).map(|end| end.moment),
             icmp: rare.map_or_else(Vec::new, |rare| rare.icmp.clone()),
-            ends: rare.map_or_else(Vec::new, |rare| rare.ends.iter().copied().flatten().collect()),
+            ends: self.ends().collect(),
             halves: Pair { originator: self.half_facts(Side::Originator), responder: self.half_facts(Side::Responder) },
         }
     }

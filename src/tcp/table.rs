@@ -339,7 +339,7 @@ impl<S: Default> Table<S> {
             entry.remove();
         }
         let Slot { connection, stream } = self.slots.remove(index, Slot::vacant());
-        listener.forgotten(&connection, stream, self.shared.now);
+        listener.forgotten(connection, stream, self.shared.now);
     }
 }
 

@@ -253,9 +253,9 @@ impl Listener for Seen {
         self.note(connection, "ended", moment.at);
     }
 
-    fn forgotten(&mut self, connection: &Connection, stream: u64, now: Timestamp) {
+    fn forgotten(&mut self, connection: Connection, stream: u64, now: Timestamp) {
         assert_eq!(stream, connection.id().0);
-        self.note(connection, "forgotten", now);
+        self.note(&connection, "forgotten", now);
         let facts = connection.facts();
         for side in Side::BOTH {
             let bytes = self.heard.lengths[stream as usize - 1][usize::from(side == Side::Responder)];

@@ -1,0 +1,119 @@
+//! Legs that are over and wait for the judgement of their session.
+
+use crate::packet::Moment;
+use crate::session::flow::{App, Flow};
+use crate::session::leg::{Leg, LegEnd};
+use crate::stream::Role;
+use crate::tcp::Connection;
+use crate::wire::Endpoint;
+use crate::ws::facts::Close;
+
+/// A leg that is over.
+pub enum Over {
+    /// All that is known, spelled out.
+    Told(Box<Leg>),
+    /// As it was followed: an eighth of the size. Tens of thousands of WebSockets that went well wait like this.
+    Kept(Box<Kept>),
+}
+
+/// A WebSocket that is over, as it was followed.
+pub struct Kept {
+    flow: Box<Flow>,
+    connection: Connection,
+}
+
+impl Over {
+    /// Keeps a flow as it is, where that is what most flows are: a WebSocket and nothing rare.
+    pub fn new(mut flow: Box<Flow>, connection: Connection) -> Over {
+        match flow.app {
+            App::Tunnel(_) if flow.rare.is_none() => Over::Kept(Box::new(Kept { flow, connection })),
+            _ => Over::Told(Box::new(flow.take_leg(connection.facts()))),
+        }
+    }
+
+    /// All that is known, spelled out.
+    pub fn into_leg(self) -> Leg {
+        match self {
+            Over::Told(leg) => *leg,
+            Over::Kept(mut kept) => kept.flow.take_leg(kept.connection.facts()),
+        }
+    }
+
+    /// The client's endpoint.
+    pub fn client(&self) -> Endpoint {
+        match self {
+            Over::Told(leg) => leg.client,
+            Over::Kept(kept) => kept.flow.client(),
+        }
+    }
+
+    /// The server's endpoint.
+    pub fn server(&self) -> Endpoint {
+        match self {
+            Over::Told(leg) => leg.server,
+            Over::Kept(kept) => kept.flow.server(),
+        }
+    }
+
+    /// The target of its request.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Over::Told(leg) => leg.request.as_ref().map(|request| &*request.head.target),
+            Over::Kept(kept) => kept.flow.request.as_ref().map(|request| &*request.head.target),
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Over::Told(leg) => leg.status(),
+            Over::Kept(kept) => kept.flow.response.as_ref().map(|response| response.head.status),
+        }
+    }
+
+    /// FINs and RSTs in order of capture.
+    pub fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+        let (told, kept) = match self {
+            Over::Told(leg) => (Some(leg.ends()), None),
+            Over::Kept(kept) => (None, Some(kept.ends())),
+        };
+        told.into_iter().flatten().chain(kept.into_iter().flatten())
+    }
+
+    /// When the WebSocket was open, if it ever was.
+    pub fn opened(&self) -> Option<Moment> {
+        match self {
+            Over::Told(leg) => leg.tunnel.as_ref().map(|tunnel| tunnel.opened),
+            Over::Kept(kept) => Some(kept.tunnel()?.opened()),
+        }
+    }
+
+    /// The last byte in the tunnel; where there is none, the last payload byte of the connection.
+    pub fn last_byte(&self) -> Option<Moment> {
+        match self {
+            Over::Told(leg) => leg.tunnel.as_ref().map_or(leg.last_data(), |tunnel| tunnel.last_byte),
+            Over::Kept(kept) => kept.tunnel()?.last_byte(),
+        }
+    }
+
+    /// The Close frames, the first of each side.
+    pub fn closes(&self) -> impl Iterator<Item = &Close> + '_ {
+        Role::BOTH.into_iter().filter_map(|role| match self {
+            Over::Told(leg) => leg.tunnel.as_ref()?.sides[role].close.as_ref(),
+            Over::Kept(kept) => kept.tunnel()?.close(role),
+        })
+    }
+}
+
+impl Kept {
+    fn tunnel(&self) -> Option<&crate::session::tunnel::TunnelState> {
+        match &self.flow.app {
+            App::Tunnel(tunnel) => Some(tunnel),
+            _ => None,
+        }
+    }
+
+    fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+        self.connection.ends().map(|end| LegEnd { by: self.flow.role_of(end.side), kind: end.kind, moment: end.moment })
+    }
+}
