@@ -4,7 +4,7 @@
 //! where HTTP ends and a tunnel begins. What all dialogues share is in the [`HeadStore`].
 
 pub mod dialogue;
-mod early;
+pub(crate) mod early;
 pub mod event;
 pub mod extension;
 mod field_lines;

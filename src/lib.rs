@@ -16,6 +16,7 @@ pub mod tcp;
 pub mod tls;
 pub mod wire;
 
+pub mod h2;
 pub mod http;
 pub mod ws;
 

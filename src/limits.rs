@@ -23,6 +23,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes that a client sent behind its upgrade request, kept until the answer is known.
     pub early_bytes: usize,
+    /// Streams of one HTTP/2 connection followed at a time. Servers allow 100 to 250.
+    pub h2_streams: usize,
+    /// Bytes of one HPACK dynamic table. Browsers ask for 64 KiB.
+    pub h2_table_bytes: usize,
     /// Requests of one connection that may wait for their answers: nobody pipelines deeper.
     pub pipelined_requests: usize,
     /// Bytes of a message kept as its preview, when somebody asks for messages.
@@ -73,6 +77,8 @@ impl Default for Limits {
             head_fields: 256,
             body_bytes: 1 << 10,
             early_bytes: 16 << 10,
+            h2_streams: 1024,
+            h2_table_bytes: 64 << 10,
             pipelined_requests: 64,
             preview_bytes: 256,
             inflated_bytes: 16 << 20,

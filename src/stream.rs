@@ -121,8 +121,8 @@ pub enum GapCause {
     Cut,
     /// They may still come, but more was held for them than the limits allow.
     GivenUp,
-    /// Encrypted records went unread, and how many bytes they carried is an estimate: what comes behind stands at no
-    /// known place.
+    /// How many bytes were in encrypted records that went unread, or in frames of one stream of several that were not
+    /// found, is an estimate: what comes behind stands at no known place.
     Estimated,
 }
 

@@ -5,7 +5,7 @@ use crate::stream::{GapCause, StreamEvent};
 
 /// Such bytes, up to a limit, with the packets that carried them.
 #[derive(Debug, Default)]
-pub(super) struct Early {
+pub(crate) struct Early {
     bytes: Vec<u8>,
     pieces: Vec<(Moment, Piece)>,
     /// Whether bytes were beyond the limit: whatever comes behind them is not kept.
@@ -26,7 +26,7 @@ impl Early {
 
     /// Keeps what the stream says. `false` when this is the first time that bytes are beyond the limit: they count as
     /// missing.
-    pub(super) fn keep(&mut self, event: StreamEvent<'_>, moment: Moment, most: usize) -> bool {
+    pub(crate) fn keep(&mut self, event: StreamEvent<'_>, moment: Moment, most: usize) -> bool {
         match event {
             StreamEvent::Data(bytes) => {
                 let room = if self.takes_bytes() { most.saturating_sub(self.bytes.len()) } else { 0 };
@@ -65,7 +65,7 @@ impl Early {
     }
 
     /// The bytes, in pieces with their packets.
-    pub(super) fn bytes(&self) -> impl Iterator<Item = (Moment, &[u8])> {
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = (Moment, &[u8])> {
         let mut at = 0;
         self.pieces.iter().filter_map(move |&(moment, piece)| match piece {
             Piece::Bytes(length) => {
@@ -77,7 +77,7 @@ impl Early {
     }
 
     /// Says it all again, in order.
-    pub(super) fn replay(&self, mut say: impl FnMut(Moment, StreamEvent<'_>)) {
+    pub(crate) fn replay(&self, mut say: impl FnMut(Moment, StreamEvent<'_>)) {
         let mut at = 0;
         for &(moment, piece) in &self.pieces {
             let event = match piece {

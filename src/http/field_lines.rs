@@ -92,7 +92,9 @@ impl Place {
     /// In a line that begins at `start`. White space before the colon is wrong (RFC 9112 §5.1) and left out. A line
     /// without a colon is no field.
     fn find(line: &str, start: usize) -> Option<Place> {
-        let colon = line.find(':')?;
+        // The name of a pseudo-header field begins with a colon (RFC 9113 §8.3).
+        let pseudo = usize::from(line.starts_with(':') && line[1..].contains(':'));
+        let colon = pseudo + line[pseudo..].find(':')?;
         let name = line[..colon].trim_ascii_end();
         let behind = &line[colon + 1..];
         let value = behind.trim_ascii_start();

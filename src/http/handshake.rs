@@ -72,12 +72,14 @@ pub struct Offer {
     pub websocket_fields: bool,
     /// Whether its permessage-deflate offer is there (RFC 7692).
     pub deflate: bool,
+    /// Whether it is an extended CONNECT for a WebSocket, which needs no Upgrade and no key (RFC 8441 §4).
+    pub extended_connect: bool,
 }
 
 impl Offer {
     /// Reads the fields of a request.
     pub fn read(head: &RequestHead) -> Offer {
-        let mut offer = Offer::default();
+        let mut offer = Offer { extended_connect: head.is_extended_connect(), ..Offer::default() };
         let mut upgrades = UpgradeCount::default();
         for (name, value) in head.fields.known() {
             match name {
@@ -97,7 +99,9 @@ impl Offer {
 
     /// Whether somebody wants a WebSocket here, however broken the request is.
     pub fn is_attempt(&self) -> bool {
-        self.websocket_fields || matches!(self.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
+        self.websocket_fields
+            || self.extended_connect
+            || matches!(self.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
     }
 
     /// Whether a server must take it for an opening handshake (RFC 6455 §4.2.1), method and version aside.

@@ -33,9 +33,19 @@ impl RequestHead {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// The Host field.
+    /// The Host field; in HTTP/2 `:authority`, which stands for it (RFC 9113 §8.3.1).
     pub fn host(&self) -> Option<&str> {
-        self.fields.first("Host")
+        match self.version {
+            Some(Version::HTTP_2) => self.fields.first(":authority").or_else(|| self.fields.first("Host")),
+            _ => self.fields.first("Host"),
+        }
+    }
+
+    /// Whether it asks for a WebSocket over HTTP/2, by an extended CONNECT (RFC 8441 §4).
+    pub fn is_extended_connect(&self) -> bool {
+        self.version == Some(Version::HTTP_2)
+            && &*self.method == "CONNECT"
+            && self.fields.first(":protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 }
 

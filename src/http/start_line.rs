@@ -17,6 +17,8 @@ impl Version {
     pub const HTTP_10: Version = Version { major: 1, minor: 0 };
     /// HTTP/1.1.
     pub const HTTP_11: Version = Version { major: 1, minor: 1 };
+    /// HTTP/2: it has no minor version (RFC 9113 §3).
+    pub const HTTP_2: Version = Version { major: 2, minor: 0 };
 
     /// From `HTTP/1.1`: case matters, each number is one digit (RFC 9112 §2.3).
     pub fn read(bytes: &[u8]) -> Option<Version> {
@@ -31,7 +33,10 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP/{}.{}", self.major, self.minor)
+        match *self {
+            Version::HTTP_2 => f.write_str("HTTP/2"),
+            Version { major, minor } => write!(f, "HTTP/{major}.{minor}"),
+        }
     }
 }
 

@@ -223,6 +223,7 @@ fn offer() -> Offer {
         version_13: true,
         websocket_fields: true,
         deflate: false,
+        extended_connect: false,
     }
 }
 
