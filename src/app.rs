@@ -11,6 +11,8 @@ mod keylog;
 mod live;
 mod printer;
 mod reader;
+#[cfg(feature = "live")]
+mod record;
 #[cfg(feature = "tui")]
 mod screen;
 mod signals;
@@ -59,6 +61,8 @@ fn command(line: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure
         Command::Analyse(args) if args.list_interfaces => print(source::live::list()?.as_bytes()),
         #[cfg(feature = "live")]
         Command::Analyse(args) if args.list_data_link_types => live::links(&Config::new(*args, &surroundings)?),
+        #[cfg(feature = "live")]
+        Command::Analyse(args) if args.dump_filter > 0 => live::list_filter(&args, &surroundings),
         Command::Analyse(args) => analyse(&Config::new(*args, &surroundings)?),
         Command::Explain(finding) => print(&explanation(finding.as_deref(), &surroundings)?),
         Command::Completions(shell) => {

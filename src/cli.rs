@@ -32,7 +32,7 @@ pub enum Command {
 pub struct UsageError(pub String);
 
 /// Says why a WebSocket fails: reads packets, joins both sides of the proxy, names the cause and the fix
-#[derive(Parser, Debug, Default)]
+#[derive(Parser, Clone, Debug, Default)]
 #[command(name = "wsflow", version = VERSION, after_help = COMMANDS, disable_help_subcommand = true, max_term_width = 110)]
 #[command(override_usage = "wsflow [OPTIONS] [FILTER...]\n       wsflow -r FILE... [OPTIONS] [FILTER...]\n       \
                             wsflow explain [FINDING]")]
@@ -81,7 +81,7 @@ pub struct Args {
     #[arg(short = 'Y', long = "where", value_name = "EXPR", help_heading = "Output")]
     pub where_: Option<String>,
 
-    /// Write the packets of the sessions shown to this file (pcapng)
+    /// Write the packets of the sessions shown to this file (pcapng); live and without -Y all packets, as they come
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub write: Option<PathBuf>,
 
@@ -141,20 +141,20 @@ pub struct Args {
     #[arg(short = 'Z', long, value_name = "USER", help_heading = "Capture")]
     pub relinquish_privileges: Option<String>,
 
-    /// With -w: hand on each packet as soon as it is written
+    /// With -w: hand on each packet as soon as it comes
     #[arg(short = 'U', long, help_heading = "Capture")]
     pub packet_buffered: bool,
 
     /// With -w: begin a new file after this many million bytes
-    #[arg(short = 'C', value_name = "SIZE", help_heading = "Capture")]
+    #[arg(short = 'C', value_name = "SIZE", help_heading = "Capture", value_parser = clap::value_parser!(u64).range(1..))]
     pub file_size: Option<u64>,
 
-    /// With -w: begin a new file after this many seconds
-    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Capture")]
+    /// With -w: begin a new file after this many seconds; its name may have conversions of strftime(3)
+    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Capture", value_parser = clap::value_parser!(u64).range(1..))]
     pub rotate_seconds: Option<u64>,
 
-    /// With -C or -G: keep this many files
-    #[arg(short = 'W', value_name = "COUNT", help_heading = "Capture")]
+    /// With -C: write over the oldest of this many files; with -G: stop after this many
+    #[arg(short = 'W', value_name = "COUNT", help_heading = "Capture", value_parser = clap::value_parser!(u32).range(1..))]
     pub file_count: Option<u32>,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::{Args, ColorChoice, FailOn, OutputFormat, UsageError};
 use crate::diagnosis::Severity;
 use crate::output::mask::Mask;
+use crate::output::pcapng::names::Rotation;
 
 /// What a run does.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +57,10 @@ pub struct Live {
     pub link: Option<String>,
     /// Whom to become once the devices are open.
     pub user: Option<String>,
+    /// When the next file of `write` begins.
+    pub rotation: Rotation,
+    /// Hand on each packet to the file as soon as it comes.
+    pub unbuffered: bool,
 }
 
 /// Where packets come from.
@@ -126,10 +131,10 @@ impl Config {
     /// What these arguments mean in these surroundings.
     pub fn new(args: Args, surroundings: &Surroundings) -> Result<Config, UsageError> {
         let output = output(&args, surroundings)?;
-        not_yet(&args)?;
         if args.write.as_ref().is_some_and(|file| file.as_os_str() == "-") {
             return Err(usage("-w - is not possible: sessions are printed on standard output"));
         }
+        let rotation = rotation(&args)?;
         Ok(Config {
             write: args.write.clone(),
             filter: filter(&args)?,
@@ -151,6 +156,8 @@ impl Config {
                 immediate: args.immediate_mode,
                 link: args.linktype,
                 user: args.relinquish_privileges,
+                rotation,
+                unbuffered: args.packet_buffered,
             },
             input: input(args.read, args.interfaces)?,
         })
@@ -187,13 +194,14 @@ fn keylog(option: Option<PathBuf>, surroundings: &Surroundings) -> Option<Keylog
 }
 
 fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError> {
+    let cuts = args.write.is_some() && !args.read.is_empty();
     let asked = args.output.unwrap_or(if surroundings.terminal { OutputFormat::Tui } else { OutputFormat::Text });
     let output = match asked {
         OutputFormat::Tui if !surroundings.terminal => {
             return Err(usage("-o tui needs a terminal as standard output; for a pipe or a file: -o text"));
         }
-        // One line a session, every message, and packets for a file are not what a screen is for.
-        OutputFormat::Tui if args.output.is_none() && (args.quiet || args.messages || args.write.is_some()) => {
+        // One line a session, every message, and packets cut out of a file are not what a screen is for.
+        OutputFormat::Tui if args.output.is_none() && (args.quiet || args.messages || cuts) => {
             Output::Text { brief: args.quiet }
         }
         OutputFormat::Tui if cfg!(feature = "tui") => Output::Tui,
@@ -205,8 +213,9 @@ fn output(args: &Args, surroundings: &Surroundings) -> Result<Output, UsageError
         Output::Report if args.messages => {
             Err(usage("--messages is for -o text and -o json; a report has no messages"))
         }
-        Output::Tui if args.write.is_some() || args.messages => {
-            Err(usage("-w and --messages are not for -o tui: there, s saves the packets of sessions, m shows messages"))
+        Output::Tui if cuts || args.messages => {
+            let text = "-w with -r, and --messages, are not for -o tui: there, s saves the packets of sessions";
+            Err(usage(text))
         }
         Output::Json | Output::Report | Output::Tui if args.quiet => {
             Err(usage("-q is for -o text: one line a session"))
@@ -224,17 +233,26 @@ fn query(expression: Option<String>, messages: bool) -> Result<Option<String>, U
     }
 }
 
-/// Options that are known and not built yet: said, never ignored.
-fn not_yet(args: &Args) -> Result<(), UsageError> {
+/// tcpdump's `-C` counts in millions of bytes.
+fn rotation(args: &Args) -> Result<Rotation, UsageError> {
     let options = [
         (args.file_size.is_some(), "-C"),
         (args.rotate_seconds.is_some(), "-G"),
         (args.file_count.is_some(), "-W"),
-        (args.dump_filter > 0, "-d"),
+        (args.packet_buffered, "-U"),
     ];
-    match options.iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(usage(&format!("{option} is not built yet"))),
-        None => Ok(()),
+    let given = options.iter().find(|(given, _)| *given);
+    if let Some((_, option)) = given
+        && (args.write.is_none() || !args.read.is_empty())
+    {
+        return Err(usage(&format!("{option} is for -w while capturing")));
+    }
+    match (args.file_size, args.rotate_seconds, args.file_count) {
+        (None, None, Some(_)) => Err(usage("-W counts files: it needs -C, for a ring of them, or -G, for so many")),
+        (Some(_), Some(_), Some(_)) => Err(usage("-W is for -C or -G alone: a ring by size, or so many files by time")),
+        (size, seconds, files) => {
+            Ok(Rotation { bytes: size.map(|millions| millions.saturating_mul(1_000_000)), seconds, files })
+        }
     }
 }
 
@@ -312,8 +330,28 @@ mod tests {
         assert!(both.contains("port 80"), "{both}");
         assert!(refused(|args| (args.output, args.quiet) = (Some(OutputFormat::Json), true)).contains("-q"));
         assert!(
+            refused(|args| (args.write, args.file_size) = (Some("b".into()), Some(1))).contains("-C is for -w while")
+        );
+        assert!(
             refused(|args| (args.output, args.messages) = (Some(OutputFormat::Report), true)).contains("--messages")
         );
+    }
+
+    #[test]
+    fn files_change_by_size_or_by_time() {
+        let live = |size, seconds, files| {
+            let write = Some("a.pcapng".into());
+            let (file_size, rotate_seconds, file_count) = (size, seconds, files);
+            let args = Args { write, file_size, rotate_seconds, file_count, ..Args::default() };
+            Config::new(args, &Surroundings::default()).map(|config| config.live.rotation)
+        };
+        let ring = Rotation { bytes: Some(5_000_000), seconds: None, files: Some(3) };
+        assert_eq!(live(Some(5), None, Some(3)), Ok(ring));
+        assert!(live(None, Some(60), Some(3)).is_ok());
+        assert!(live(None, None, Some(3)).is_err_and(|error| error.0.contains("-W")));
+        assert!(live(Some(1), Some(60), Some(3)).is_err_and(|error| error.0.contains("-W")));
+        let without_file = Args { rotate_seconds: Some(1), ..Args::default() };
+        assert!(Config::new(without_file, &Surroundings::default()).is_err_and(|error| error.0.contains("-G")));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Engine {
     tally: Tally,
     now: Timestamp,
     first: Option<Timestamp>,
+    /// The greatest time of a packet.
+    last: Timestamp,
     packets: u64,
     bytes: u64,
     ignored: IgnoredCounts,
@@ -65,6 +67,7 @@ impl Engine {
             tally: Tally::default(),
             now: Timestamp::ZERO,
             first: None,
+            last: Timestamp::ZERO,
             packets: 0,
             bytes: 0,
             ignored: IgnoredCounts::default(),
@@ -77,6 +80,7 @@ impl Engine {
         self.packets += 1;
         self.bytes += u64::from(packet.length);
         self.first.get_or_insert(packet.at);
+        self.last = self.last.max(packet.at);
         self.now = self.now.max(packet.at);
         let mut watch = Watch::new(&mut self.tracker, sink, self.now);
         self.table.advance(self.now, &mut watch);
@@ -146,6 +150,11 @@ impl Engine {
         Ok(summary)
     }
 
+    /// The greatest time that packets or silence have told.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// What is known so far, in numbers.
     pub fn summary(&self) -> Summary {
         let mut ignored = self.ignored;
@@ -168,8 +177,8 @@ impl Engine {
             loss,
             limits,
             first: self.first,
-            last: self.first.map(|_| self.now),
-            duration: self.first.map(|first| self.now.since(first)).unwrap_or_default(),
+            last: self.first.map(|_| self.last),
+            duration: self.first.map(|first| self.last.since(first)).unwrap_or_default(),
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Limits {
     pub tls_handshake_bytes: usize,
     /// TLS secrets kept.
     pub secrets: usize,
+    /// Memory for packets that wait until it is known whether their session is written, while capturing.
+    pub waiting_packet_bytes: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +99,7 @@ impl Default for Limits {
             tls_held_total: 64 << 20,
             tls_handshake_bytes: 128 << 10,
             secrets: 1_000_000,
+            waiting_packet_bytes: 256 << 20,
         }
     }
 }

@@ -16,7 +16,7 @@ pub use error::SourceError;
 pub use filter::{Filter, FilterError};
 pub use savefile::Savefiles;
 
-use crate::packet::{LinkType, Packet};
+use crate::packet::{InterfaceId, LinkType, Packet};
 use crate::time::Timestamp;
 
 /// One thing that a source yields. Borrowed: it is gone when the next one is asked for.
@@ -33,6 +33,13 @@ pub enum Input<'a> {
     },
     /// The line is silent; it is this time now. From live sources only.
     Idle(Timestamp),
+    /// An interface went down, or is up again. From live sources only.
+    Interface {
+        /// Which.
+        id: InterfaceId,
+        /// Whether it is up now.
+        up: bool,
+    },
 }
 
 /// The format of a secrets block (draft-ietf-opsawg-pcapng, Decryption Secrets Block). Unknown ones keep their value.
@@ -51,11 +58,11 @@ pub trait Source {
     /// After [`SourceError::Damaged`] it may be asked again: the rest of the damaged file is lost, other files go on.
     fn next(&mut self) -> Result<Option<Input<'_>>, SourceError>;
 
-    /// The interfaces met so far, by their [`InterfaceId`](crate::packet::InterfaceId).
+    /// The interfaces met so far, by their [`InterfaceId`].
     fn interfaces(&self) -> &[Interface];
 
-    /// What became of packets before they got here.
-    fn counts(&self) -> SourceCounts;
+    /// What became of packets before they got here, until now.
+    fn counts(&mut self) -> SourceCounts;
 }
 
 /// An interface of the capture.
@@ -85,6 +92,8 @@ pub struct Drops {
 pub struct SourceCounts {
     /// Packets that the filter did not select. Savefiles only: live, the kernel does not count them.
     pub filtered: u64,
+    /// Packets that passed the filter, as the kernel counts them. Live only.
+    pub received: Option<u64>,
     /// Packets that were dropped, over all interfaces.
     pub drops: Drops,
 }

@@ -240,6 +240,9 @@ impl Driver {
         let (changes, dropped) = self.engine.shared.take();
         self.store.messages_dropped += dropped;
         for change in changes {
+            if let Change::Notice(text) = &change {
+                self.state.notice = Some(text.clone());
+            }
             self.store.fold(change);
         }
         if !self.state.list.paused {

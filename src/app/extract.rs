@@ -63,7 +63,7 @@ impl Extract {
                     writer.packet(&packet, interface, selection.comment(number)).map_err(failed)?;
                 }
                 Ok(Some(Input::Secrets { format, data })) => writer.secrets(format, data).map_err(failed)?,
-                Ok(Some(Input::Idle(_))) => {}
+                Ok(Some(Input::Idle(_) | Input::Interface { .. })) => {}
                 Ok(None) => break,
                 // It was complained about when it was met for the first time.
                 Err(SourceError::Damaged { .. }) => {}

@@ -1,5 +1,6 @@
 //! Savefiles in, an output out.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,8 +11,8 @@ use crate::app::reader::{Listener, Reader, filter_of, is_stream};
 use crate::app::signals;
 use crate::app::{complain, note, status};
 use crate::config::Config;
-use crate::engine::Engine;
-use crate::source::Source;
+use crate::engine::{Engine, Summary};
+use crate::source::{Source, SourceCounts};
 
 /// Reads files and prints what they show.
 pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
@@ -32,15 +33,33 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
 }
 
 impl Listener for Printer {
-    fn between(&mut self, engine: &mut Engine, _source: &impl Source) -> bool {
+    fn between(&mut self, engine: &mut Engine, source: &mut impl Source) -> bool {
         if self.asked().for_counts() {
-            let summary = engine.summary();
-            note(&format!("{} packets read, {} things dropped by wsflow", summary.packets, summary.loss.wsflow));
+            note(&counts(&engine.summary(), &source.counts()).join(", "));
         }
-        self.asked().to_stop()
+        self.asked().to_stop() && !self.is_live()
     }
 
-    fn before_the_end(&mut self, _engine: &mut Engine, source: &impl Source) {
+    fn notice(&mut self, what: &dyn fmt::Display) {
+        complain(what);
+    }
+
+    fn before_the_end(&mut self, _engine: &mut Engine, source: &mut impl Source) {
         self.captured_on(source.interfaces());
+    }
+}
+
+/// The counts as tcpdump words them, and our own.
+pub(super) fn counts(summary: &Summary, source: &SourceCounts) -> Vec<String> {
+    let own = format!("{} things dropped by wsflow", summary.loss.wsflow);
+    match source.received {
+        None => vec![format!("{} packets read", summary.packets), own],
+        Some(received) => vec![
+            format!("{} packets captured", summary.packets),
+            format!("{received} packets received by filter"),
+            format!("{} packets dropped by kernel", source.drops.kernel),
+            format!("{} packets dropped by interface", source.drops.interface),
+            own,
+        ],
     }
 }

@@ -1,23 +1,28 @@
 //! A run on live interfaces: capture, signals, the counts at the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::app::failure::Failure;
+use crate::app::files::counts;
+use crate::app::keylog::Keylog;
 use crate::app::printer::Printer;
-use crate::app::signals::{self, Asked};
-use crate::app::{complain, note, print, status};
-use crate::cli::UsageError;
-use crate::config::{Config, Filter, Input};
-use crate::engine::event::Sink;
-use crate::engine::{Engine, EngineOptions};
+use crate::app::reader::{Listener, read, tell_counts};
+use crate::app::record::{Recorded, SharedRecorder, Witness};
+use crate::app::signals;
+use crate::app::{note, print, status};
+use crate::cli::{Args, UsageError};
+use crate::config::{Config, Filter, Input, Surroundings};
+use crate::engine::{Engine, EngineOptions, Sink, Summary};
 use crate::limits::Limits;
-use crate::source::keylog::KeyLogFollower;
+use crate::output::query::Query;
+use crate::packet::LinkType;
+use crate::source::filter::{self, Style};
 use crate::source::live::{self, Live, LiveOptions};
-use crate::source::{self, Source, SourceError, filter};
-use crate::tls::Origin;
+use crate::source::privileges::{self, Rights};
+use crate::source::{self, Source, SourceError};
 
 /// The link types of the interface that is asked for.
 pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
@@ -28,58 +33,117 @@ pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
     print(live::list_links(name, &options(config))?.as_bytes())
 }
 
-/// Opens the interfaces, and gives up the rights that this needed: nothing that is read from packets runs with them.
-pub(super) fn open(config: &Config, interfaces: &[String]) -> Result<Live, Failure> {
-    open_until(config, interfaces, Arc::default())
-}
-
-fn open_until(config: &Config, interfaces: &[String], stop: Arc<AtomicBool>) -> Result<Live, Failure> {
-    let expression = match &config.filter {
-        Filter::All => None,
-        Filter::Expression(expression) => Some(expression.clone()),
-        Filter::File(name) => Some(filter::read(name)?),
+/// The filter as it is compiled (`-d`): for the link type of `-y`, else for that of `any` or of Ethernet.
+pub(super) fn list_filter(args: &Args, surroundings: &Surroundings) -> Result<ExitCode, Failure> {
+    let config = Config::new(args.clone(), surroundings)?;
+    let expression = expression(&config)?.unwrap_or_default();
+    let link = match &config.live.link {
+        Some(name) => live::link_type(name)?,
+        None if args.interfaces.iter().any(|name| name == "any") => LinkType::LINUX_SLL2,
+        None => LinkType::ETHERNET,
     };
-    let live = Live::open(interfaces, expression.as_deref(), &options(config), stop)?;
-    #[cfg(target_os = "linux")]
-    source::privileges::drop(config.live.user.as_deref()).map_err(UsageError)?;
-    Ok(live)
+    let style = match args.dump_filter {
+        1 => Style::Names,
+        2 => Style::C,
+        _ => Style::Numbers,
+    };
+    print(source::Filter::list(&expression, link, style)?.as_bytes())
 }
 
 /// Captures until it is told to stop, and tells what it saw.
 pub(super) fn capture(config: &Config, interfaces: &[String]) -> Result<ExitCode, Failure> {
-    if config.write.is_some() {
-        let text = "-w is for files so far; capture with tcpdump -w, then: wsflow -r FILE -w FILE";
-        return Err(UsageError(text.to_owned()).into());
-    }
     #[cfg(feature = "tui")]
     if config.output == crate::config::Output::Tui {
         return super::screen::show_live(config, interfaces);
     }
-    let mut keylog = match &config.keylog {
-        Some(keylog) => {
-            let opened = KeyLogFollower::open(&keylog.file);
-            Some(opened.map_err(|error| Failure::Keylog(keylog.file.clone(), error))?)
-        }
-        None => None,
-    };
-    let asked = Asked::default();
-    let mut live = open_until(config, interfaces, Arc::clone(&asked.stop))?;
-    signals::listen(&asked);
-    for interface in live.interfaces() {
+    // What reads other files than packets comes first: then there is no right to any.
+    let names: Vec<PathBuf> = interfaces.iter().map(PathBuf::from).collect();
+    let mut printer = Printer::new(config, &names)?;
+    let mut opened = open(config, interfaces, Arc::clone(&printer.asked().stop))?;
+    signals::listen(printer.asked());
+    for interface in opened.source.interfaces() {
         let name = interface.name.as_deref().unwrap_or("");
         note(&format!("listening on {name}, link type {}", interface.link.0));
     }
+    let (summary, troubles) = run(config, &mut opened, &mut printer)?;
+    note(&counts(&summary, &opened.source.counts()).join("\n"));
+    Ok(status(config, printer.worst(&summary), !troubles.is_empty()))
+}
+
+/// What is read from.
+pub(super) struct Opened {
+    /// Packets, recorded as they go by.
+    pub(super) source: Recorded,
+    keylog: Option<Keylog>,
+}
+
+/// Opens interfaces, key log and the file of `-w`, and gives up the rights that this needed: nothing that is read from
+/// packets runs with them. To be called before there are threads.
+pub(super) fn open(config: &Config, interfaces: &[String], stop: Arc<AtomicBool>) -> Result<Opened, Failure> {
+    let expression = expression(config)?;
+    let query = config.query.as_deref().map(Query::parse).transpose()?;
+    let live = Live::open(interfaces, expression.as_deref(), &options(config), stop)?;
+    let keylog = config.keylog.as_ref().map(|keylog| Keylog::open(keylog, true)).transpose()?.flatten();
+    let rights = Rights {
+        user: config.live.user.as_deref(),
+        // A file of its own for each period cannot be made by nobody in a folder of root's.
+        stay: config.write.is_some(),
+        write: config.write.as_deref().map(folder_of),
+        read: config.keylog.as_ref().map(|keylog| folder_of(&keylog.file)),
+        person: config.output == crate::config::Output::Tui,
+    };
+    privileges::drop(&rights).map_err(UsageError)?;
+    let recorder = config.write.as_deref().map(|file| {
+        let live_config = &config.live;
+        SharedRecorder::create(file, live_config.rotation, live_config.unbuffered, live.interfaces(), query)
+    });
+    Ok(Opened { source: Recorded::new(live, recorder.transpose()?), keylog })
+}
+
+/// Captures until the end, and tells the listener what is seen. The summary, and what went wrong on the way.
+pub(super) fn run(
+    config: &Config,
+    opened: &mut Opened,
+    listener: &mut impl Listener,
+) -> Result<(Summary, Vec<SourceError>), Failure> {
+    let Opened { source, keylog } = opened;
+    let mut listener = Witness::new(listener, source.recorder());
     let options = EngineOptions { live: true, filtered: config.filter != Filter::All };
-    let names: Vec<PathBuf> = interfaces.iter().map(PathBuf::from).collect();
-    let mut printer = Printer::new(config, &names)?;
-    let mut engine = Engine::new(&Limits::default(), options, printer.wants());
-    follow(&mut live, &mut engine, &mut printer, &asked, keylog.as_mut(), config.count)?;
-    live.ask_for_drops();
-    let drops = live.counts().drops;
-    engine.lost(drops.kernel, drops.interface);
-    let summary = engine.finish(&mut printer).map_err(Failure::Output)?;
-    note(&counts(&live, summary.loss.wsflow, "\n"));
-    Ok(status(config, printer.worst(&summary), false))
+    let mut engine = Engine::new(&Limits::default(), options, listener.wants());
+    if let Some(keylog) = keylog {
+        keylog.read(&mut engine, &mut listener)?;
+    }
+    let mut troubles = read(source, &mut engine, &mut listener, keylog.as_mut(), config.count)?;
+    if let Some(keylog) = keylog {
+        keylog.finish(&mut engine, &mut listener)?;
+    }
+    tell_counts(&mut engine, source);
+    listener.before_the_end(&mut engine, source);
+    let summary = engine.finish(&mut listener).map_err(Failure::Output)?;
+    let (failure, word) = source.finish();
+    if let Some(failure) = failure {
+        listener.notice(&failure);
+        troubles.push(failure);
+    }
+    if let Some(word) = word {
+        listener.notice(&word);
+    }
+    Ok((summary, troubles))
+}
+
+fn expression(config: &Config) -> Result<Option<String>, Failure> {
+    Ok(match &config.filter {
+        Filter::All => None,
+        Filter::Expression(expression) => Some(expression.clone()),
+        Filter::File(name) => Some(filter::read(name)?),
+    })
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 fn options(config: &Config) -> LiveOptions {
@@ -91,59 +155,4 @@ fn options(config: &Config) -> LiveOptions {
         immediate: live.immediate,
         link: live.link.clone(),
     }
-}
-
-/// Hands packets to the engine until the capture stops.
-fn follow(
-    live: &mut Live,
-    engine: &mut Engine,
-    sink: &mut dyn Sink,
-    asked: &Asked,
-    mut keylog: Option<&mut KeyLogFollower>,
-    count: Option<u64>,
-) -> Result<(), Failure> {
-    let mut packets = 0;
-    while count.is_none_or(|count| packets < count) {
-        let handled = match live.next() {
-            Ok(Some(source::Input::Packet(packet))) => {
-                packets += 1;
-                engine.packet(&packet, sink)
-            }
-            Ok(Some(source::Input::Idle(now))) => {
-                if let Some(keylog) = &mut keylog
-                    && let Ok(text) = keylog.poll()
-                    && !text.is_empty()
-                {
-                    engine.secrets(Origin::KeyLog, text, sink).map_err(Failure::Output)?;
-                }
-                engine.advance(now, sink)
-            }
-            Ok(Some(source::Input::Secrets { .. })) => Ok(()),
-            Ok(None) => return Ok(()),
-            Err(error @ SourceError::Gone { .. }) => {
-                complain(&error);
-                Ok(())
-            }
-            Err(error) => return Err(error.into()),
-        };
-        handled.map_err(Failure::Output)?;
-        if asked.for_counts() {
-            live.ask_for_drops();
-            note(&counts(live, engine.summary().loss.wsflow, ", "));
-        }
-    }
-    Ok(())
-}
-
-/// The counts as tcpdump words them, and our own.
-fn counts(live: &Live, own: u64, between: &str) -> String {
-    let drops = live.counts().drops;
-    [
-        format!("{} packets captured", live.captured()),
-        format!("{} packets received by filter", live.received()),
-        format!("{} packets dropped by kernel", drops.kernel),
-        format!("{} packets dropped by interface", drops.interface),
-        format!("{own} things dropped by wsflow"),
-    ]
-    .join(between)
 }

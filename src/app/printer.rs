@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::app::failure::Failure;
 use crate::app::signals::Asked;
-use crate::config::{Config, Output};
+use crate::config::{Config, Input, Output};
 use crate::diagnosis::Severity;
 use crate::engine::event::{Event, Sink, Summary, Wants};
 use crate::output::chosen::Chosen;
@@ -21,6 +21,7 @@ use crate::source::Interface;
 pub(super) struct Printer {
     sink: Sieve,
     asked: Asked,
+    live: bool,
 }
 
 /// Lets through all sessions or some.
@@ -39,17 +40,24 @@ impl Printer {
     /// As configured; `files` are what is read.
     pub(super) fn new(config: &Config, files: &[PathBuf]) -> Result<Printer, Failure> {
         let query = config.query.as_deref().map(Query::parse).transpose()?;
-        let sink = Gather::new(format(config, files), config.write.is_some());
+        let live = matches!(config.input, Input::Live(_));
+        // Live, packets are written as they go by.
+        let sink = Gather::new(format(config, files), config.write.is_some() && !live);
         let sink = match query {
             Some(query) => Sieve::Chosen(Chosen::new(sink, query)),
             None => Sieve::All(sink),
         };
-        Ok(Printer { sink, asked: Asked::default() })
+        Ok(Printer { sink, asked: Asked::default(), live })
     }
 
     /// What signals ask for.
     pub(super) fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// Whether packets come from interfaces, which hear themselves when it is to stop.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
     }
 
     /// The worst severity of what was printed.

@@ -1,5 +1,6 @@
 //! Savefiles, read to the end or as far as it goes, and handed to the engine.
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use crate::config::{self, Config};
 use crate::engine::event::{Sink, Summary};
 use crate::engine::{Engine, EngineOptions};
 use crate::limits::Limits;
+use crate::packet::InterfaceId;
 use crate::source::{Filter, Input, Savefiles, SecretsFormat, Source, SourceError, filter};
 use crate::tls::Origin;
 
@@ -31,12 +33,15 @@ pub(super) struct Done {
 /// Who listens to the engine, and looks at what it knows now and then.
 pub(super) trait Listener: Sink {
     /// Between two packets. True to read no further.
-    fn between(&mut self, _engine: &mut Engine, _source: &impl Source) -> bool {
+    fn between(&mut self, _engine: &mut Engine, _source: &mut impl Source) -> bool {
         false
     }
 
+    /// Something happened to the source that the person should know now.
+    fn notice(&mut self, what: &dyn fmt::Display);
+
     /// All packets were read; the sessions that are still open come next.
-    fn before_the_end(&mut self, _engine: &mut Engine, _source: &impl Source) {}
+    fn before_the_end(&mut self, _engine: &mut Engine, _source: &mut impl Source) {}
 }
 
 impl Reader {
@@ -68,15 +73,15 @@ impl Reader {
         if let Some(keylog) = &mut self.keylog {
             keylog.finish(&mut engine, listener)?;
         }
-        tell_counts(&mut engine, &self.source);
-        listener.before_the_end(&mut engine, &self.source);
+        tell_counts(&mut engine, &mut self.source);
+        listener.before_the_end(&mut engine, &mut self.source);
         let summary = engine.finish(listener).map_err(Failure::Output)?;
         Ok(Done { summary, damage })
     }
 }
 
 /// Hands everything that a source yields to the engine, and what is new in the key log. What is wrong with the source
-/// behind the first packet ends one file of several, or all.
+/// behind the first packet ends one file of several, or all; one interface of several, or all.
 pub(super) fn read(
     source: &mut impl Source,
     engine: &mut Engine,
@@ -89,6 +94,7 @@ pub(super) fn read(
         if let Some(keylog) = &mut keylog {
             keylog.follow(engine, listener)?;
         }
+        let mut changed = None;
         let handled = match source.next() {
             Ok(Some(Input::Packet(packet))) => {
                 packets += 1;
@@ -104,8 +110,15 @@ pub(super) fn read(
                 }
                 engine.advance(now, listener)
             }
+            Ok(Some(Input::Interface { id, up })) => {
+                changed = Some((id, up));
+                Ok(())
+            }
             Ok(None) => break,
-            Err(error @ SourceError::Damaged { .. }) => {
+            Err(error) if error.goes_on() => {
+                if !matches!(error, SourceError::Damaged { .. }) {
+                    listener.notice(&error);
+                }
                 damage.push(error);
                 Ok(())
             }
@@ -116,6 +129,11 @@ pub(super) fn read(
             }
         };
         handled.map_err(Failure::Output)?;
+        if let Some((InterfaceId(index), up)) = changed {
+            let interface = source.interfaces().get(index as usize).and_then(|interface| interface.name.as_deref());
+            let state = if up { "up again" } else { "down" };
+            listener.notice(&format_args!("the interface {} is {state}", interface.unwrap_or("?")));
+        }
         if listener.between(engine, source) {
             break;
         }
@@ -124,7 +142,7 @@ pub(super) fn read(
 }
 
 /// Tells the engine what became of packets before they got there.
-pub(super) fn tell_counts(engine: &mut Engine, source: &impl Source) {
+pub(super) fn tell_counts(engine: &mut Engine, source: &mut impl Source) {
     let counts = source.counts();
     engine.lost(counts.drops.kernel, counts.drops.interface);
     engine.filtered(counts.filtered);

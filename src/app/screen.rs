@@ -1,23 +1,18 @@
 //! The terminal user interface, and what it is fed with.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::extract::Extract;
 use super::failure::Failure;
-#[cfg(feature = "live")]
-use super::keylog::Keylog;
-#[cfg(feature = "live")]
-use super::reader::read;
 use super::reader::{Listener, Reader, filter_of, is_stream, tell_counts};
 use super::{FAILED, complain, status};
 use crate::config::Config;
 use crate::engine::Engine;
 #[cfg(feature = "live")]
-use crate::engine::{EngineOptions, Sink};
-#[cfg(feature = "live")]
-use crate::limits::Limits;
+use crate::output::pcapng::names::Rotation;
 use crate::output::pcapng::selection::Selection;
 use crate::source::{Interface, Source};
 use crate::tui::{self, Feed, Judged, Options, SavePackets, Theme};
@@ -76,7 +71,7 @@ fn save_packets(config: &Config, files: &[PathBuf]) -> Option<SavePackets> {
 }
 
 impl Listener for Feed {
-    fn between(&mut self, engine: &mut Engine, source: &impl Source) -> bool {
+    fn between(&mut self, engine: &mut Engine, source: &mut impl Source) -> bool {
         if self.is_asked() {
             tell_counts(engine, source);
             self.show(engine, interfaces(source));
@@ -84,7 +79,11 @@ impl Listener for Feed {
         self.is_stopped()
     }
 
-    fn before_the_end(&mut self, engine: &mut Engine, source: &impl Source) {
+    fn notice(&mut self, what: &dyn fmt::Display) {
+        Feed::notice(self, what.to_string());
+    }
+
+    fn before_the_end(&mut self, engine: &mut Engine, source: &mut impl Source) {
         self.show(engine, interfaces(source));
     }
 }
@@ -98,23 +97,24 @@ fn interfaces(source: &impl Source) -> Vec<tui::Interface> {
 /// Captures on interfaces and shows what they carry, until the person has seen enough.
 #[cfg(feature = "live")]
 pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, Failure> {
+    let live = super::live::open(config, names, Arc::default())?;
     let options = Options {
-        source: names.join(" "),
+        source: source_of(config, names),
         live: true,
         wait_for_packet: false,
         mask: config.mask,
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
-        save_packets: None,
+        save_packets: save_recorded(config, &live.source),
     };
-    let opened = std::sync::Mutex::new(Some(super::live::open(config, names)?));
+    let opened = std::sync::Mutex::new(Some(live));
     let config_of_work = config.clone();
     let work = move |instead: Option<&Path>, feed: &mut Feed| {
         let first = opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         match (instead, first) {
             (Some(file), _) => analyse(&config_of_work, &[file.to_owned()], feed),
-            (None, Some(live)) => capture(&config_of_work, live, feed),
+            (None, Some(mut live)) => capture(&config_of_work, &mut live, feed),
             (None, None) => Ok(()), // the capture was left for a file, and its rights are gone
         }
         .map_err(|failure| failure.to_string())
@@ -128,16 +128,39 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
 }
 
 #[cfg(feature = "live")]
-fn capture(config: &Config, mut live: crate::source::live::Live, feed: &mut Feed) -> Result<(), Failure> {
-    let options = EngineOptions { live: true, filtered: config.filter != crate::config::Filter::All };
-    let mut engine = Engine::new(&Limits::default(), options, feed.wants());
-    let keylog = config.keylog.as_ref().map(|keylog| Keylog::open(keylog, true)).transpose()?;
-    let mut gone = read(&mut live, &mut engine, feed, keylog.flatten().as_mut(), config.count)?;
-    live.ask_for_drops();
-    tell_counts(&mut engine, &live);
-    feed.before_the_end(&mut engine, &live);
-    engine.finish(feed).map_err(Failure::Output)?;
-    gone.pop().map_or(Ok(()), |error| Err(error.into()))
+fn capture(config: &Config, live: &mut super::live::Opened, feed: &mut Feed) -> Result<(), Failure> {
+    let (_, mut troubles) = super::live::run(config, live, feed)?;
+    troubles.pop().map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What is captured on, in the words of the command line.
+#[cfg(feature = "live")]
+fn source_of(config: &Config, names: &[String]) -> String {
+    let mut source = names.join(" ");
+    match &config.filter {
+        crate::config::Filter::All => {}
+        crate::config::Filter::Expression(words) => source.push_str(&format!("  {words}")),
+        crate::config::Filter::File(name) => source.push_str(&format!("  -F {name}")),
+    }
+    if let Some(file) = &config.write {
+        source.push_str(&format!("  -w {}", file.display()));
+    }
+    source
+}
+
+/// What was recorded holds the packets of sessions, as long as it is one file.
+#[cfg(feature = "live")]
+fn save_recorded(config: &Config, live: &super::record::Recorded) -> Option<SavePackets> {
+    let file = config.write.clone().filter(|_| config.live.rotation == Rotation::default())?;
+    let recorder = live.recorder()?;
+    let mut config = config.clone();
+    // It was captured with them.
+    (config.filter, config.count) = (crate::config::Filter::All, None);
+    let save = save_packets(&config, &[file])?;
+    Some(Arc::new(move |instead, path, sessions: &[Judged]| {
+        recorder.flush();
+        save(instead, path, sessions)
+    }))
 }
 
 /// Terminals that say so have a light background: `COLORFGBG` ends in the number of its colour.

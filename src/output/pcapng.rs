@@ -1,11 +1,15 @@
 //! pcapng, written block by block (draft-ietf-opsawg-pcapng): one section, timestamps in nanoseconds, comments on packets.
 
+pub mod held;
+pub mod names;
+pub mod recording;
 pub mod selection;
 
 use std::io::{self, Write};
 
 use crate::packet::{InterfaceId, LinkType, Packet};
 use crate::source::{Interface, SecretsFormat};
+use crate::time::Timestamp;
 
 /// Writes packets. Interfaces are described in front of their first packet.
 #[derive(Debug)]
@@ -62,6 +66,28 @@ impl<W: Write> Writer<W> {
         self.put(&(data.len() as u32).to_le_bytes());
         self.put_padded(data);
         self.end()
+    }
+
+    /// Writes what was dropped on the interfaces that packets came from.
+    pub fn statistics(&mut self, interfaces: &[Interface], at: Timestamp) -> io::Result<()> {
+        let nanos = at.as_nanos();
+        for index in 0..self.interfaces.len() {
+            let (Some(number), Some(interface)) = (self.interfaces[index], interfaces.get(index)) else { continue };
+            self.begin(block::INTERFACE_STATISTICS);
+            self.put(&number.to_le_bytes());
+            self.put(&((nanos >> 32) as u32).to_le_bytes());
+            self.put(&(nanos as u32).to_le_bytes());
+            self.option(option::DROPPED_BY_INTERFACE, &interface.drops.interface.to_le_bytes());
+            self.option(option::DROPPED_BY_KERNEL, &interface.drops.kernel.to_le_bytes());
+            self.end_options();
+            self.end()?;
+        }
+        Ok(())
+    }
+
+    /// Where it is written to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
     }
 
     /// Hands on what is buffered.
@@ -133,6 +159,7 @@ impl<W: Write> Writer<W> {
 mod block {
     pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
     pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
+    pub(super) const INTERFACE_STATISTICS: u32 = 5;
     pub(super) const ENHANCED_PACKET: u32 = 6;
     pub(super) const DECRYPTION_SECRETS: u32 = 10;
 }
@@ -142,6 +169,8 @@ mod option {
     pub(super) const COMMENT: u16 = 1;
     pub(super) const INTERFACE_NAME: u16 = 2;
     pub(super) const USER_APPLICATION: u16 = 4;
+    pub(super) const DROPPED_BY_INTERFACE: u16 = 5;
+    pub(super) const DROPPED_BY_KERNEL: u16 = 7;
     pub(super) const TIMESTAMP_RESOLUTION: u16 = 9;
 }
 
@@ -150,7 +179,6 @@ mod tests {
     use super::*;
     use crate::packet::PacketNumber;
     use crate::source::{Drops, Input, Savefiles, Source};
-    use crate::time::Timestamp;
 
     #[test]
     fn what_is_written_is_read_again() {
@@ -178,6 +206,9 @@ mod tests {
             let interface = &interfaces[packet.interface.0 as usize];
             writer.packet(packet, Some(interface), Some("the request")).expect("a file takes everything");
         }
+        let dropped =
+            interfaces.clone().map(|interface| Interface { drops: Drops { kernel: 7, interface: 2 }, ..interface });
+        writer.statistics(&dropped, packets[2].at).expect("a file takes everything");
         writer.flush().expect("a file takes everything");
 
         let mut source = Savefiles::open(&[file.path().to_owned()], None).expect("a capture file");
@@ -191,5 +222,6 @@ mod tests {
         assert!(matches!(source.next(), Ok(None)));
         let names: Vec<_> = source.interfaces().iter().map(|interface| interface.name.as_deref()).collect();
         assert_eq!(names, [Some("any"), Some("lo")]);
+        assert_eq!(source.counts().drops, Drops { kernel: 14, interface: 4 });
     }
 }

@@ -45,6 +45,20 @@ pub enum SourceError {
         /// What libpcap says.
         reason: String,
     },
+    /// What packets are recorded to cannot be written any more; reading goes on.
+    Recording {
+        /// The file.
+        name: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl SourceError {
+    /// Whether the source has more to give all the same.
+    pub const fn goes_on(&self) -> bool {
+        matches!(self, SourceError::Damaged { .. } | SourceError::Gone { .. } | SourceError::Recording { .. })
+    }
 }
 
 impl fmt::Display for SourceError {
@@ -64,7 +78,19 @@ impl fmt::Display for SourceError {
             }
             SourceError::Filter(error) => error.fmt(f),
             SourceError::Live(text) => f.write_str(text),
-            SourceError::Gone { name, reason } => write!(f, "the interface {name} is gone: {reason}"),
+            SourceError::Gone { name, reason } => {
+                write!(
+                    f,
+                    "the interface {name} is gone ({reason}); should it come back: -i any follows all that come and go"
+                )
+            }
+            SourceError::Recording { name, error } => {
+                write!(
+                    f,
+                    "cannot write {name}: {}; it is whole as far as it goes, and the analysis goes on",
+                    without_code(error)
+                )
+            }
         }
     }
 }
@@ -72,7 +98,7 @@ impl fmt::Display for SourceError {
 impl std::error::Error for SourceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SourceError::Open { error, .. } => Some(error),
+            SourceError::Open { error, .. } | SourceError::Recording { error, .. } => Some(error),
             SourceError::Filter(error) => Some(error),
             SourceError::NotCapture { .. }
             | SourceError::Damaged { .. }

@@ -4,8 +4,13 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+#[cfg(feature = "live")]
+mod listing;
+
 use super::error::without_code;
 use crate::packet::{LinkType, Packet};
+#[cfg(feature = "live")]
+pub use listing::Style;
 use program::Program;
 
 /// The filters in `capture-filters/`, by name for `-F`. The README there says what each of them selects.
@@ -89,6 +94,12 @@ impl Filter {
         }
     }
 
+    /// An expression as it is compiled for a link type.
+    #[cfg(feature = "live")]
+    pub fn list(expression: &str, link: LinkType, style: Style) -> Result<String, FilterError> {
+        Program::compile(expression, link).map(|program| listing::listing(&program.instructions(), style))
+    }
+
     fn compile(&mut self, link: LinkType) -> Result<(), FilterError> {
         let program = Program::compile(&self.expression, link)?;
         self.programs.push((link, program));
@@ -146,6 +157,7 @@ mod program {
     use pcap::{Capture, Linktype};
 
     use super::FilterError;
+    use super::listing::Instruction;
     use crate::packet::LinkType;
 
     /// An expression compiled for one link type.
@@ -167,6 +179,16 @@ mod program {
         #[inline]
         pub(super) fn selects(&self, data: &[u8]) -> bool {
             self.0.filter(data)
+        }
+
+        /// Its instructions. The crate shows their fields as text only.
+        pub(super) fn instructions(&self) -> Vec<Instruction> {
+            let fields = |text: String| {
+                let numbers: Vec<u32> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+                let [code, when_true, when_false, operand] = numbers[..] else { return Instruction::default() };
+                Instruction { code: code as u16, when_true: when_true as u8, when_false: when_false as u8, operand }
+            };
+            self.0.get_instructions().iter().map(|instruction| fields(instruction.to_string())).collect()
         }
     }
 
@@ -253,6 +275,30 @@ mod tests {
             assert_eq!(selects(&mut port_81, link, &data), Ok(false), "{link:?}");
         }
         assert_eq!(selects(&mut port_80, LinkType(105), &[0; 90]), Ok(false));
+    }
+
+    #[test]
+    fn a_program_is_listed_as_tcpdump_lists_it() {
+        let list = |style| Filter::list("ip and tcp[13] & 2 != 0 and len > 60", LinkType::ETHERNET, style).unwrap();
+        let names = list(Style::Names);
+        let expected = "\
+(000) ldh      [12]
+(001) jeq      #0x800           jt 2\tjf 12
+(002) ldb      [23]
+(003) jeq      #0x6             jt 4\tjf 12
+(004) ldh      [20]
+(005) jset     #0x1fff          jt 12\tjf 6
+(006) ldxb     4*([14]&0xf)
+(007) ldb      [x + 27]
+(008) jset     #0x2             jt 9\tjf 12
+(009) ld       #pktlen
+(010) jgt      #0x3c            jt 11\tjf 12
+(011) ret      #262144
+(012) ret      #0
+";
+        assert_eq!(names.replace("#65535\n", "#262144\n"), expected);
+        assert!(list(Style::C).starts_with("{ 0x28, 0, 0, 0x0000000c },\n"));
+        assert!(list(Style::Numbers).starts_with("13\n40 0 0 12\n21 0 10 2048\n"));
     }
 
     #[test]

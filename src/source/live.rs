@@ -3,6 +3,7 @@
 //! The ring of the kernel is the only queue: packets are parsed where they lie. Devices are read without blocking and
 //! waited for with `poll`, because a blocked libpcap yields no time and hears no signal while a line is silent.
 
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +27,8 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// The kernel's buffers that are tried, in bytes: a burst on a busy server fits the first; memory may be short.
 const BUFFERS: [i32; 3] = [64 << 20, 16 << 20, 2 << 20];
 
-/// How often the kernel is asked what it dropped.
-const ASK_FOR_DROPS: Duration = Duration::from_secs(1);
+/// How often the kernel is asked what it dropped, and whether interfaces are up.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// How to capture.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +55,11 @@ pub struct Live {
     next: usize,
     silent: usize,
     open: usize,
+    /// When the kernel was asked last.
     asked: Timestamp,
+    /// It is time to ask again.
+    due: bool,
+    changes: VecDeque<(InterfaceId, bool)>,
     stopped: Option<Timestamp>,
     received: u64,
 }
@@ -65,6 +70,8 @@ struct OpenDevice {
     link: LinkType,
     /// The device went away; others go on.
     gone: bool,
+    /// The interface was up when it was looked at last.
+    up: bool,
     /// Counters of libpcap have 32 bits and wrap.
     last: (u32, u32, u32),
 }
@@ -90,7 +97,9 @@ impl Live {
             next: 0,
             silent: 0,
             open: 0,
-            asked: Timestamp::ZERO,
+            asked: now(),
+            due: false,
+            changes: VecDeque::new(),
             stopped: None,
             received: 0,
         };
@@ -112,20 +121,11 @@ impl Live {
         let id = InterfaceId(self.interfaces.len() as u32);
         let snap_length = options.snap_length;
         self.waits.push(libc::pollfd { fd: capture.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        let up = is_up(name).unwrap_or(true);
         let (name, drops) = (Some(name.to_owned()), Drops::default());
         self.interfaces.push(Interface { name, link, snap_length, drops });
-        self.devices.push(OpenDevice { capture, id, link, gone: false, last: (0, 0, 0) });
+        self.devices.push(OpenDevice { capture, id, link, gone: false, up, last: (0, 0, 0) });
         self.open += 1;
-    }
-
-    /// Packets that passed the filter, as the kernel counts them.
-    pub fn received(&self) -> u64 {
-        self.received
-    }
-
-    /// Packets that were handed out.
-    pub fn captured(&self) -> u64 {
-        self.packets
     }
 
     /// Whether what the kernel had gathered until the stop was handed out, or enough time was spent on that.
@@ -144,7 +144,7 @@ impl Live {
     }
 
     /// Asks the kernel what it counted since the last time.
-    pub fn ask_for_drops(&mut self) {
+    fn ask_for_drops(&mut self) {
         for (device, interface) in self.devices.iter_mut().zip(&mut self.interfaces) {
             let Ok(stat) = device.capture.stats() else { continue };
             let (received, kernel, driver) = device.last;
@@ -152,6 +152,19 @@ impl Live {
             interface.drops.kernel += u64::from(stat.dropped.wrapping_sub(kernel));
             interface.drops.interface += u64::from(stat.if_dropped.wrapping_sub(driver));
             device.last = (stat.received, stat.dropped, stat.if_dropped);
+        }
+    }
+
+    /// What was dropped, and which interfaces went up or down.
+    fn look_around(&mut self) {
+        (self.asked, self.due) = (now(), false);
+        self.ask_for_drops();
+        for (device, interface) in self.devices.iter_mut().zip(&self.interfaces) {
+            let up = interface.name.as_deref().and_then(is_up).unwrap_or(device.up);
+            if up != device.up {
+                device.up = up;
+                self.changes.push_back((device.id, up));
+            }
         }
     }
 }
@@ -162,19 +175,22 @@ impl Source for Live {
             self.ask_for_drops();
             return Ok(None);
         }
+        if self.due {
+            self.look_around();
+        }
+        if let Some((id, up)) = self.changes.pop_front() {
+            return Ok(Some(Input::Interface { id, up }));
+        }
         if self.silent >= self.devices.len() {
             wait(&mut self.waits, if self.stopped.is_some() { GATHER_MS } else { PATIENCE_MS });
             self.silent = 0;
             let now = now();
-            if now.since(self.asked) >= ASK_FOR_DROPS {
-                self.asked = now;
-                self.ask_for_drops();
-            }
+            self.due = now.since(self.asked) >= LOOK_AROUND;
             return Ok(Some(Input::Idle(now)));
         }
         let index = self.next;
         let count = self.devices.len();
-        let Live { devices, interfaces, stop, packets, next, silent, open, .. } = self;
+        let Live { devices, interfaces, stop, packets, next, silent, open, asked, due, .. } = self;
         let OpenDevice { capture, id, link, gone, .. } = &mut devices[index];
         if *gone {
             (*next, *silent) = ((index + 1) % count, *silent + 1);
@@ -184,11 +200,13 @@ impl Source for Live {
             Ok(packet) => {
                 *packets += 1;
                 *silent = 0;
+                // With nanosecond precision the field that is called microseconds holds nanoseconds.
                 let (seconds, nanos) = (packet.header.ts.tv_sec, packet.header.ts.tv_usec);
+                let at = Timestamp::from_parts(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
+                *due = at.since(*asked) >= LOOK_AROUND; // a line that is never silent
                 Ok(Some(Input::Packet(Packet {
                     number: PacketNumber(*packets),
-                    // With nanosecond precision the field that is called microseconds holds nanoseconds.
-                    at: Timestamp::from_parts(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0)),
+                    at,
                     interface: *id,
                     link: *link,
                     length: packet.header.len,
@@ -216,13 +234,14 @@ impl Source for Live {
         &self.interfaces
     }
 
-    fn counts(&self) -> SourceCounts {
+    fn counts(&mut self) -> SourceCounts {
+        self.ask_for_drops();
         let mut drops = Drops::default();
         for interface in &self.interfaces {
             drops.kernel += interface.drops.kernel;
             drops.interface += interface.drops.interface;
         }
-        SourceCounts { filtered: 0, drops }
+        SourceCounts { filtered: 0, received: Some(self.received), drops }
     }
 }
 
@@ -297,12 +316,21 @@ fn activate(name: &str, buffer: i32, promiscuous: bool, options: &LiveOptions) -
     capture.precision(Precision::Nano).open()
 }
 
+/// The link type of this name.
+///
+/// # Errors
+///
+/// When libpcap knows no such link type.
+pub fn link_type(name: &str) -> Result<LinkType, SourceError> {
+    let link = Linktype::from_name(name).ok().and_then(|link| u16::try_from(link.0).ok());
+    link.map(LinkType).ok_or_else(|| SourceError::Live(format!("{name} is no link type; wsflow -L -i NAME lists them")))
+}
+
 /// `any` gives its first cooked format unless asked for the second, which knows the interface of each packet.
 fn choose_link(name: &str, capture: &mut Capture<Active>, options: &LiveOptions) -> Result<(), SourceError> {
     match &options.link {
         Some(link) => {
-            let wanted = Linktype::from_name(link)
-                .map_err(|_| SourceError::Live(format!("{link} is no link type; wsflow -L -i {name} lists them")))?;
+            let wanted = Linktype(i32::from(link_type(link)?.0));
             capture.set_datalink(wanted).map_err(|error| cannot_capture(name, &error))
         }
         None if name == "any" => {
@@ -337,6 +365,14 @@ fn ignore_outgoing(name: &str, capture: &Capture<Active>) {
 
 #[cfg(not(target_os = "linux"))]
 fn ignore_outgoing(_name: &str, _capture: &Capture<Active>) {}
+
+/// Whether an interface is up; `None` where that cannot be told, or it is not one but `any`.
+fn is_up(name: &str) -> Option<bool> {
+    const IFF_UP: u32 = 1;
+    let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags")).ok()?;
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
+    Some(flags & IFF_UP != 0)
+}
 
 /// Waits until a device has something, or for so many milliseconds.
 #[allow(unsafe_code, reason = "poll(2) has no safe binding in the crates that are used")]
@@ -380,8 +416,9 @@ fn may_capture() -> bool {
     true
 }
 
+/// The time of the clock.
 #[expect(clippy::disallowed_methods, reason = "a silent line has no other time than the clock's")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_parts(since.as_secs(), since.subsec_nanos())
 }

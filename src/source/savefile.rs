@@ -126,13 +126,13 @@ impl Source for Savefiles {
         &self.interfaces
     }
 
-    fn counts(&self) -> SourceCounts {
+    fn counts(&mut self) -> SourceCounts {
         let mut drops = Drops::default();
         for interface in self.lanes.iter().flat_map(|lane| lane.file.interfaces()) {
             drops.kernel = drops.kernel.saturating_add(interface.drops.kernel);
             drops.interface = drops.interface.saturating_add(interface.drops.interface);
         }
-        SourceCounts { filtered: self.filtered, drops }
+        SourceCounts { filtered: self.filtered, received: None, drops }
     }
 }
 

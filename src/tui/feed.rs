@@ -17,6 +17,7 @@ use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Request, Response};
 use crate::session::{JoinReason, Session, SessionId};
 use crate::stream::Role;
+use crate::time::Timestamp;
 
 /// Changes that may wait for the screen. More than arrive between two of its looks on any line; about 30 MB at worst.
 const QUEUE: usize = 128 << 10;
@@ -37,6 +38,8 @@ pub(super) enum Change {
     },
     Session(Arc<Session>, Arc<Diagnosis>),
     Group(GroupFinding),
+    /// Something happened to the capture that the person should know.
+    Notice(String),
     Figures(Box<Figures>),
     /// Nothing more comes. What went wrong, if anything did.
     Ended(Option<String>),
@@ -47,6 +50,8 @@ pub(super) enum Change {
 pub(super) struct Figures {
     pub summary: Summary,
     pub interfaces: Vec<Interface>,
+    /// What time it is, for the engine.
+    pub now: Timestamp,
 }
 
 /// An interface that is captured on, or was.
@@ -183,8 +188,13 @@ impl Feed {
     /// Shows how far the engine has come, and what is captured on.
     pub fn show(&mut self, engine: &Engine, interfaces: Vec<Interface>) {
         self.shared.asked.store(false, Ordering::Relaxed);
-        let figures = Figures { summary: engine.summary(), interfaces };
+        let figures = Figures { summary: engine.summary(), interfaces, now: engine.now() };
         self.shared.push(Change::Figures(Box::new(figures)), false);
+    }
+
+    /// Tells the person something about the capture.
+    pub fn notice(&mut self, text: String) {
+        self.shared.push(Change::Notice(text), false);
     }
 
     /// Whether the person at the screen wants no more: read no further.
@@ -223,7 +233,8 @@ impl Sink for Feed {
             }
             Event::Finding(group) => Change::Group((*group).clone()),
             Event::Summary(summary) => {
-                Change::Figures(Box::new(Figures { summary: (*summary).clone(), interfaces: Vec::new() }))
+                let now = summary.last.unwrap_or_default();
+                Change::Figures(Box::new(Figures { summary: (*summary).clone(), interfaces: Vec::new(), now }))
             }
             // A Close comes as a message too; limits come with the figures.
             Event::Close(..) | Event::Limit(..) => return Ok(()),

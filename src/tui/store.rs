@@ -25,6 +25,8 @@ use crate::tui::feed::{Change, Figures, Heard};
 const ROWS: usize = 200_000;
 /// Sessions that are kept whole, to be opened. One is three to six kilobytes.
 const WHOLE: usize = 50_000;
+/// What happened to the capture, remembered.
+const NOTICES: usize = 16;
 /// Sessions that a finding remembers.
 const SESSIONS_A_FINDING: usize = 10_000;
 
@@ -47,6 +49,8 @@ pub(super) struct Store {
     pub messages_dropped: u64,
     /// Rows that gave way to newer ones.
     pub rows_dropped: u64,
+    /// What happened to the capture, the latest last.
+    pub notices: std::collections::VecDeque<(Timestamp, String)>,
     /// Counts every change: who remembers it knows whether there is something new.
     pub version: u64,
 }
@@ -119,6 +123,7 @@ impl Store {
             Change::Joined { into, from, reason } => self.join(into, from, reason),
             Change::Session(session, diagnosis) => self.session(session, diagnosis),
             Change::Group(group) => self.findings.add_group(&group),
+            Change::Notice(text) => self.notice(text),
             Change::Figures(figures) => self.figures(*figures),
             Change::Ended(trouble) => self.progress = trouble.map_or(Progress::Done, Progress::Failed),
         }
@@ -195,21 +200,25 @@ impl Store {
         }
     }
 
+    fn notice(&mut self, text: String) {
+        if self.notices.len() == NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back((self.now, text));
+    }
+
     fn figures(&mut self, figures: Figures) {
-        let before = &self.figures.summary;
-        let summary = &figures.summary;
-        if let (Some(then), Some(now)) = (before.last, summary.last)
-            && now > then
-        {
-            let packets = summary.packets.saturating_sub(before.packets);
+        let (then, now) = (self.figures.now, figures.now);
+        if then > Timestamp::ZERO && now > then {
+            let packets = figures.summary.packets.saturating_sub(self.figures.summary.packets);
             self.rate = Some(packets as f64 / now.since(then).as_secs_f64());
         }
-        self.now = self.now.max(summary.last.unwrap_or_default());
+        self.now = self.now.max(now);
         let interfaces = match figures.interfaces.is_empty() {
             true => std::mem::take(&mut self.figures.interfaces),
             false => figures.interfaces,
         };
-        self.figures = Figures { summary: figures.summary, interfaces };
+        self.figures = Figures { interfaces, ..figures };
     }
 
     /// Where there are too many rows, the oldest one whose session is over gives way, or the oldest of all.

@@ -15,7 +15,7 @@ use crate::wire::{Dissected, Dissector, Endpoint, Ignored};
 #[derive(Debug, Default)]
 pub struct Selection {
     /// The first and the last packet of connections, by their two ends in order.
-    connections: HashMap<(Endpoint, Endpoint), Vec<(PacketNumber, PacketNumber)>>,
+    connections: HashMap<Ends, Vec<(PacketNumber, PacketNumber)>>,
     comments: HashMap<PacketNumber, String>,
 }
 
@@ -47,8 +47,11 @@ impl Selection {
     }
 }
 
+/// The two ends of a connection, in order.
+pub(super) type Ends = (Endpoint, Endpoint);
+
 /// The two ends of a connection, whoever is the client.
-fn ends(one: Endpoint, other: Endpoint) -> (Endpoint, Endpoint) {
+pub(super) fn ends(one: Endpoint, other: Endpoint) -> Ends {
     if one <= other { (one, other) } else { (other, one) }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn lines(store: &Store, state: &State, width: u16) -> Vec<Line<'stati
     let mut page = Page::new(state.theme, width);
     page.heading("Capture");
     origin(&mut page, store, state);
+    notices(&mut page, store, state);
     losses(&mut page, store, state);
     outcomes(&mut page, store);
     left_aside(&mut page, store);
@@ -54,6 +55,15 @@ fn origin(page: &mut Page, store: &Store, state: &State) {
     for interface in &store.figures.interfaces {
         let name = format!("  interface {}", wire(state.mask, &interface.name));
         page.pair(&name, INDENT, &format!("{} dropped", phrase::count(interface.dropped, "packet")));
+    }
+}
+
+fn notices(page: &mut Page, store: &Store, state: &State) {
+    if !store.notices.is_empty() {
+        page.heading("What happened");
+    }
+    for (at, text) in &store.notices {
+        page.pair(&format!("  {}", clock::rfc3339(*at)), INDENT + 6, &wire(state.mask, text));
     }
 }
 
