@@ -37,6 +37,7 @@ pub use evidence::Evidence;
 
 use crate::diagnosis::ranking::Found;
 use crate::diagnosis::scope::Scope;
+use crate::session::neighbours::Ending;
 use crate::session::{Neighbours, Session};
 
 /// How bad a finding is.
@@ -66,8 +67,15 @@ impl Severity {
 pub struct Facts<'a> {
     /// The session to judge.
     pub session: &'a Session,
-    /// The rest of the capture.
+    /// The rest of the capture, and this session as it counts among the others.
     pub neighbours: &'a Neighbours,
+}
+
+impl Facts<'_> {
+    /// How the session ended, in the terms by which sessions are compared.
+    pub fn own_ending(&self) -> Ending {
+        Ending::of(self.session)
+    }
 }
 
 /// Where in the order of decision a finding stands: an earlier stage explains a later one.
@@ -181,15 +189,22 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     let session = facts.session;
     let scope = Scope::of(session);
     let mut found = Vec::new();
-    for rule in rules::RULES.iter().filter(|rule| scope.has(rule.stage)) {
+    for rule in rules::within(scope) {
         if let Some(evidence) = (rule.check)(facts) {
             found.push(Found { rule, evidence: doubt::weigh(session, rule, evidence) });
         }
     }
+    debug_assert_eq!(spared_in_error(facts, scope), None, "a stage was spared that has something to say");
     let cause = ranking::rank(session, &mut found);
     let verdict = verdict::verdict(session, cause.map(|index| &found[index]));
     let findings = found.into_iter().map(|found| finding(session, found)).collect();
     Diagnosis { findings, cause, verdict }
+}
+
+/// A rule out of scope that would have spoken: there is none.
+fn spared_in_error(facts: &Facts<'_>, scope: Scope) -> Option<&'static str> {
+    let spared = rules::RULES.iter().filter(|rule| !scope.has(rule.stage));
+    spared.map(|rule| (rule.id, (rule.check)(facts))).find_map(|(id, evidence)| evidence.map(|_| id))
 }
 
 fn finding(session: &Session, found: Found) -> Finding {

@@ -235,11 +235,11 @@ impl Engine {
         let ids: Vec<SessionId> = self.tracker.completed.iter().copied().collect();
         self.tracker.claim_strays(&ids);
         let alone = self.tally.outcomes.is_empty() && ids.is_empty();
-        let servers: Vec<_> = self.tracker.recorder.neighbours().endings.iter().map(|ending| ending.server).collect();
         for leg in self.tracker.strays.take() {
             let failed = !leg.tcp.came_up();
             let elsewhere = self.tracker.came_up_elsewhere(&leg);
-            if failed && !elsewhere && (self.options.filtered || alone || servers.contains(&leg.server)) {
+            let known = self.tracker.recorder.neighbours().endings.know(leg.server);
+            if failed && !elsewhere && (self.options.filtered || alone || known) {
                 let start = leg.tcp.first.at;
                 self.tracker.open_done(*leg, start);
             }

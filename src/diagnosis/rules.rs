@@ -112,7 +112,10 @@ pub mod websocket_key_stripped;
 pub mod wrong_method;
 pub mod wrong_upstream_protocol;
 
-use crate::diagnosis::Rule;
+use std::sync::LazyLock;
+
+use crate::diagnosis::scope::Scope;
+use crate::diagnosis::{Rule, Stage};
 
 macro_rules! list {
     ($($module:ident)*) => {
@@ -246,6 +249,25 @@ list! {
     upstream_leg_not_seen
 }
 
+/// The rules of each stage, in the order of decision.
+static BY_STAGE: LazyLock<Vec<(Stage, Vec<&'static Rule>)>> = LazyLock::new(|| {
+    let mut stages: Vec<(Stage, Vec<&'static Rule>)> = Vec::new();
+    let mut rules = RULES.to_vec();
+    rules.sort_by_key(|rule| rule.stage);
+    for rule in rules {
+        match stages.last_mut().filter(|(stage, _)| *stage == rule.stage) {
+            Some((_, rules)) => rules.push(rule),
+            None => stages.push((rule.stage, vec![rule])),
+        }
+    }
+    stages
+});
+
+/// The rules that must be asked about a session.
+pub fn within(scope: Scope) -> impl Iterator<Item = &'static Rule> {
+    BY_STAGE.iter().filter(move |(stage, _)| scope.has(*stage)).flat_map(|(_, rules)| rules.iter().copied())
+}
+
 /// The rule of that id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id).copied()
@@ -273,9 +295,8 @@ mod tests {
 
     use super::*;
     use crate::diagnosis::Evidence;
-    use crate::diagnosis::scope::Scope;
+    use crate::diagnosis::Severity;
     use crate::diagnosis::test_session::{ASKED, TestLeg, healthy, session};
-    use crate::diagnosis::{Severity, Stage};
     use crate::stream::Role;
 
     /// The public ids. They never change: scripts and habits hang on them.

@@ -3,7 +3,9 @@
 //! Most sessions are well, and most rules are about handshakes that failed. One look at the legs spares all of them.
 
 use crate::diagnosis::Stage;
-use crate::session::Session;
+use crate::http::handshake::{Accept, Key, SubprotocolAnswer, Upgrade};
+use crate::session::leg::{Direction, Tunnel};
+use crate::session::{Leg, Outcome, Session};
 
 /// The stages that can have something to say about a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,13 +18,32 @@ const BEFORE_IT_WAS_OPEN: u16 =
 /// These compare the two sides of a proxy. A leg that failed may give its proxy away alone.
 const BETWEEN_LEGS: u16 = bit(Stage::RequestDiff) | bit(Stage::ResponseDiff);
 
+/// These judge the opening handshake of a WebSocket that was opened.
+const HANDSHAKE: u16 = bit(Stage::Request) | bit(Stage::Negotiation);
+
 impl Scope {
     /// Of this session.
     pub fn of(session: &Session) -> Scope {
-        if session.legs.iter().any(|leg| leg.tunnel.is_none()) {
-            return Scope(u16::MAX);
+        let (mut right, mut lawful, mut closed) = (true, true, session.outcome == Outcome::Closed);
+        for leg in &session.legs {
+            let Some(tunnel) = leg.tunnel.as_deref() else { return Scope(u16::MAX) };
+            right = right && is_right(leg, tunnel);
+            lawful = lawful && is_lawful(tunnel);
+            closed = closed && is_closed(leg, tunnel);
         }
-        let spared = if session.legs.len() > 1 { BEFORE_IT_WAS_OPEN } else { BEFORE_IT_WAS_OPEN | BETWEEN_LEGS };
+        let mut spared = BEFORE_IT_WAS_OPEN;
+        if session.legs.len() == 1 {
+            spared |= BETWEEN_LEGS;
+        }
+        if right {
+            spared |= HANDSHAKE;
+        }
+        if lawful {
+            spared |= bit(Stage::Frames);
+        }
+        if closed {
+            spared |= bit(Stage::Closing);
+        }
         Scope(!spared)
     }
 
@@ -30,6 +51,39 @@ impl Scope {
     pub const fn has(self, stage: Stage) -> bool {
         self.0 & bit(stage) != 0
     }
+}
+
+/// Whether nothing can be said against an opening handshake and the client went on from there.
+fn is_right(leg: &Leg, tunnel: &Tunnel) -> bool {
+    let (Some(request), Some(response)) = (&leg.request, &leg.response) else { return false };
+    let answer = &response.answer;
+    matches!(request.offer.key, Key::Valid(_))
+        && leg.incomplete_request.is_none()
+        && response.head.status == 101
+        && answer.upgrade == Upgrade::WebSocket
+        && answer.connection_upgrade
+        && answer.accept == Accept::Valid
+        && matches!(answer.subprotocol, SubprotocolAnswer::None | SubprotocolAnswer::Selected)
+        && !answer.extension_mismatch
+        && tunnel.sides.client.last_frame.is_some()
+}
+
+/// Whether all frames were as RFC 6455 wants them, and nobody said otherwise.
+fn is_lawful(tunnel: &Tunnel) -> bool {
+    let lawful = |side: &Direction| {
+        let complains = side.close.as_ref().is_some_and(|close| close.code == Some(1009));
+        side.violations.is_empty() && side.open_frame.is_none() && !complains
+    };
+    lawful(&tunnel.sides.client) && lawful(&tunnel.sides.server)
+}
+
+/// Whether both sides said a normal goodbye before they left.
+fn is_closed(leg: &Leg, tunnel: &Tunnel) -> bool {
+    let normal = |side: &Direction| side.close.as_ref().is_some_and(|close| matches!(close.code, None | Some(1000)));
+    leg.outcome == Outcome::Closed
+        && !leg.tcp.ends.is_empty()
+        && normal(&tunnel.sides.client)
+        && normal(&tunnel.sides.server)
 }
 
 const fn bit(stage: Stage) -> u16 {

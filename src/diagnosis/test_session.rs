@@ -108,24 +108,9 @@ pub fn with_field(text: &str, line: &str) -> String {
     format!("{start}\n{line}\n{rest}")
 }
 
-/// How a session looks to its neighbours while nothing is known of its end.
+/// How a session looks to its neighbours.
 pub fn ending(session: &Session) -> Ending {
-    Ending {
-        session: session.id,
-        client: session.first_leg().client.ip,
-        server: session.first_leg().server,
-        backend: session.last_leg().server,
-        target: session.first_leg().request.as_ref().map(|request| request.head.target.as_ref().into()),
-        start: session.start,
-        opened: None,
-        end: None,
-        ended_by: None,
-        idle: Duration::ZERO,
-        close_frame: false,
-        close_code: None,
-        status: None,
-        proxy_ended: false,
-    }
+    Ending::of(session)
 }
 
 impl TestSession {
@@ -174,9 +159,15 @@ impl TestSession {
         self
     }
 
+    /// With nothing else in the capture.
+    pub fn alone(mut self) -> TestSession {
+        self.neighbours = Neighbours { span: self.neighbours.span, ..Neighbours::default() };
+        self
+    }
+
     /// Everything that the rules say.
     pub fn diagnose(&self) -> Diagnosis {
-        diagnose(&Facts { session: &self.session, neighbours: &self.neighbours })
+        diagnose(&Facts { session: &self.session, neighbours: &self.all() })
     }
 
     /// The id of the cause.
@@ -186,7 +177,14 @@ impl TestSession {
 
     /// What one rule says.
     pub fn check(&self, rule: &Rule) -> Option<Evidence> {
-        (rule.check)(&Facts { session: &self.session, neighbours: &self.neighbours })
+        (rule.check)(&Facts { session: &self.session, neighbours: &self.all() })
+    }
+
+    /// The neighbours, and this session among them, as the engine counts it.
+    fn all(&self) -> Neighbours {
+        let mut all = self.neighbours.clone();
+        all.endings.add(&ending(&self.session));
+        all
     }
 
     /// The finding of that id, if there is one.

@@ -37,6 +37,21 @@ fn parts(f: &mut fmt::Formatter<'_>, whole: u128, unit: &str, rest: u128, rest_u
     }
 }
 
+/// The shortest and the longest of durations that are much the same: `59.7-60 s`, or one of them when they read the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Between(pub Duration, pub Duration);
+
+impl fmt::Display for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shortest, longest) = (Span(self.0).to_string(), Span(self.1).to_string());
+        match (shortest.rsplit_once(' '), longest.rsplit_once(' ')) {
+            _ if shortest == longest => f.write_str(&longest),
+            (Some((number, unit)), Some((_, same))) if unit == same => write!(f, "{number}-{longest}"),
+            _ => write!(f, "{shortest} to {longest}"),
+        }
+    }
+}
+
 /// A number with its noun: `1 message`, `12 messages`.
 #[derive(Clone, Copy, Debug)]
 pub struct Count(pub u64, pub &'static str);

@@ -6,6 +6,7 @@ use crate::engine::tracker::{Tracker, Watch};
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::JoinReason;
+use crate::session::neighbours::ending::Ended;
 use crate::session::neighbours::{Ending, FailedConnection};
 use crate::session::over::Over;
 use crate::session::records::{self, Entry, EntryState, Record};
@@ -235,7 +236,7 @@ impl Tracker {
         self.completed.insert(session);
         let Some(record) = self.records.find(session) else { return };
         if let Some(ending) = ending_of(session, record) {
-            self.recorder.ending(ending);
+            self.recorder.ending(&ending);
         }
     }
 
@@ -286,41 +287,7 @@ fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
             EntryState::Live(_) => None,
         })
     };
-    let first = legs().next()?;
-    let end = legs().flat_map(|leg| leg.ends().map(|end| end.moment.at)).min();
-    let before_end = |at: Option<Moment>| at.filter(|moment| end.is_none_or(|end| moment.at <= end));
-    let last_byte = legs().filter_map(|leg| before_end(leg.last_byte())).max();
-    let close = legs().flat_map(Over::closes).min_by_key(|close| close.moment);
-    Some(Ending {
-        session: id,
-        client: first.client().ip,
-        server: first.server(),
-        backend: legs().next_back().map_or(first.server(), Over::server),
-        target: first.target().map(std::sync::Arc::from),
-        start: record.start,
-        opened: first.opened().map(|opened| opened.at),
-        end,
-        ended_by: first.ends().next().map(|end| end.by),
-        idle: last_byte.zip(end).map(|(last, end)| end.since(last.at)).unwrap_or_default(),
-        close_frame: close.is_some_and(|close| end.is_none_or(|end| close.moment.at <= end)),
-        close_code: close.and_then(|close| close.code),
-        status: first.status(),
-        proxy_ended: legs().nth(1).is_some() && proxy_ended(&legs().collect::<Vec<_>>()),
-    })
-}
-
-/// Whether the first FIN or RST of all legs comes from a proxy between them.
-fn proxy_ended(legs: &[&Over]) -> bool {
-    let first = legs
-        .iter()
-        .enumerate()
-        .flat_map(|(index, leg)| leg.ends().map(move |end| (end.moment, index, end.by)))
-        .min_by_key(|(moment, ..)| *moment);
-    match first {
-        Some((_, 0, Role::Client)) | None => false,
-        Some((_, index, Role::Server)) if index + 1 == legs.len() => false,
-        Some(_) => true,
-    }
+    Some(Ending::of_legs(id, record.start, legs().next()?, legs))
 }
 
 /// Makes a session of a record whose legs are all over.

@@ -104,11 +104,7 @@ impl Tracker {
     pub(super) fn came_up_elsewhere(&self, leg: &crate::session::Leg) -> bool {
         /// Longer than any pause between attempts at two addresses of one name.
         const TRYING: std::time::Duration = std::time::Duration::from_secs(5);
-        self.recorder.neighbours().endings.iter().any(|ending| {
-            ending.server.port == leg.server.port
-                && ending.server.ip != leg.server.ip
-                && ending.start.distance(leg.tcp.first.at) < TRYING
-        })
+        self.recorder.neighbours().endings.began_elsewhere(leg.server, leg.tcp.first.at, TRYING)
     }
 }
 

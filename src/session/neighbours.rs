@@ -1,14 +1,16 @@
 //! What a session's judgement may know of everything else in the capture.
 
-use std::net::IpAddr;
-use std::time::Duration;
+pub mod ending;
+pub mod endings;
+pub mod recurrence;
+pub mod storm;
 
+pub use ending::{Ending, PathId};
+pub use endings::Endings;
 use hashbrown::HashMap;
 
 use crate::http::handshake::Upgrade;
 use crate::packet::Moment;
-use crate::session::leg::SessionId;
-use crate::stream::Role;
 use crate::tcp::ConnectionId;
 use crate::time::Timestamp;
 use crate::wire::{DnsMessage, Endpoint};
@@ -16,18 +18,18 @@ use crate::wire::{DnsMessage, Endpoint};
 /// The rest of the capture, boiled down and bounded.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    /// How the other sessions ended, in order of end.
-    pub endings: Vec<Ending>,
+    /// How sessions ended, the one that is judged among them.
+    pub endings: Endings,
     /// Plain HTTP exchanges that are no leg of any session, in order of request.
     pub exchanges: Vec<PlainExchange>,
     /// Connections that never came up and belong to no session.
     pub failures: Vec<FailedConnection>,
     /// Servers that got an ordinary request with `Connection: upgrade` and no Upgrade field: the first such request each.
-    pub static_upgrades: Vec<(Endpoint, Moment)>,
+    pub static_upgrades: HashMap<Endpoint, Moment, foldhash::fast::RandomState>,
     /// DNS messages.
     pub dns: Vec<DnsMessage>,
-    /// Connections that were up at some time, by server endpoint: how many, how many at the same time at most.
-    pub servers: Vec<ServerUse>,
+    /// How servers were used.
+    pub servers: HashMap<Endpoint, ServerUse, foldhash::fast::RandomState>,
     /// When the first and the last packet of the capture came.
     pub span: (Timestamp, Timestamp),
 }
@@ -36,7 +38,6 @@ pub struct Neighbours {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     neighbours: Neighbours,
-    servers: HashMap<Endpoint, usize, foldhash::fast::RandomState>,
     bound: usize,
     /// What the bound made us forget.
     pub overflows: u64,
@@ -59,17 +60,16 @@ impl Recorder {
     }
 
     /// A session ended, or something more is known of how it did.
-    pub fn ending(&mut self, ending: Ending) {
-        self.overflows += push(&mut self.neighbours.endings, ending, self.bound);
+    pub fn ending(&mut self, ending: &Ending) {
+        self.overflows += self.neighbours.endings.add(ending);
     }
 
     /// A request and its answer that are no leg.
     pub fn exchange(&mut self, exchange: PlainExchange) {
         if exchange.connection_upgrade && exchange.upgrade == Upgrade::Absent {
-            let known = self.neighbours.static_upgrades.iter().any(|(server, _)| *server == exchange.server);
-            if !known {
-                let upgrade = (exchange.server, exchange.request);
-                self.overflows += push(&mut self.neighbours.static_upgrades, upgrade, self.bound);
+            let known = &mut self.neighbours.static_upgrades;
+            if known.len() < self.bound {
+                known.entry(exchange.server).or_insert(exchange.request);
             }
         }
         if let Some(server) = self.server(exchange.server) {
@@ -115,26 +115,11 @@ impl Recorder {
     /// The entry of a server, as long as there is room for one.
     fn server(&mut self, server: Endpoint) -> Option<&mut ServerUse> {
         let servers = &mut self.neighbours.servers;
-        let index = match self.servers.get(&server) {
-            Some(&index) => index,
-            None if servers.len() >= self.bound => {
-                self.overflows += 1;
-                return None;
-            }
-            None => {
-                self.servers.insert(server, servers.len());
-                servers.push(ServerUse {
-                    server,
-                    connections: 0,
-                    failures: 0,
-                    tls: false,
-                    http: false,
-                    proxy_header: false,
-                });
-                servers.len() - 1
-            }
-        };
-        servers.get_mut(index)
+        if servers.len() >= self.bound && !servers.contains_key(&server) {
+            self.overflows += 1;
+            return None;
+        }
+        Some(servers.entry(server).or_default())
     }
 }
 
@@ -146,39 +131,6 @@ fn push<T>(list: &mut Vec<T>, item: T, bound: usize) -> u64 {
     }
     list.push(item);
     forgotten
-}
-
-/// How a session began and ended, in the terms by which sessions are compared.
-#[derive(Clone, Debug)]
-pub struct Ending {
-    /// Which session.
-    pub session: SessionId,
-    /// The client's address on its first leg.
-    pub client: IpAddr,
-    /// The server of its first leg.
-    pub server: Endpoint,
-    /// The server of its last leg.
-    pub backend: Endpoint,
-    /// The target of its request, if one was seen.
-    pub target: Option<std::sync::Arc<str>>,
-    /// When it began.
-    pub start: Timestamp,
-    /// When the opening handshake was complete, if it was.
-    pub opened: Option<Timestamp>,
-    /// When it ended: the first FIN, RST or Close; `None` while it is open.
-    pub end: Option<Timestamp>,
-    /// Who sent that first end, in terms of the first leg.
-    pub ended_by: Option<Role>,
-    /// How long nothing had been said before the end, in either direction on any leg.
-    pub idle: Duration,
-    /// Whether a Close frame was sent before the end.
-    pub close_frame: bool,
-    /// The code of that frame.
-    pub close_code: Option<u16>,
-    /// The status of the answer.
-    pub status: Option<u16>,
-    /// Whether a proxy between its legs ended both of them.
-    pub proxy_ended: bool,
 }
 
 /// A request and its answer that are no part of a session.
@@ -220,10 +172,8 @@ pub struct FailedConnection {
 }
 
 /// How a server endpoint was used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ServerUse {
-    /// Which.
-    pub server: Endpoint,
     /// Connections that came up.
     pub connections: u32,
     /// Connections that did not.

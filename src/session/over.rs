@@ -3,6 +3,7 @@
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::{Leg, LegEnd};
+use crate::session::neighbours::ending::Ended;
 use crate::stream::Role;
 use crate::tcp::Connection;
 use crate::wire::Endpoint;
@@ -38,41 +39,38 @@ impl Over {
             Over::Kept(mut kept) => kept.flow.take_leg(kept.connection.facts()),
         }
     }
+}
 
-    /// The client's endpoint.
-    pub fn client(&self) -> Endpoint {
+impl Ended for Over {
+    fn client(&self) -> Endpoint {
         match self {
             Over::Told(leg) => leg.client,
             Over::Kept(kept) => kept.flow.client(),
         }
     }
 
-    /// The server's endpoint.
-    pub fn server(&self) -> Endpoint {
+    fn server(&self) -> Endpoint {
         match self {
             Over::Told(leg) => leg.server,
             Over::Kept(kept) => kept.flow.server(),
         }
     }
 
-    /// The target of its request.
-    pub fn target(&self) -> Option<&str> {
+    fn path(&self) -> Option<&str> {
         match self {
-            Over::Told(leg) => leg.request.as_ref().map(|request| &*request.head.target),
-            Over::Kept(kept) => kept.flow.request.as_ref().map(|request| &*request.head.target),
+            Over::Told(leg) => leg.path(),
+            Over::Kept(kept) => kept.flow.request.as_ref().map(|request| request.head.path()),
         }
     }
 
-    /// The status of the answer.
-    pub fn status(&self) -> Option<u16> {
+    fn status(&self) -> Option<u16> {
         match self {
             Over::Told(leg) => leg.status(),
             Over::Kept(kept) => kept.flow.response.as_ref().map(|response| response.head.status),
         }
     }
 
-    /// FINs and RSTs in order of capture.
-    pub fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+    fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
         let (told, kept) = match self {
             Over::Told(leg) => (Some(leg.ends()), None),
             Over::Kept(kept) => (None, Some(kept.ends())),
@@ -80,24 +78,21 @@ impl Over {
         told.into_iter().flatten().chain(kept.into_iter().flatten())
     }
 
-    /// When the WebSocket was open, if it ever was.
-    pub fn opened(&self) -> Option<Moment> {
+    fn opened(&self) -> Option<Moment> {
         match self {
-            Over::Told(leg) => leg.tunnel.as_ref().map(|tunnel| tunnel.opened),
+            Over::Told(leg) => leg.opened(),
             Over::Kept(kept) => Some(kept.tunnel()?.opened()),
         }
     }
 
-    /// The last byte in the tunnel; where there is none, the last payload byte of the connection.
-    pub fn last_byte(&self) -> Option<Moment> {
+    fn last_byte(&self) -> Option<Moment> {
         match self {
-            Over::Told(leg) => leg.tunnel.as_ref().map_or(leg.last_data(), |tunnel| tunnel.last_byte),
+            Over::Told(leg) => leg.last_byte(),
             Over::Kept(kept) => kept.tunnel()?.last_byte(),
         }
     }
 
-    /// The Close frames, the first of each side.
-    pub fn closes(&self) -> impl Iterator<Item = &Close> + '_ {
+    fn closes(&self) -> impl Iterator<Item = &Close> + '_ {
         Role::BOTH.into_iter().filter_map(|role| match self {
             Over::Told(leg) => leg.tunnel.as_ref()?.sides[role].close.as_ref(),
             Over::Kept(kept) => kept.tunnel()?.close(role),

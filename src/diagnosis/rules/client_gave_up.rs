@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::diagnosis::{nearby, parties};
-use crate::session::neighbours::Ending;
 use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
 use crate::tcp::EndKind;
@@ -51,7 +50,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let twin = twin(facts, end.moment.at);
     let followed = match twin {
         Some(twin) => {
-            let gap = Span(twin.start.distance(end.moment.at));
+            let gap = Span(twin.distance(end.moment.at));
             format!("; the same client asked again {gap} later, as a page does that opens its WebSocket twice")
         }
         None => String::new(),
@@ -83,21 +82,10 @@ fn behind(session: &Session) -> String {
     }
 }
 
-/// The next session of the same client to the same place, if it began at about the time when this one ended.
-fn twin<'a>(facts: &Facts<'a>, left: Timestamp) -> Option<&'a Ending> {
-    let session = facts.session;
-    let leg = session.first_leg();
-    let target = leg.request.as_ref().map(|request| request.head.path());
-    let same_path =
-        |ending: &Ending| ending.target.as_deref().map(|target| target.split('?').next().unwrap_or(target)) == target;
-    nearby::endings(facts.neighbours, left).find(|ending| {
-        ending.session != session.id
-            && ending.client == leg.client.ip
-            && ending.server == leg.server
-            && ending.start >= session.start
-            && ending.start.distance(left) < TWIN
-            && same_path(ending)
-    })
+/// When the same client asked for the same again, if that was at about the time when this session ended.
+fn twin(facts: &Facts<'_>, left: Timestamp) -> Option<Timestamp> {
+    let own = facts.own_ending();
+    facts.neighbours.endings.next_attempt(&own, own.start).filter(|start| start.distance(left) < TWIN)
 }
 
 #[cfg(test)]
@@ -105,6 +93,7 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
     use crate::session::SessionId;
+    use crate::session::neighbours::Ending;
 
     pub(crate) fn example() -> TestSession {
         session()
@@ -118,11 +107,10 @@ pub(super) mod tests {
         let twin = Ending {
             session: SessionId(2),
             client: alone.session.legs[0].client.ip,
-            target: Some("/ws".into()),
             start: START.plus(Duration::from_millis(9)),
             ..ending(&alone.session)
         };
-        let session = alone.neighbours(|neighbours| neighbours.endings.push(twin));
+        let session = alone.neighbours(|neighbours| _ = neighbours.endings.add(&twin));
         assert!(session.diagnose().verdict.contains("opens its WebSocket twice"), "{}", session.diagnose().verdict);
     }
 

@@ -34,7 +34,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let server = leg.server;
     let again = Count(u64::from(tcp.syn_retransmissions), "retransmission");
     let waited = Span(tcp.last.at.since(syn.at));
-    let use_of_it = facts.neighbours.servers.iter().find(|other| other.server == server && other.connections > 0);
+    let use_of_it = facts.neighbours.servers.get(&server).filter(|used| used.connections > 0);
     let alive = if use_of_it.is_some() { "; the port answers others, so its queue may be full" } else { "" };
     let client = parties::client_of(facts.session, 0)?;
     Some(
@@ -49,6 +49,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::session::neighbours::ServerUse;
 
     pub(crate) fn example() -> TestSession {
         session().client_leg(|leg| leg.unanswered_syn(3))
@@ -57,15 +58,8 @@ pub(super) mod tests {
     #[test]
     fn says_when_the_port_answers_others() {
         let server = example().session.legs[0].server;
-        let used = crate::session::neighbours::ServerUse {
-            server,
-            connections: 2,
-            failures: 1,
-            tls: false,
-            http: true,
-            proxy_header: false,
-        };
-        let session = example().neighbours(|neighbours| neighbours.servers.push(used));
+        let used = ServerUse { connections: 2, failures: 1, http: true, ..ServerUse::default() };
+        let session = example().neighbours(|neighbours| _ = neighbours.servers.insert(server, used));
         assert!(session.diagnose().verdict.ends_with("its queue may be full"));
     }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::named;
-use crate::diagnosis::nearby;
+use crate::diagnosis::timers;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
+use crate::session::neighbours::endings::IdleLimit;
 use crate::session::{Confidence, Session};
 use crate::stream::Role;
 
@@ -27,18 +28,16 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    if facts.neighbours.endings.is_empty() {
+    let server = session.first_leg().server;
+    let limits = facts.neighbours.endings.idle_limits(server);
+    if limits.is_empty() {
         return None;
     }
     let (leg, by, period, last) = heartbeat(session)?;
-    let server = session.first_leg().server;
-    let limit = nearby::endings(facts.neighbours, session.end)
-        .filter(|other| {
-            other.server == server && other.proxy_ended && !other.close_frame && other.session != session.id
-        })
-        .map(|other| other.idle)
-        .filter(|idle| *idle >= Duration::from_secs(1))
-        .min()?;
+    let is_timer = |limit: &&IdleLimit| {
+        limit.silence >= Duration::from_secs(1) && (limit.moments > 1 || timers::fit(limit.silence, None).is_some())
+    };
+    let limit = limits.iter().filter(is_timer).map(|limit| limit.silence).min()?;
     if period * 10 < limit * 9 || period > limit * 2 {
         return None;
     }
@@ -87,8 +86,9 @@ pub(super) mod tests {
         });
         let mut other = ending(&session.session);
         (other.session, other.proxy_ended, other.idle) = (SessionId(2), true, Duration::from_secs(60));
+        (other.close_frame, other.ended_by) = (false, Some(Role::Server));
         other.end = Some(START.plus(Duration::from_secs(70)));
-        session.neighbours(|neighbours| neighbours.endings.push(other))
+        session.neighbours(|neighbours| _ = neighbours.endings.add(&other))
     }
 
     pub(crate) fn example() -> TestSession {

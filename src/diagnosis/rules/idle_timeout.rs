@@ -1,12 +1,14 @@
 //! A proxy ended a silent session when its timer ran out.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use crate::diagnosis::ending::{Ending, ending_without_close};
 use crate::diagnosis::proxies::{self, Fingerprint, Software};
 use crate::diagnosis::timers::{self, Fit};
-use crate::diagnosis::wording::Span;
+use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::neighbours::recurrence::{Instant, Recurrence};
 use crate::session::{Confidence, Who};
 use crate::stream::Role;
 
@@ -48,25 +50,50 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let idle = end.idle();
     let fit = timers::fit(idle, software)?;
     // A longer silence was survived before: then no timer of this length is there.
-    if end.survived() > idle + Duration::from_millis(400) || is_shared_moment(facts, &end) {
+    if end.survived() > idle + Duration::from_millis(400) {
         return None;
     }
-    let others = sharing(facts, idle);
-    if alone && fit.known.is_none() && others < 2 {
+    let (own, endings) = (facts.own_ending(), &facts.neighbours.endings);
+    let same = endings.as_silent_as(&own);
+    if is_shared_instant(&endings.at_the_instant_of(&own), idle, same)
+        || (alone && fit.known.is_none() && same.sessions < 3)
+    {
         return None;
     }
-    Some(evidence(&end, idle, fit, others, alone))
+    Some(evidence(&end, idle, fit, &Shared { same, all: endings.cut(own.server) }, alone))
 }
 
-fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, others: usize, alone: bool) -> Evidence {
+/// Sessions of the same server that were cut off: after the same silence, and all.
+struct Shared {
+    same: Recurrence,
+    all: u32,
+}
+
+impl Shared {
+    fn others(&self) -> u32 {
+        self.same.sessions.saturating_sub(1)
+    }
+}
+
+impl Display for Shared {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let silences = Between(self.same.shortest, self.same.longest);
+        match (self.others(), self.all) {
+            (0, _) => Ok(()),
+            (1, 2) => write!(f, "; so did another session ({silences})"),
+            _ => write!(
+                f,
+                "; {} of {} that it cut off ended {silences} after the last byte",
+                self.same.sessions, self.all
+            ),
+        }
+    }
+}
+
+fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, shared: &Shared, alone: bool) -> Evidence {
     let proxy = end.name();
     let known = fit.known.map(|known| format!("; {} s is also {known}", fit.seconds)).unwrap_or_default();
-    let shared = match others {
-        0 => String::new(),
-        1 => "; another session ended after the same silence".to_owned(),
-        _ => format!("; {others} other sessions ended after the same silence"),
-    };
-    let confidence = match (alone, others) {
+    let confidence = match (alone, shared.others()) {
         (true, _) => Confidence::Medium,
         (false, 2..) => Confidence::High,
         (false, _) if fit.known.is_some() || idle >= Duration::from_secs(2) => Confidence::High,
@@ -104,24 +131,12 @@ fn software(end: &Ending<'_>) -> Option<Software> {
     between.or_else(|| named(proxies::answering(&legs[end.leg])))
 }
 
-/// How many other sessions a proxy ended after the same silence.
-fn sharing(facts: &Facts<'_>, idle: Duration) -> usize {
-    let near = |other: Duration| other.abs_diff(idle) <= Duration::from_millis(350);
-    let endings = facts.neighbours.endings.iter();
-    endings
-        .filter(|other| {
-            other.session != facts.session.id && !other.close_frame && other.end.is_some() && near(other.idle)
-        })
-        .count()
-}
-
-/// Whether sessions of other silences ended at the same instant: then it was no timer of this one.
-fn is_shared_moment(facts: &Facts<'_>, end: &Ending<'_>) -> bool {
-    facts.neighbours.endings.iter().any(|other| {
-        other.session != facts.session.id
-            && other.end.is_some_and(|at| at.distance(end.end.moment.at) < Duration::from_millis(100))
-            && other.idle.abs_diff(end.idle()) > Duration::from_millis(400)
-    })
+/// Whether more sessions ended at this instant, after silences of every length, than share this silence: then it was no
+/// timer of this one.
+fn is_shared_instant(instant: &Instant, idle: Duration, same: Recurrence) -> bool {
+    let (shortest, longest) = instant.silences;
+    let differs = longest.saturating_sub(idle).max(idle.saturating_sub(shortest)) > Duration::from_millis(400);
+    differs && instant.sessions > same.sessions
 }
 
 #[cfg(test)]
@@ -130,6 +145,7 @@ pub(super) mod tests {
     use crate::diagnosis::test_session::*;
 
     use crate::session::SessionId;
+    use crate::session::neighbours::Ending;
 
     pub(crate) fn idle_for(milliseconds: u64) -> TestSession {
         let silent =
@@ -161,24 +177,24 @@ pub(super) mod tests {
 
     #[test]
     fn is_silent_when_others_ended_at_the_same_instant() {
-        let session = example().neighbours(|neighbours| {
-            let mut other = neighbours_ending();
-            other.session = SessionId(9);
-            neighbours.endings.push(other);
+        let session = example();
+        let other = Ending { session: SessionId(9), idle: Duration::from_secs(5), ..ending(&session.session) };
+        assert!(session.neighbours(|neighbours| _ = neighbours.endings.add(&other)).check(&RULE).is_none());
+    }
+
+    #[test]
+    fn counts_those_that_share_the_silence() {
+        let session = example();
+        let template = ending(&session.session);
+        let session = session.neighbours(|neighbours| {
+            for n in 2..41_u64 {
+                let idle = Duration::from_millis(if n < 38 { 59_700 + n * 8 } else { n * 100 });
+                let end = template.end.map(|end| end.plus(Duration::from_secs(n)));
+                neighbours.endings.add(&Ending { session: SessionId(n), idle, end, ..template.clone() });
+            }
         });
-        assert!(session.check(&RULE).is_none());
-    }
-
-    fn neighbours_ending() -> crate::session::neighbours::Ending {
-        let session = example().session;
-        let mut other = ending_of_neighbour(&session);
-        other.end = crate::diagnosis::ending::ending(&session).map(|end| end.end.moment.at);
-        other.idle = Duration::from_secs(5);
-        other
-    }
-
-    fn ending_of_neighbour(session: &crate::session::Session) -> crate::session::neighbours::Ending {
-        crate::diagnosis::test_session::ending(session)
+        let detail = session.finding(RULE.id).unwrap().evidence.detail;
+        assert!(detail.contains("; 37 of 40 that it cut off ended 59.7-60 s after the last byte"), "{detail}");
     }
 
     #[test]

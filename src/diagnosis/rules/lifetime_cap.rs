@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::ending_without_close;
-use crate::diagnosis::wording::Span;
+use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
 
@@ -25,8 +25,8 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// Ages that differ by less than this are the same.
-const SAME: Duration = Duration::from_millis(250);
+/// At so many different moments sessions must have ended at that age.
+const LEAST: u32 = 3;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = ending_without_close(facts.session)?;
@@ -34,25 +34,28 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if end.who == Who::Client || age < Duration::from_secs(2) || end.idle() * 2 > age {
         return None;
     }
-    let mut same = 0;
-    for other in facts.neighbours.endings.iter().filter(|other| other.session != facts.session.id) {
-        let (Some(opened), Some(ended)) = (other.opened, other.end) else { continue };
-        let simultaneous = ended.distance(end.end.moment.at) < SAME;
-        if other.server == facts.session.first_leg().server && !other.close_frame && !simultaneous {
-            same += usize::from(ended.since(opened).abs_diff(age) < SAME);
-        }
+    let (own, endings) = (facts.own_ending(), &facts.neighbours.endings);
+    own.cut_at()?;
+    let same = endings.as_old_as(&own);
+    if same.moments < LEAST {
+        return None;
     }
-    (same >= 2).then(|| {
-        let who = end.name();
-        Evidence::on(end.leg, format!("{who} ended it {} after it was opened, as {same} others", Span(age)))
-            .packet(end.opened, "opened")
-            .packet(end.end.moment, "the end")
-            .confidence(if same >= 3 { Confidence::High } else { Confidence::Medium })
-            .verdict(format!(
-                "{who} ended the session {} after it was opened although data was flowing, and {same} others at the same age",
-                Span(age)
-            ))
-    })
+    let (who, others, all) = (end.name(), same.sessions - 1, endings.cut(own.server));
+    let ages = Between(same.shortest, same.longest);
+    Some(
+        Evidence::on(
+            end.leg,
+            format!("{who} ended it {} after it was opened; {} of {all} that it cut off were {ages} old", Span(age), same.sessions),
+        )
+        .packet(end.opened, "opened")
+        .packet(end.end.moment, "the end")
+        .confidence(if same.moments > LEAST { Confidence::High } else { Confidence::Medium })
+        .verdict(format!(
+            "{who} ended the session {} after it was opened although data was flowing, and {others} others at the same age \
+             ({ages})",
+            Span(age)
+        )),
+    )
 }
 
 #[cfg(test)]
@@ -75,7 +78,7 @@ pub(super) mod tests {
                 other.session = SessionId(n.into());
                 other.opened = Some(start.plus(Duration::from_secs(n.into())));
                 other.end = other.opened.map(|opened| opened.plus(age));
-                neighbours.endings.push(other);
+                neighbours.endings.add(&other);
             }
         })
     }
@@ -89,8 +92,6 @@ pub(super) mod tests {
 
     #[test]
     fn is_silent_on_one_session() {
-        let mut alone = example();
-        alone.neighbours.endings.clear();
-        assert!(alone.check(&RULE).is_none());
+        assert!(example().alone().check(&RULE).is_none());
     }
 }

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::ending_without_close;
-use crate::diagnosis::nearby;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
-use crate::stream::Role;
 
 /// `mass-close`.
 pub const RULE: Rule = Rule {
@@ -27,36 +25,28 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// Sessions that end within this time of each other end together.
-const TOGETHER: Duration = Duration::from_millis(100);
+/// Fewer may be chance.
+const LEAST: u32 = 3;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = ending_without_close(facts.session).filter(|end| end.who != Who::Client)?;
-    let (server, backend) = (facts.session.first_leg().server, facts.session.last_leg().server);
-    let together = nearby::ended_at(facts.neighbours, end.end.moment.at, TOGETHER).filter(|other| {
-        other.session != facts.session.id
-            && (other.server == server || other.backend == backend)
-            && !other.close_frame
-            && other.ended_by != Some(Role::Client)
-    });
-    let (mut count, mut ages) = (0, Duration::ZERO);
-    for other in together {
-        count += 1;
-        let age = other.opened.zip(other.end).map_or(Duration::ZERO, |(opened, ended)| ended.since(opened));
-        ages = ages.max(age.abs_diff(end.age()));
-    }
-    if count < 2 {
+    let own = facts.own_ending();
+    own.cut_at()?;
+    let together = facts.neighbours.endings.at_the_instant_of(&own);
+    if together.sessions < LEAST {
         return None;
     }
-    let who = end.name();
+    let (who, count) = (end.name(), together.sessions - 1);
+    let within = Span(together.span.1.since(together.span.0));
     // Sessions that began together and fell silent together may as well share a timer.
+    let ages = together.ages.1.saturating_sub(own.age()).max(own.age().saturating_sub(together.ages.0));
     let confidence = if ages > Duration::from_millis(300) { Confidence::High } else { Confidence::Medium };
     Some(
-        Evidence::on(end.leg, format!("{who} ended this session and {count} others within {}", Span(TOGETHER)))
+        Evidence::on(end.leg, format!("{who} ended this session and {count} others within {within}"))
             .packet(end.end.moment, "the end")
             .confidence(confidence)
             .verdict(format!(
-                "{who} ended this session and {count} others at the same instant, without a Close frame: a reload, a restart \
+                "{who} ended this session and {count} others within {within}, without a Close frame: a reload, a restart \
                  or a crash"
             )),
     )
@@ -67,21 +57,24 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
 
+    use crate::session::neighbours::Ending;
     use crate::session::{Outcome, SessionId};
+    use crate::stream::Role;
+    use crate::time::Timestamp;
 
     pub(crate) fn example() -> TestSession {
         let open = |leg: TestLeg| leg.open().messages(Role::Server, 3);
         let session = session()
             .client_leg(|leg| open(leg.request(ASKED).response(SWITCHED)).fin(Role::Server))
             .outcome(Outcome::Aborted);
-        let at = crate::diagnosis::ending::ending(&session.session).map(|end| end.end.moment.at);
-        let template = crate::diagnosis::test_session::ending(&session.session);
+        let template = ending(&session.session);
         session.neighbours(|neighbours| {
             for n in 2..8 {
                 let mut other = template.clone();
-                (other.session, other.end, other.ended_by) = (SessionId(n), at, Some(Role::Server));
-                other.opened = at.map(|at| crate::time::Timestamp::from_nanos(at.as_nanos() - n * 1_000_000_000));
-                neighbours.endings.push(other);
+                other.session = SessionId(n);
+                other.end = other.end.map(|at| at.plus(Duration::from_millis(4 * n)));
+                other.opened = other.end.map(|at| Timestamp::from_nanos(at.as_nanos() - n * 1_000_000_000));
+                neighbours.endings.add(&other);
             }
         })
     }
@@ -95,10 +88,15 @@ pub(super) mod tests {
 
     #[test]
     fn is_silent_when_clients_left_or_it_was_alone() {
-        let mut clients = example();
-        clients.neighbours.endings.iter_mut().for_each(|other| other.ended_by = Some(Role::Client));
-        assert!(clients.check(&RULE).is_none());
-        clients.neighbours.endings.clear();
+        let alone = || example().alone();
+        assert!(alone().check(&RULE).is_none());
+        let template = ending(&example().session);
+        let clients = alone().neighbours(|neighbours| {
+            for n in 2..8 {
+                let left = Ending { session: SessionId(n), ended_by: Some(Role::Client), ..template.clone() };
+                neighbours.endings.add(&left);
+            }
+        });
         assert!(clients.check(&RULE).is_none());
     }
 }

@@ -64,10 +64,8 @@ fn answered_by_tls(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Momen
         Some(FirstBytes::TlsAlert(..)) => Some(("it answered with a TLS alert".to_owned(), first, Confidence::High)),
         Some(_) => None,
         None => {
-            let speaks_tls =
-                |other: &&crate::session::neighbours::ServerUse| other.server == leg.server && other.tls && !other.http;
             let end = leg.first_end().filter(|end| end.by == Role::Server && leg.half(Role::Server).packets > 0)?;
-            facts.neighbours.servers.iter().find(speaks_tls)?;
+            facts.neighbours.servers.get(&leg.server).filter(|used| used.tls && !used.http)?;
             let said = "it closed without an answer, and speaks TLS with others".to_owned();
             Some((said, Some(end.moment), Confidence::Medium))
         }
@@ -102,8 +100,8 @@ pub(super) mod tests {
         let silent = session().client_leg(|leg| leg.request(ASKED).fin(Role::Server));
         assert_ne!(silent.cause(), Some(RULE.id));
         let server = silent.session.legs[0].server;
-        let used = ServerUse { server, connections: 5, failures: 0, tls: true, http: false, proxy_header: false };
-        assert_eq!(silent.neighbours(|neighbours| neighbours.servers.push(used)).cause(), Some(RULE.id));
+        let used = ServerUse { connections: 5, tls: true, ..ServerUse::default() };
+        assert_eq!(silent.neighbours(|neighbours| _ = neighbours.servers.insert(server, used)).cause(), Some(RULE.id));
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The proxy accepts connections only to drop them.
 
+use crate::diagnosis::parties;
 use crate::diagnosis::wording::{Count, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::diagnosis::{nearby, parties};
-use crate::session::neighbours::Ending;
 use crate::session::{Confidence, Outcome};
 use crate::stream::Role;
 use crate::tcp::EndKind;
@@ -34,14 +33,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let request = leg.request.as_ref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Server && end.kind == EndKind::Rst)?;
-    let same = |other: &&Ending| {
-        other.session != session.id
-            && other.server == leg.server
-            && other.opened.is_none()
-            && other.status.is_none()
-            && other.ended_by == Some(Role::Server)
-    };
-    let others = nearby::endings(facts.neighbours, end.moment.at).filter(same).count() as u64;
+    let others = u64::from(facts.neighbours.endings.dropped(leg.server).saturating_sub(1));
     if others == 0 || leg.has_holes() {
         return None;
     }
@@ -65,6 +57,7 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
     use crate::session::SessionId;
+    use crate::session::neighbours::Ending;
 
     fn dropped() -> TestSession {
         session().client_leg(|leg| leg.request(ASKED).rst(Role::Server))
@@ -73,7 +66,7 @@ pub(super) mod tests {
     pub(crate) fn example() -> TestSession {
         let session = dropped();
         let other = Ending { session: SessionId(2), ended_by: Some(Role::Server), ..ending(&session.session) };
-        session.neighbours(|neighbours| neighbours.endings.push(other))
+        session.neighbours(|neighbours| _ = neighbours.endings.add(&other))
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         let end = leg.first_end().filter(|end| silent && end.by == Role::Server)?;
         Some((index, leg, end))
     })?;
-    let others = facts.neighbours.servers.iter().find(|other| other.server == leg.server && other.proxy_header)?;
+    facts.neighbours.servers.get(&leg.server).filter(|used| used.proxy_header)?;
     let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
     let how = match end.kind {
         EndKind::Fin => "closed",
@@ -46,7 +46,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     };
     let after = Span(end.moment.at.since(leg.tcp.first.at));
     let detail =
-        format!("{how} after {after} without a byte; other connections to {} begin with a PROXY header", others.server);
+        format!("{how} after {after} without a byte; other connections to {} begin with a PROXY header", leg.server);
     Some(
         Evidence::on(index, detail)
             .packet_if(leg.half(Role::Client).first_data, "the first bytes, without a PROXY header")
@@ -71,8 +71,8 @@ pub(super) mod tests {
 
     fn where_others_send_it(session: TestSession) -> TestSession {
         let server = session.session.legs[0].server;
-        let used = ServerUse { server, connections: 9, failures: 0, tls: false, http: true, proxy_header: true };
-        session.neighbours(|neighbours| neighbours.servers.push(used))
+        let used = ServerUse { connections: 9, http: true, proxy_header: true, ..ServerUse::default() };
+        session.neighbours(|neighbours| _ = neighbours.servers.insert(server, used))
     }
 
     pub(crate) fn example() -> TestSession {

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::complaint::Complaint;
-use crate::diagnosis::nearby;
 use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::wording::Count;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
-use crate::session::neighbours::Ending;
 
 /// `rate-limited`.
 pub const RULE: Rule = Rule {
@@ -62,11 +60,7 @@ fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
     }
     let server = facts.session.legs[refusal.made_on].server;
     let at = refusal.response.moment.at;
-    let is_open = |ending: &&Ending| {
-        let Some(opened) = ending.opened.filter(|opened| ending.server == server && *opened < at) else { return false };
-        ending.end.is_none_or(|end| end > at) || at.since(opened) < BURST
-    };
-    let open = nearby::endings(facts.neighbours, at).filter(is_open).count() as u64;
+    let open = facts.neighbours.endings.open_at(server, at, BURST);
     (open > 0).then_some(open)
 }
 
@@ -75,6 +69,7 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
     use crate::session::SessionId;
+    use crate::session::neighbours::Ending;
 
     const PAGE: &str = "HTTP/1.1 503 Service Temporarily Unavailable\nServer: nginx/1.22.1\n\n\
         <center><h1>503</h1></center>\n<hr><center>nginx/1.22.1</center>";
@@ -87,7 +82,7 @@ pub(super) mod tests {
     fn a_503_of_nginx_while_others_are_open_is_a_limit() {
         let session = answered(PAGE);
         let other = Ending { session: SessionId(2), opened: Some(START), ..ending(&session.session) };
-        let session = session.neighbours(|neighbours| neighbours.endings.push(other));
+        let session = session.neighbours(|neighbours| _ = neighbours.endings.add(&other));
         assert_eq!(session.cause(), Some(RULE.id));
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::diagnosis::wording::Span;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::diagnosis::{nearby, ranking};
-use crate::session::{Confidence, Outcome, Session, neighbours::Ending};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, ranking};
+use crate::session::neighbours::ending::SHORT;
+use crate::session::{Confidence, Outcome, Session};
 
 /// `reconnect-storm`.
 pub const RULE: Rule = Rule {
@@ -23,44 +23,20 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// The storm is looked for in this time around the session.
-const WINDOW: Duration = Duration::from_secs(60);
-
-/// Sessions that last longer are no storm.
-const SHORT: Duration = Duration::from_secs(10);
-
-/// Fewer may be chance, or a page with several sockets.
-const LEAST: usize = 5;
-
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let lasted = session.end.since(session.start) >= SHORT;
-    if facts.neighbours.endings.len() < LEAST || lasted || is_well(session) {
+    if lasted || is_well(session) {
         return None; // before anything is looked up among the others
     }
-    let own = nearby::endings(facts.neighbours, session.end).find(|ending| ending.session == session.id)?;
-    if !is_failure(own) {
-        return None;
-    }
-    let alike = |other: &&Ending| {
-        other.client == own.client
-            && other.server == own.server
-            && other.target == own.target
-            && other.start.distance(own.start) <= WINDOW
-            && is_failure(other)
-            && (other.status, other.close_code) == (own.status, own.close_code)
-    };
-    let (mut count, mut first, mut last) = (0, own.start, own.start);
-    for other in facts.neighbours.endings.iter().filter(alike) {
-        count += 1;
-        (first, last) = (first.min(other.start), last.max(other.start));
-    }
+    let storm = facts.neighbours.endings.storm(&facts.own_ending())?;
+    let span = storm.span.1.since(storm.span.0);
     // At the same moment they are many sockets, not one that comes again.
-    if count < LEAST || last.since(first) < Duration::from_millis(200) {
+    if span < Duration::from_millis(200) {
         return None;
     }
     let client = session.first_leg().client.ip;
-    let said = format!("{client} came {count} times in {}, with the same end each time", Span(last.since(first)));
+    let said = format!("{client} came {} times in {}, with the same end each time", storm.sessions, Span(span));
     Some(
         Evidence::on(0, said.clone())
             .packet(session.first_leg().tcp.first, "this session")
@@ -79,18 +55,13 @@ fn is_well(session: &Session) -> bool {
     }
 }
 
-fn is_failure(ending: &Ending) -> bool {
-    let short = ending.end.is_some_and(|end| end.since(ending.start) < SHORT);
-    let normal = ending.close_frame && matches!(ending.close_code, None | Some(1000 | 1001));
-    short && !normal
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
 
     use crate::session::SessionId;
+    use crate::session::neighbours::Ending;
     use crate::stream::Role;
 
     pub(crate) fn example() -> TestSession {
@@ -99,15 +70,18 @@ pub(super) mod tests {
                 leg.request(ASKED).response(SWITCHED).open().close(Role::Server, 1008, "no").fin(Role::Server)
             })
             .outcome(Outcome::Aborted);
+        again(session, 1008)
+    }
+
+    /// The same six times more, closed with this code.
+    fn again(session: TestSession, code: u16) -> TestSession {
         let template = ending(&session.session);
         session.neighbours(|neighbours| {
-            for n in 1..8 {
-                let mut other = template.clone();
-                other.session = SessionId(n);
-                other.start = START.plus(Duration::from_secs(n));
-                other.end = Some(START.plus(Duration::from_secs(n) + Duration::from_millis(50)));
-                (other.close_frame, other.close_code) = (true, Some(1008));
-                neighbours.endings.push(other);
+            for n in 2..8 {
+                let start = START.plus(Duration::from_secs(n));
+                let end = Some(start.plus(Duration::from_millis(50)));
+                let other = Ending { session: SessionId(n), start, end, close_code: Some(code), ..template.clone() };
+                neighbours.endings.add(&other);
             }
         })
     }
@@ -126,8 +100,8 @@ pub(super) mod tests {
 
     #[test]
     fn is_silent_on_reloads() {
-        let mut reloads = example();
-        reloads.neighbours.endings.iter_mut().for_each(|other| other.close_code = Some(1001));
-        assert!(reloads.check(&RULE).is_none());
+        let alone = || example().alone();
+        assert!(alone().check(&RULE).is_none());
+        assert!(again(alone(), 1001).check(&RULE).is_none());
     }
 }

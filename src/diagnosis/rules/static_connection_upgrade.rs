@@ -26,9 +26,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         return None;
     }
     let behind_a_proxy = facts.session.legs.iter().enumerate().filter(|(_, leg)| leg.behind.is_some());
-    let (index, &(server, moment)) = behind_a_proxy
-        .filter_map(|(index, leg)| Some((index, known.iter().find(|(server, _)| *server == leg.server)?)))
-        .next()?;
+    let (index, server, moment) =
+        behind_a_proxy.filter_map(|(index, leg)| Some((index, leg.server, *known.get(&leg.server)?))).next()?;
     let detail = format!("ordinary requests to {server} carry Connection: upgrade without Upgrade");
     Some(Evidence::on(index, detail).packet(moment, "an ordinary request with Connection: upgrade").not_cause())
 }
@@ -40,8 +39,8 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         let session = healthy();
-        let seen = (session.session.legs[1].server, session.session.legs[1].tcp.first);
-        session.neighbours(|neighbours| neighbours.static_upgrades.push(seen))
+        let (server, moment) = (session.session.legs[1].server, session.session.legs[1].tcp.first);
+        session.neighbours(|neighbours| _ = neighbours.static_upgrades.insert(server, moment))
     }
 
     #[test]
@@ -52,16 +51,21 @@ pub(super) mod tests {
     #[test]
     fn is_no_cause_of_a_refusal() {
         let session = refused_with("HTTP/1.1 400 Bad Request\n\n");
-        let seen = (session.session.legs[1].server, session.session.legs[1].tcp.first);
-        let session = session.neighbours(|neighbours| neighbours.static_upgrades.push(seen));
+        let (server, moment) = (session.session.legs[1].server, session.session.legs[1].tcp.first);
+        let session = session.neighbours(|neighbours| _ = neighbours.static_upgrades.insert(server, moment));
         assert!(session.ids().contains(&RULE.id) && session.cause() != Some(RULE.id));
     }
 
     #[test]
     fn is_silent_about_other_servers() {
         let session = healthy();
-        let other = (session.session.legs[0].client, session.session.legs[0].tcp.first);
-        assert!(session.neighbours(|neighbours| neighbours.static_upgrades.push(other)).check(&RULE).is_none());
+        let (other, moment) = (session.session.legs[0].client, session.session.legs[0].tcp.first);
+        assert!(
+            session
+                .neighbours(|neighbours| _ = neighbours.static_upgrades.insert(other, moment))
+                .check(&RULE)
+                .is_none()
+        );
         assert!(healthy().check(&RULE).is_none());
     }
 }

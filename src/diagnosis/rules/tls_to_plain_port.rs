@@ -81,7 +81,7 @@ fn silent(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confi
     let hello = leg.half(Role::Client).first_data?.at;
     let waited = end.map_or(facts.neighbours.span.1, |end| end.moment.at).since(hello);
     let moment = end.map(|end| end.moment);
-    if facts.neighbours.servers.iter().any(|other| other.server == leg.server && other.http) {
+    if facts.neighbours.servers.get(&leg.server).is_some_and(|used| used.http) {
         let said = format!("it sent nothing in {}, and speaks plain HTTP with others", Span(waited));
         return end.is_some().then_some((said, moment, Confidence::Medium));
     }
@@ -124,8 +124,8 @@ pub(super) mod tests {
         assert_eq!(silent.cause(), Some(RULE.id));
         assert_eq!(silent.finding(RULE.id).unwrap().evidence.confidence, Confidence::Low);
         let server = silent.session.legs[0].server;
-        let used = ServerUse { server, connections: 5, failures: 0, tls: true, http: true, proxy_header: false };
-        let known = silent.neighbours(|neighbours| neighbours.servers.push(used));
+        let used = ServerUse { connections: 5, tls: true, http: true, ..ServerUse::default() };
+        let known = silent.neighbours(|neighbours| _ = neighbours.servers.insert(server, used));
         assert_eq!(known.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
     }
 

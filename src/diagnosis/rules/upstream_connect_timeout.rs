@@ -32,7 +32,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let waited = Span(given_up.or(left).unwrap_or(tcp.last).at.since(syn.at));
     let again = Count(u64::from(tcp.syn_retransmissions), "retransmission");
     let server = attempt.back.server;
-    let alive = facts.neighbours.servers.iter().any(|other| other.server == server && other.connections > 0);
+    let alive = facts.neighbours.servers.get(&server).is_some_and(|used| used.connections > 0);
     let queue = match alive {
         true => "; the port answers other connections, so its queue of new ones may be full",
         false => "",
@@ -91,8 +91,8 @@ pub(super) mod tests {
     #[test]
     fn a_port_that_is_alive_for_others_has_a_full_queue() {
         let server = example().session.legs[1].server;
-        let used = ServerUse { server, connections: 3, failures: 1, tls: false, http: true, proxy_header: false };
-        let session = example().neighbours(|neighbours| neighbours.servers.push(used));
+        let used = ServerUse { connections: 3, failures: 1, http: true, ..ServerUse::default() };
+        let session = example().neighbours(|neighbours| _ = neighbours.servers.insert(server, used));
         assert!(session.diagnose().verdict.contains("queue of new ones may be full"));
     }
 

@@ -104,8 +104,7 @@ fn reason(facts: &Facts<'_>, refusal: &Refusal<'_>, asked: Moment) -> Option<(St
 
 /// Whether the capture shows connections of this proxy to backends at other times.
 fn sees_backends(facts: &Facts<'_>, leg: &Leg) -> bool {
-    let behind = |other: &crate::session::neighbours::Ending| other.server == leg.server && other.backend != leg.server;
-    nearby::endings(facts.neighbours, facts.session.end).any(behind)
+    facts.neighbours.endings.lead_on(leg.server)
 }
 
 #[cfg(test)]
@@ -152,7 +151,7 @@ pub(super) mod tests {
         let session = at_once();
         let mut other = Ending { session: SessionId(2), ..ending(&session.session) };
         other.backend.port = 9000;
-        assert_eq!(confidence(session.neighbours(|neighbours| neighbours.endings.push(other))), Confidence::Medium);
+        assert_eq!(confidence(session.neighbours(|neighbours| _ = neighbours.endings.add(&other))), Confidence::Medium);
     }
 
     #[test]
