@@ -22,7 +22,7 @@ use crate::engine::event::{IgnoredCounts, Loss};
 use crate::engine::tracker::{Stream, Tracker, Watch};
 use crate::limits::Limits;
 use crate::packet::Packet;
-use crate::session::{Outcome, Session, SessionId};
+use crate::session::{Outcome, Session, SessionId, records};
 use crate::stream::Side;
 use crate::tcp::Table;
 use crate::time::Timestamp;
@@ -134,11 +134,13 @@ impl Engine {
 
     /// The capture is over: tells of everything that was kept, and the summary.
     pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
-        self.tracker.finishing = true;
-        let mut watch = Watch::new(&mut self.tracker, sink, self.now);
-        self.table.finish(&mut watch);
-        watch.result()?;
         self.tracker.recorder.span(self.first.unwrap_or_default(), self.now);
+        for number in self.table.numbers() {
+            let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+            self.table.finish_one(number, &mut watch);
+            watch.result()?;
+            self.release(sink)?;
+        }
         self.tell_failures();
         self.release_all(sink)?;
         for finding in diagnosis::judge_together(self.tracker.recorder.neighbours()) {
@@ -217,7 +219,7 @@ impl Engine {
     }
 
     fn judge(&mut self, id: SessionId, sink: &mut dyn Sink) -> io::Result<()> {
-        let Some(session) = self.tracker.records.take(id).and_then(|record| completion::session_of(id, record)) else {
+        let Some(session) = self.tracker.records.take(id).and_then(|record| records::complete(id, record)) else {
             return Ok(());
         };
         let diagnosis =

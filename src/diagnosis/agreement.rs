@@ -16,9 +16,9 @@ const LEAVES: Duration = Duration::from_secs(1);
 /// lacks a part are not judged.
 pub fn broken_101(session: &Session, is_broken: impl Fn(&Leg, &Response) -> bool) -> Option<(usize, &Leg, &Response)> {
     session.legs.iter().enumerate().rev().find_map(|(index, leg)| {
-        let response = leg.response.as_ref()?;
-        let whole = !response.cut && leg.request.as_ref().is_none_or(|request| !request.cut);
-        let is_http1 = !leg.request.as_ref().is_some_and(answer::is_extended_connect);
+        let response = leg.response.as_deref()?;
+        let whole = !response.cut && leg.request.as_deref().is_none_or(|request| !request.cut);
+        let is_http1 = !leg.request.as_deref().is_some_and(answer::is_extended_connect);
         (response.head.status == 101 && whole && is_http1 && is_broken(leg, response)).then_some((index, leg, response))
     })
 }
@@ -26,7 +26,7 @@ pub fn broken_101(session: &Session, is_broken: impl Fn(&Leg, &Response) -> bool
 /// How the client left right after the answer, without a message: by a Close, a FIN or an RST of its own.
 pub fn client_left_at_once(session: &Session) -> Option<Moment> {
     let leg = session.first_leg();
-    let answered = leg.response.as_ref()?.moment;
+    let answered = leg.response.as_deref()?.moment;
     let mut left = leg.first_end().filter(|end| end.by == Role::Client).map(|end| end.moment);
     if let Some(tunnel) = &leg.tunnel {
         let client = &tunnel.sides.client;

@@ -32,7 +32,7 @@ pub fn refusal(session: &Session) -> Option<Refusal<'_>> {
         return None;
     }
     let (made_on, response) = made_on(session, leg, response);
-    Some(Refusal { session, leg, made_on, response, request: session.legs[made_on].request.as_ref() })
+    Some(Refusal { session, leg, made_on, response, request: session.legs[made_on].request.as_deref() })
 }
 
 /// The answer that is nearest to the client: legs in front of it may be encrypted.
@@ -53,7 +53,7 @@ fn first_response(session: &Session) -> Option<(usize, &Response)> {
 /// Whether an answer makes a WebSocket: a 101, or a 2xx to an extended CONNECT (RFC 8441 §5).
 pub fn opens_tunnel(leg: &Leg, response: &Response) -> bool {
     response.head.status == 101
-        || (leg.request.as_ref().is_some_and(is_extended_connect) && (200..300).contains(&response.head.status))
+        || (leg.request.as_deref().is_some_and(is_extended_connect) && (200..300).contains(&response.head.status))
 }
 
 /// Whether a request is an extended CONNECT (RFC 8441 §4).
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_was_said_is_quoted_once() {
-        let said = |answer| super::said(answered(answer).session.legs[0].response.as_ref().unwrap());
+        let said = |answer| super::said(answered(answer).session.legs[0].response.as_deref().unwrap());
         assert_eq!(said("HTTP/1.1 403 Forbidden\n\nForbidden"), "403 Forbidden");
         assert_eq!(said("HTTP/1.1 400 Bad Request\n\nno\nmore"), "400 Bad Request, \"no\"");
         assert_eq!(said("HTTP/1.1 404 Not Found\n\n<html>x"), "404 Not Found");

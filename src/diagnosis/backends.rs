@@ -217,7 +217,7 @@ mod tests {
     use crate::diagnosis::test_session::{TestSession, answered};
 
     fn response(session: &TestSession) -> &Response {
-        session.session.legs[0].response.as_ref().unwrap()
+        session.session.legs[0].response.as_deref().unwrap()
     }
 
     fn meaning(answer: &str) -> Option<Meaning> {

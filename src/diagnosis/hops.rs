@@ -31,7 +31,7 @@ pub struct Hop<'a> {
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
-        let (asked, forwarded) = (front.request.as_ref()?, back.request.as_ref()?);
+        let (asked, forwarded) = (front.request.as_deref()?, back.request.as_deref()?);
         let whole = !asked.cut && !forwarded.cut;
         whole.then_some(Hop { session, front_index, front, asked, back_index, back, forwarded })
     })
@@ -40,7 +40,7 @@ pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
 /// The request nearest to the client that can be read: legs in front of it may be encrypted. `None` when the capture lacks a
 /// part of it.
 pub fn first_request(session: &Session) -> Option<(usize, &Request)> {
-    let first = session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg.request.as_ref()?)));
+    let first = session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg.request.as_deref()?)));
     first.filter(|(_, request)| !request.cut)
 }
 
@@ -52,7 +52,7 @@ pub fn asks_for_websocket(request: &Request) -> bool {
 impl<'a> Hop<'a> {
     /// Whether the proxy got its WebSocket in the end: whatever it changed did no harm.
     pub fn works(&self) -> bool {
-        let opened = |leg: &Leg| leg.response.as_ref().is_some_and(|response| answer::opens_tunnel(leg, response));
+        let opened = |leg: &Leg| leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response));
         opened(self.front) || opened(self.back)
     }
 

@@ -81,7 +81,7 @@ impl fmt::Display for Fingerprint<'_> {
 
 /// The proxy between two legs.
 pub fn between<'a>(front: &'a Leg, back: &'a Leg) -> Option<Fingerprint<'a>> {
-    let named = front.response.as_ref().and_then(named_by);
+    let named = front.response.as_deref().and_then(named_by);
     if let (Some(asked), Some(forwarded)) = (&front.request, &back.request)
         && let Some(software) = marks_in_request(asked, forwarded)
     {
@@ -89,14 +89,14 @@ pub fn between<'a>(front: &'a Leg, back: &'a Leg) -> Option<Fingerprint<'a>> {
         return Some(Fingerprint { software, version });
     }
     // A proxy that leaves Server alone passes on what its backend wrote there: that names somebody further back.
-    let behind = back.response.as_ref().and_then(named_by);
+    let behind = back.response.as_deref().and_then(named_by);
     let named = named.filter(|named| behind.is_none_or(|behind| behind.software != named.software));
     named.or_else(|| old_nginx(back))
 }
 
 /// The proxy, if it is one, that made or passed on the answer of a leg behind which nothing was captured.
 pub fn answering(leg: &Leg) -> Option<Fingerprint<'_>> {
-    named_by(leg.response.as_ref()?)
+    named_by(leg.response.as_deref()?)
 }
 
 /// Who made the error page in an answer: it names itself in the page or in the fields.
@@ -187,7 +187,7 @@ fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
 
 /// nginx before 1.29.7 asks like nobody else as long as it is not told otherwise.
 fn old_nginx(back: &Leg) -> Option<Fingerprint<'_>> {
-    let request = &back.request.as_ref()?.head;
+    let request = &back.request.as_deref()?.head;
     let default = request.version == Some(Version::HTTP_10) && request.fields.has_token("Connection", "close");
     let keeps_case = !is_lower_case(&request.fields);
     (default && keeps_case).then_some(Fingerprint { software: Software::Nginx, version: None })
@@ -250,7 +250,7 @@ mod tests {
     fn an_error_page_names_its_maker() {
         let page = |text| {
             let session = session().client_leg(|leg| leg.request(ASKED).response(text)).session;
-            session.legs[0].response.as_ref().and_then(error_page)
+            session.legs[0].response.as_deref().and_then(error_page)
         };
         let haproxy = "HTTP/1.1 503 Service Unavailable\ncache-control: no-cache\n\n<html><body><h1>503 Service Unavailable</h1>\nNo server is available";
         assert_eq!(page(haproxy), Some(Software::HaProxy));

@@ -247,7 +247,7 @@ impl TestLeg {
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let head = RequestHead::new(method, target, words.next().and_then(version), &field_lines(lines));
         let offer = Offer::read(&head);
-        self.leg.request = Some(Request { offer, begun: moment, moment, head, cut: false });
+        self.leg.request = Some(Box::new(Request { offer, begun: moment, moment, head, cut: false }));
         self.leg.first_bytes.client.get_or_insert(FirstBytes::Http);
         self.sends(Role::Client, 200, moment);
         self
@@ -263,11 +263,12 @@ impl TestLeg {
         let version = words.next().and_then(version).unwrap_or(Version::HTTP_11);
         let status = words.next().and_then(|status| status.parse().ok()).expect("a test answer has a status");
         let head = ResponseHead::new(version, status, words.next().unwrap_or(""), &field_lines(lines));
-        let asked = self.leg.request.as_ref().map(|request| (&request.head, &request.offer));
+        let asked = self.leg.request.as_deref().map(|request| (&request.head, &request.offer));
         let answer = Answer::read(&head, asked);
         let head_bytes = u32::try_from(text.len()).expect("a test answer is short");
         let body = body.into();
-        self.leg.response = Some(Response { head, answer, begun: moment, moment, body, head_bytes, cut: false });
+        self.leg.response =
+            Some(Box::new(Response { head, answer, begun: moment, moment, body, head_bytes, cut: false }));
         self.leg.first_bytes.server.get_or_insert(FirstBytes::Http);
         self.sends(Role::Server, 200, moment);
         self

@@ -23,7 +23,7 @@ pub struct LastAttempt<'a> {
 pub fn last_attempts(session: &Session) -> impl Iterator<Item = LastAttempt<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
-        let opened = front.response.as_ref().is_some_and(|response| answer::opens_tunnel(front, response));
+        let opened = front.response.as_deref().is_some_and(|response| answer::opens_tunnel(front, response));
         if opened || front.tunnel.is_some() || !parties::is_last_attempt(session, back_index) {
             return None;
         }

@@ -117,7 +117,7 @@ fn quiet(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
 }
 
 fn request(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
-    match session.legs.iter().find_map(|leg| leg.request.as_ref()) {
+    match session.legs.iter().find_map(|leg| leg.request.as_deref()) {
         Some(request) => write!(f, "the request for {}", quote(request.head.path())),
         None => f.write_str("the request"),
     }

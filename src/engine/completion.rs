@@ -9,9 +9,9 @@ use crate::session::leg::JoinReason;
 use crate::session::neighbours::ending::Ended;
 use crate::session::neighbours::{Ending, FailedConnection};
 use crate::session::over::Over;
-use crate::session::records::{self, Entry, EntryState, Record};
+use crate::session::records::{Entry, EntryState, Record};
 use crate::session::slab::FlowId;
-use crate::session::{Leg, Session, SessionId};
+use crate::session::{Leg, SessionId};
 use crate::stream::{Role, Side};
 use crate::tcp::{Connection, ConnectionFacts, ConnectionId, EndKind};
 use crate::time::Timestamp;
@@ -273,7 +273,7 @@ fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
         if answered_behind || leg.tunnel.is_some() {
             continue;
         }
-        let until = leg.response.as_ref().map_or(leg.tcp.last.at, |response| response.moment.at);
+        let until = leg.response.as_deref().map_or(leg.tcp.last.at, |response| response.moment.at);
         fronts.push(Front { owner: (id, index), server: leg.server, asked: request.moment.at, until });
     }
     fronts
@@ -288,19 +288,6 @@ fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
         })
     };
     Some(Ending::of_legs(id, record.start, legs().next()?, legs))
-}
-
-/// Makes a session of a record whose legs are all over.
-pub(super) fn session_of(id: SessionId, record: Record) -> Option<Session> {
-    let legs: Vec<_> = record
-        .entries
-        .into_iter()
-        .filter_map(|entry| match entry.state {
-            EntryState::Done(leg) => Some((leg.into_leg(), entry.behind, entry.joined_by)),
-            EntryState::Live(_) => None,
-        })
-        .collect();
-    (!legs.is_empty()).then(|| records::complete(id, record.start, legs))
 }
 
 /// Whether the beginning of a request head asks for a WebSocket.

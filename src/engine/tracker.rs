@@ -45,8 +45,6 @@ pub struct Tracker {
     pub(super) encrypted: VecDeque<FlowId>,
     /// The time of the packet that is being handled.
     pub(super) now: Timestamp,
-    /// The capture is over.
-    pub(super) finishing: bool,
     /// Connections that carried no WebSocket.
     pub not_websocket: u64,
     /// Bounds that were reached: which, how often.
@@ -70,7 +68,6 @@ impl Tracker {
             secrets: Some(tls::SecretStore::new(limits)),
             encrypted: VecDeque::new(),
             now: Timestamp::ZERO,
-            finishing: false,
             not_websocket: 0,
             bounds: Vec::new(),
         }

@@ -158,6 +158,8 @@ pub(super) enum Known {
     WebSocketExtensions,
     /// Sec-WebSocket-* of another name.
     WebSocketOther,
+    /// Names by which a proxy says for whom it asks.
+    Forwarded,
     Other,
 }
 
@@ -167,7 +169,7 @@ impl Known {
     }
 
     fn of(name: &str) -> Known {
-        const NAMES: [(&str, Known); 9] = [
+        const NAMES: [(&str, Known); 15] = [
             ("Connection", Known::Connection),
             ("Upgrade", Known::Upgrade),
             ("Content-Length", Known::ContentLength),
@@ -177,6 +179,12 @@ impl Known {
             ("Sec-WebSocket-Version", Known::WebSocketVersion),
             ("Sec-WebSocket-Protocol", Known::WebSocketProtocol),
             ("Sec-WebSocket-Extensions", Known::WebSocketExtensions),
+            ("X-Forwarded-For", Known::Forwarded),
+            ("X-Real-IP", Known::Forwarded),
+            ("Forwarded", Known::Forwarded),
+            ("Via", Known::Forwarded),
+            ("X-Forwarded-Proto", Known::Forwarded),
+            ("X-Forwarded-Host", Known::Forwarded),
         ];
         match NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
             Some((_, known)) => *known,

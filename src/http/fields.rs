@@ -87,6 +87,12 @@ impl Fields {
         self.first(name).is_some()
     }
 
+    /// Whether a proxy says in one of them for whom it asks: Via (RFC 9110 §7.6.3), Forwarded (RFC 7239), or a field that
+    /// is older than that.
+    pub fn say_forwarded(&self) -> bool {
+        self.have(Known::Forwarded)
+    }
+
     /// The elements of the comma-separated list that all fields of that name form together (RFC 9110 §5.6.1).
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.all(name).flat_map(elements)

@@ -313,7 +313,12 @@ fn is_websocket_field(name: Known) -> bool {
         | Known::WebSocketProtocol
         | Known::WebSocketExtensions
         | Known::WebSocketOther => true,
-        Known::Connection | Known::Upgrade | Known::ContentLength | Known::TransferEncoding | Known::Other => false,
+        Known::Connection
+        | Known::Upgrade
+        | Known::ContentLength
+        | Known::TransferEncoding
+        | Known::Forwarded
+        | Known::Other => false,
     }
 }
 

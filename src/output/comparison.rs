@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_a_bare_nginx_does() {
         let (session, _) = samples::stripped();
-        let request = |leg: usize| session.legs[leg].request.as_ref().expect("the sample has requests");
+        let request = |leg: usize| session.legs[leg].request.as_deref().expect("the sample has requests");
         let rows = compare(request(0), request(1));
         let signs: Vec<_> = rows.iter().map(|row| (row.name, row.change().sign())).collect();
         assert_eq!(

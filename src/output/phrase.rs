@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn requests() {
         let (session, _) = samples::stripped();
-        let ask = |leg: usize| request(session.legs[leg].request.as_ref().expect("the sample has requests"));
+        let ask = |leg: usize| request(session.legs[leg].request.as_deref().expect("the sample has requests"));
         assert_eq!(ask(0), "asks for websocket");
         assert_eq!(ask(1), "HTTP/1.0, Connection: close, no Upgrade");
     }

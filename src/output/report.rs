@@ -235,7 +235,7 @@ fn write_table(page: &mut String, table: &Table) -> std::fmt::Result {
 
 fn push_row(rows: &mut String, session: &Session, diagnosis: &Diagnosis, mask: Mask) {
     let way: Vec<String> = phrase::path(session).map(|endpoint| endpoint.to_string()).collect();
-    let request = session.legs.iter().find_map(|leg| leg.request.as_ref());
+    let request = session.legs.iter().find_map(|leg| leg.request.as_deref());
     let target = request.map_or_else(|| "-".to_owned(), |request| cell(&mask.text(&request.head.target)));
     let status = session.legs.iter().find_map(|leg| leg.status());
     let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());

@@ -227,18 +227,19 @@ fn offer() -> Offer {
     }
 }
 
-fn request(target: &str, version: Version, fields: &str, offer: Offer, moment: Moment) -> Request {
-    Request { head: RequestHead::new("GET", target, Some(version), fields), offer, begun: moment, moment, cut: false }
+fn request(target: &str, version: Version, fields: &str, offer: Offer, moment: Moment) -> Box<Request> {
+    let head = RequestHead::new("GET", target, Some(version), fields);
+    Box::new(Request { head, offer, begun: moment, moment, cut: false })
 }
 
-fn response(status: u16, reason: &str, answer: Answer, moment: Moment) -> Response {
+fn response(status: u16, reason: &str, answer: Answer, moment: Moment) -> Box<Response> {
     let (fields, body) = match status {
         101 => {
             ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", "")
         }
         _ => ("Content-Type: text/plain\r\n", reason),
     };
-    Response {
+    Box::new(Response {
         head: ResponseHead::new(Version::HTTP_11, status, reason, fields),
         answer,
         begun: moment,
@@ -246,10 +247,10 @@ fn response(status: u16, reason: &str, answer: Answer, moment: Moment) -> Respon
         body: body.into(),
         head_bytes: 120,
         cut: false,
-    }
+    })
 }
 
-fn direction(close: Moment, pings: bool) -> Direction {
+fn direction(close: Moment, pings: bool) -> Box<Direction> {
     let ping = Pings {
         sent: 1,
         answered: 1,
@@ -258,7 +259,7 @@ fn direction(close: Moment, pings: bool) -> Direction {
         total: Duration::from_micros(300),
         ..Pings::default()
     };
-    Direction {
+    Box::new(Direction {
         frames: FrameCounts {
             text: 2,
             ping: u32::from(pings),
@@ -272,7 +273,7 @@ fn direction(close: Moment, pings: bool) -> Direction {
         first_frame: Some(moment(26, 2_000)),
         last_frame: Some(close),
         ..Direction::default()
-    }
+    })
 }
 
 fn end(side: Side, kind: EndKind, moment: Moment) -> End {

@@ -127,12 +127,12 @@ impl Flow {
 
     /// Whether the request asks for a WebSocket.
     pub fn is_attempt(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.offer.is_attempt())
+        self.request.as_deref().is_some_and(|request| request.offer.is_attempt())
     }
 
     /// Whether the answer opens a WebSocket although nothing that was seen asked for one.
     pub fn is_websocket_answer(&self) -> bool {
-        self.response.as_ref().is_some_and(|response| {
+        self.response.as_deref().is_some_and(|response| {
             response.head.status == 101
                 && (matches!(response.answer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
                     || response.head.fields.has("Sec-WebSocket-Accept")
@@ -184,10 +184,10 @@ impl Flow {
             outcome: Outcome::Open,
             proxy_header: rare.as_ref().and_then(|rare| rare.proxy_header),
             first_bytes,
-            request: request.map(|request| *request),
+            request,
             earlier_requests: self.earlier_requests,
             incomplete_request: rare.as_mut().and_then(|rare| rare.incomplete_request.take()),
-            response: response.map(|response| *response),
+            response,
             odd_answer: rare.as_mut().and_then(|rare| rare.odd_answer.take()),
             tunnel,
             tls: rare.as_ref().and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),

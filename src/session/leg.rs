@@ -226,7 +226,7 @@ pub struct Heartbeats {
 #[derive(Clone, Debug, Default)]
 pub struct Tunnel {
     /// What each side did.
-    pub sides: ByRole<Direction>,
+    pub sides: ByRole<Box<Direction>>,
     /// Who sent the first Close frame.
     pub first_close: Option<Role>,
     /// Whether the capture saw the opening handshake.
@@ -290,13 +290,13 @@ pub struct Leg {
     /// What each side began with.
     pub first_bytes: ByRole<Option<FirstBytes>>,
     /// The opening handshake's request, or the request that stands for it on a leg where the upgrade is gone.
-    pub request: Option<Request>,
+    pub request: Option<Box<Request>>,
     /// Requests on the same connection before this one: it was reused.
     pub earlier_requests: u32,
     /// A request head that never ended: how many bytes of it came, and its beginning.
     pub incomplete_request: Option<(u32, Box<str>)>,
     /// The answer.
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
     /// What came from the server where an answer should be, when it is not HTTP: its beginning, escaped.
     pub odd_answer: Option<Box<str>>,
     /// The WebSocket.
@@ -348,7 +348,7 @@ impl Leg {
 
     /// The status of the answer.
     pub fn status(&self) -> Option<u16> {
-        self.response.as_ref().map(|response| response.head.status)
+        self.response.as_deref().map(|response| response.head.status)
     }
 
     /// Whether a WebSocket was established here, or was open before the capture began.

@@ -32,6 +32,14 @@ impl Over {
         }
     }
 
+    /// The first packet of its connection.
+    pub fn first(&self) -> Moment {
+        match self {
+            Over::Told(leg) => leg.tcp.first,
+            Over::Kept(kept) => kept.connection.first(),
+        }
+    }
+
     /// All that is known, spelled out.
     pub fn into_leg(self) -> Leg {
         match self {

@@ -159,42 +159,43 @@ impl Records {
 }
 
 /// Makes a session of its legs: puts them in order, gives them their roles, says what became of it and who ended it.
-pub fn complete(id: SessionId, start: Timestamp, mut legs: Vec<(Leg, Option<usize>, Option<JoinReason>)>) -> Session {
-    let order = order_of(&legs);
-    let mut place = vec![0; legs.len()];
+pub fn complete(id: SessionId, record: Record) -> Option<Session> {
+    let order = order_of(&record);
+    let mut place = vec![0; record.entries.len()];
     for (new, &old) in order.iter().enumerate() {
         place[old] = new;
     }
-    for (leg, behind, reason) in &mut legs {
+    let mut entries: Vec<Option<Entry>> = record.entries.into_iter().map(Some).collect();
+    let mut legs: Vec<Leg> = Vec::with_capacity(order.len());
+    for &old in &order {
+        let Some(Entry { state: EntryState::Done(over), behind, joined_by, .. }) = entries[old].take() else {
+            continue;
+        };
+        let mut leg = over.into_leg();
         leg.behind = behind.map(|front| place[front]);
-        leg.joined_by = *reason;
+        leg.joined_by = joined_by;
+        legs.push(leg);
     }
-    let mut slots: Vec<Option<Leg>> = legs.into_iter().map(|(leg, ..)| Some(leg)).collect();
-    let mut legs: Vec<Leg> = order.iter().filter_map(|&old| slots[old].take()).collect();
     for index in 0..legs.len() {
         legs[index].role = role_of(&legs, index);
         legs[index].outcome = closing::outcome_of(&legs[index]);
     }
-    let outcome = legs[0].outcome;
-    let end = legs.iter().map(|leg| leg.tcp.last.at).max().unwrap_or(start);
+    let outcome = legs.first()?.outcome;
+    let end = legs.iter().map(|leg| leg.tcp.last.at).max()?;
     let ended_by = closing::ended_by(&legs, outcome);
-    Session { id, legs, start, end, outcome, ended_by }
+    Some(Session { id, legs, start: record.start, end, outcome, ended_by })
 }
 
 /// From the client on; attempts of one proxy in the order in which they were made.
-fn order_of(legs: &[(Leg, Option<usize>, Option<JoinReason>)]) -> Vec<usize> {
-    let depth = |mut index: usize| {
-        let mut depth = 0;
-        while let Some(front) = legs[index].1
-            && depth < legs.len()
-        {
-            depth += 1;
-            index = front;
-        }
-        depth
+fn order_of(record: &Record) -> Vec<usize> {
+    let first = |index: usize| match &record.entries[index].state {
+        EntryState::Done(leg) => Some(leg.first()),
+        EntryState::Live(_) => None,
     };
-    let mut order: Vec<usize> = (0..legs.len()).collect();
-    order.sort_by_key(|&index| (depth(index), legs[index].0.tcp.first));
+    let mut order: Vec<usize> = (0..record.entries.len()).collect();
+    if order.len() > 1 {
+        order.sort_by_key(|&index| (record.depth(index), first(index)));
+    }
     order
 }
 
@@ -211,8 +212,5 @@ fn role_of(legs: &[Leg], index: usize) -> LegRole {
 
 /// Whether the request says itself that a proxy made it.
 fn is_forwarded(leg: &Leg) -> bool {
-    const MARKS: [&str; 6] =
-        ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto", "X-Forwarded-Host"];
-    leg.proxy_header.is_some()
-        || leg.request.as_ref().is_some_and(|request| MARKS.iter().any(|name| request.head.fields.has(name)))
+    leg.proxy_header.is_some() || leg.request.as_deref().is_some_and(|request| request.head.fields.say_forwarded())
 }

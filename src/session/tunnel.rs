@@ -152,13 +152,13 @@ impl TunnelState {
         }
     }
 
-    fn direction(&self, role: Role) -> Direction {
+    fn direction(&self, role: Role) -> Box<Direction> {
         let mut frames = self.decoders[role].facts();
         // The decoder counts a frame at its header. One that never came to its end was not sent: it is told of apart.
         if let Some(open) = frames.open_frame {
             frames.frames.uncount(open.opcode);
         }
-        Direction {
+        Box::new(Direction {
             frames: frames.frames,
             messages: frames.messages,
             close: self.both.closes[role].as_deref().cloned(),
@@ -176,7 +176,7 @@ impl TunnelState {
             first_bytes: crate::http::text::text(&frames.first_bytes).into(),
             heartbeats: self.both.heartbeats[role].as_deref().copied().unwrap_or_default(),
             longest_silence: frames.longest_silence,
-        }
+        })
     }
 }
 

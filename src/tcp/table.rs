@@ -159,11 +159,22 @@ impl<S: Default> Table<S> {
 
     /// The capture is over: what waits is told, and every connection is forgotten, in order of its number.
     pub fn finish<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
-        let mut all: Vec<(ConnectionId, u32)> =
-            self.live().map(|(index, slot)| (slot.connection.id(), index)).collect();
+        for number in self.numbers() {
+            self.finish_one(number, listener);
+        }
+    }
+
+    /// The numbers of all connections that are being followed, in order.
+    pub fn numbers(&self) -> Vec<Number> {
+        let mut all: Vec<Number> = self.live().map(|(index, slot)| Number(slot.connection.id(), index)).collect();
         all.sort_unstable();
-        for (_, index) in all {
-            self.forget(index, listener);
+        all
+    }
+
+    /// The capture is over for one connection: what waits is told, and it is forgotten.
+    pub fn finish_one<L: Listener<Stream = S>>(&mut self, number: Number, listener: &mut L) {
+        if self.is_at(number.0, number.1) {
+            self.forget(number.1, listener);
         }
     }
 
@@ -342,6 +353,10 @@ impl<S: Default> Table<S> {
         listener.forgotten(connection, stream, self.shared.now);
     }
 }
+
+/// The number of a connection, and where it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Number(ConnectionId, u32);
 
 /// How a connection begins for us.
 #[derive(Clone, Copy)]

@@ -27,14 +27,14 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, leg, response) = agreement::broken_101(session, |leg, response| match response.answer.accept {
         Accept::Wrong => true,
-        Accept::Absent => leg.request.as_ref().is_some_and(|request| request.offer.key != Key::Absent),
+        Accept::Absent => leg.request.as_deref().is_some_and(|request| request.offer.key != Key::Absent),
         Accept::Valid | Accept::Unknown => false,
     })?;
     let detail = compared(leg, response.head.fields.first("Sec-WebSocket-Accept"));
     let left = agreement::client_left_at_once(session);
     let end = if left.is_some() { "; the client left at once" } else { "" };
     let evidence = Evidence::on(index, format!("{detail}{end}"))
-        .packet_if(leg.request.as_ref().map(|request| request.moment), "the key")
+        .packet_if(leg.request.as_deref().map(|request| request.moment), "the key")
         .packet(response.moment, "the 101")
         .packet_if(left, "the client leaves")
         .verdict(format!("{} answered 101 without proof: {detail}{end}", agreement::maker(session, index)));
@@ -42,7 +42,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn compared(leg: &Leg, accept: Option<&str>) -> String {
-    let key = leg.request.as_ref().and_then(|request| request.head.fields.first("Sec-WebSocket-Key"));
+    let key = leg.request.as_deref().and_then(|request| request.head.fields.first("Sec-WebSocket-Key"));
     let expected = key.map(accept_value).unwrap_or_default();
     match accept {
         Some(accept) => format!("Sec-WebSocket-Accept is {}, expected {expected}", quote(accept)),

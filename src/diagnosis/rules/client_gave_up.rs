@@ -36,7 +36,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if !matches!(leg.outcome, Outcome::Unanswered) || leg.response.is_some() {
         return None;
     }
-    let request = leg.request.as_ref()?;
+    let request = leg.request.as_deref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
     let server = leg.half(Role::Server);
     if server.bytes > 0 || server.packets == 0 {

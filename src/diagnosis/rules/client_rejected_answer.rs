@@ -32,7 +32,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let leg = facts.session.first_leg();
     let tunnel = leg.tunnel.as_ref()?;
-    let response = leg.response.as_ref()?;
+    let response = leg.response.as_deref()?;
     if tunnel.sides.client.frames.total() > 0 || !is_right(response) {
         return None;
     }

@@ -29,8 +29,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, leg, h2) =
         session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg, leg.h2.as_ref()?)))?;
-    let request = leg.request.as_ref().filter(|request| answer::is_extended_connect(request))?;
-    if leg.response.as_ref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
+    let request = leg.request.as_deref().filter(|request| answer::is_extended_connect(request))?;
+    if leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
         return None;
     }
     let how = how_refused(leg, h2)?;
@@ -43,7 +43,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     Some(
         Evidence::on(index, format!("extended CONNECT on stream {}: {how}; {settings}", h2.stream_id))
             .packet(request.moment, "the extended CONNECT")
-            .packet_if(leg.response.as_ref().map(|response| response.moment), "the refusal")
+            .packet_if(leg.response.as_deref().map(|response| response.moment), "the refusal")
             .packet_if(h2.reset.map(|(_, _, moment)| moment), "the reset")
             .confidence(if h2.connect_protocol_enabled == Some(false) { Confidence::High } else { Confidence::Medium })
             .verdict(format!("{name} does not take a WebSocket over HTTP/2: {how}; {settings}")),

@@ -25,7 +25,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         let (Some(front), Some(back)) = (&proxy.front.response, &proxy.back.response) else { return false };
         back.answer.deflate.is_some() && front.answer.deflate.is_none() && front.head.status == 101
     })?;
-    let (front, back) = (proxy.front.response.as_ref()?, proxy.back.response.as_ref()?);
+    let (front, back) = (proxy.front.response.as_deref()?, proxy.back.response.as_deref()?);
     let name = parties::server_of(session, proxy.front_index)?;
     Some(
         Evidence::on(proxy.back_index, "the backend's 101 agrees to permessage-deflate, the client's 101 does not")

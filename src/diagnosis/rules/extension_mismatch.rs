@@ -26,14 +26,14 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, leg, response) = agreement::broken_101(session, |_, response| response.answer.extension_mismatch)?;
     let offered: Vec<&str> =
-        leg.request.as_ref().map(|request| request.head.extensions_offered().collect()).unwrap_or_default();
+        leg.request.as_deref().map(|request| request.head.extensions_offered().collect()).unwrap_or_default();
     let offered = if offered.is_empty() { "none".to_owned() } else { quote(&offered.join(", ")) };
     let agreed = quote(&response.head.extensions().collect::<Vec<_>>().join(", "));
     let left = agreement::client_left_at_once(session);
     let end = if left.is_some() { "; the client left at once" } else { "" };
     let what = format!("offered: {offered}; answered: {agreed}");
     let evidence = Evidence::on(index, format!("{what}{end}"))
-        .packet_if(leg.request.as_ref().map(|request| request.moment), "the offer")
+        .packet_if(leg.request.as_deref().map(|request| request.moment), "the offer")
         .packet(response.moment, "the answer")
         .packet_if(left, "the client leaves")
         .verdict(format!(

@@ -36,7 +36,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     // The deepest leg that got the request is where it was not answered.
     let (index, leg) = session.legs.iter().enumerate().rev().find(|(_, leg)| leg.request.is_some())?;
-    let request = leg.request.as_ref()?;
+    let request = leg.request.as_deref()?;
     let server = leg.half(Role::Server);
     let silent = leg.response.is_none() && leg.odd_answer.is_none() && server.bytes == 0 && server.packets > 0;
     if !silent || leg.half(Role::Client).unacknowledged_since.is_some() || leg.has_holes() {
@@ -54,7 +54,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn ending(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<crate::packet::Moment>, Confidence)> {
-    let asked = leg.request.as_ref()?.moment.at;
+    let asked = leg.request.as_deref()?.moment.at;
     match leg.first_end() {
         Some(end) if end.by == Role::Server => {
             let flag = match end.kind {

@@ -44,7 +44,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     };
     Some(
         Evidence::on(index, format!("plain HTTP to port {port}, which speaks TLS: {said}"))
-            .packet_if(leg.request.as_ref().map(|request| request.moment), "the plaintext request")
+            .packet_if(leg.request.as_deref().map(|request| request.moment), "the plaintext request")
             .packet_if(moment, "the answer")
             .confidence(confidence)
             .fix_if(fix)

@@ -31,7 +31,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if session.legs.len() > 1 || leg.outcome != Outcome::Unanswered || leg.half(Role::Server).bytes > 0 {
         return None;
     }
-    let request = leg.request.as_ref()?;
+    let request = leg.request.as_deref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Server && end.kind == EndKind::Rst)?;
     let others = u64::from(facts.neighbours.endings.dropped(leg.server).saturating_sub(1));
     if others == 0 || leg.has_holes() {

@@ -41,7 +41,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             format!("a PROXY header (version {version}) in front of the request; the {} {said}", server.word),
         )
         .packet(header.moment, "the PROXY header")
-        .packet_if(leg.request.as_ref().map(|request| request.moment), "the request behind it")
+        .packet_if(leg.request.as_deref().map(|request| request.moment), "the request behind it")
         .packet_if(moment, "the answer")
         .confidence(confidence)
         .verdict(format!(

@@ -35,13 +35,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     {
         detail.push_str(&format!("; {} of it at {name}", Span(behind)));
     }
-    let (request, response) = (first.request.as_ref()?, first.response.as_ref()?);
+    let (request, response) = (first.request.as_deref()?, first.response.as_deref()?);
     Some(Evidence::on(0, detail).packet(request.moment, "the request").packet(response.moment, "the 101").not_cause())
 }
 
 /// From a request to its 101.
 fn latency(leg: &Leg) -> Option<Duration> {
-    let (request, response) = (leg.request.as_ref()?, leg.response.as_ref()?);
+    let (request, response) = (leg.request.as_deref()?, leg.response.as_deref()?);
     (response.head.status == 101).then(|| response.moment.at.since(request.moment.at))
 }
 

@@ -49,7 +49,7 @@ fn wrong_choice(facts: &Facts<'_>) -> Option<Evidence> {
     let end = if left.is_some() { "; the client left at once" } else { "" };
     let dropped = dropped_on_the_way(facts, index);
     let evidence = Evidence::on(index, format!("{what}{dropped}{end}"))
-        .packet_if(leg.request.as_ref().map(|request| request.moment), "the offer")
+        .packet_if(leg.request.as_deref().map(|request| request.moment), "the offer")
         .packet(response.moment, "the choice")
         .packet_if(left, "the client leaves");
     if left.is_none() {
@@ -64,7 +64,8 @@ fn wrong_choice(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// What a proxy did to an answer that was right behind it.
 fn dropped_on_the_way(facts: &Facts<'_>, index: usize) -> &'static str {
-    let behind = parties::behind(facts.session, index).and_then(|behind| facts.session.legs[behind].response.as_ref());
+    let behind =
+        parties::behind(facts.session, index).and_then(|behind| facts.session.legs[behind].response.as_deref());
     match behind.is_some_and(|response| response.answer.subprotocol == SubprotocolAnswer::Selected) {
         true => ", though the backend had selected one: the proxy changed the answer",
         false => "",
@@ -85,7 +86,7 @@ fn refused(facts: &Facts<'_>) -> Option<Evidence> {
 
 fn offered(leg: &Leg) -> String {
     let offered: Vec<&str> =
-        leg.request.as_ref().map(|request| request.head.subprotocols_offered().collect()).unwrap_or_default();
+        leg.request.as_deref().map(|request| request.head.subprotocols_offered().collect()).unwrap_or_default();
     if offered.is_empty() { "none".to_owned() } else { quote(&offered.join(", ")) }
 }
 

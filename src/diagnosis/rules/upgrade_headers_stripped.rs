@@ -55,7 +55,7 @@ fn between_legs(session: &Session) -> Option<Evidence> {
     let mut evidence = Evidence::on(hop.back_index, detail)
         .packet(hop.asked.moment, "request with Upgrade")
         .packet(hop.forwarded.moment, "the proxy's request, without Upgrade")
-        .packet_if(hop.back.response.as_ref().map(|response| response.moment), "the answer to it")
+        .packet_if(hop.back.response.as_deref().map(|response| response.moment), "the answer to it")
         .verdict(format!(
             "{} did not forward Upgrade: its request to {} went out as {got}; {}",
             hop.proxy(),
@@ -78,7 +78,7 @@ fn on_one_leg(session: &Session) -> Option<Evidence> {
         return None;
     }
     let leg = &session.legs[index];
-    if leg.response.as_ref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
+    if leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
         return None;
     }
     let got = what_went_out(request);

@@ -42,7 +42,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         )
         .packet(response.begun, "the backend's answer begins")
         .packet(response.moment, "its head ends")
-        .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
         .verdict(format!(
             "{} threw the answer of {} away: {status} with {bytes} bytes of headers; {}{largest}",
             attempt.proxy(),
@@ -53,7 +53,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn thrown_away<'a>(attempt: &LastAttempt<'a>) -> Option<&'a Response> {
-    let response = attempt.back.response.as_ref()?;
+    let response = attempt.back.response.as_deref()?;
     let refused = attempt.front.status() == Some(502) && response.head.status != 502;
     (refused && response.head_bytes >= BUFFER - 1).then_some(response)
 }

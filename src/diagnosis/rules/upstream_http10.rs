@@ -49,7 +49,7 @@ fn is_downgraded(hop: &Hop<'_>) -> bool {
 
 /// Only an answer that may be about the version makes the version the cause.
 fn explains_refusal(hop: &Hop<'_>) -> bool {
-    hop.back.response.as_ref().is_some_and(|response| {
+    hop.back.response.as_deref().is_some_and(|response| {
         matches!(response.head.status, 400 | 426 | 505)
             && backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
     })

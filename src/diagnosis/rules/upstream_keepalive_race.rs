@@ -29,7 +29,7 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let Proxy { front_index, front, back_index, back } = session.proxies().find(|proxy| lost_the_race(proxy.back))?;
-    let (asked, end) = (back.request.as_ref()?.moment, back.first_end()?);
+    let (asked, end) = (back.request.as_deref()?.moment, back.first_end()?);
     let earlier = Count(u64::from(back.earlier_requests), "earlier request");
     let after = Span(end.moment.at.since(asked.at));
     let evidence = Evidence::on(

@@ -21,7 +21,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (index, leg) = facts.session.legs.iter().enumerate().next_back()?;
-    let response = leg.response.as_ref().filter(|response| (502..=504).contains(&response.head.status))?;
+    let response = leg.response.as_deref().filter(|response| (502..=504).contains(&response.head.status))?;
     let proxy = proxies::error_page(response).or_else(|| proxies::named_by(response).map(|print| print.software))?;
     let detail =
         format!("{} answered {}; its way to the backend is not in the capture", proxy.name(), response.head.status);

@@ -123,7 +123,7 @@ pub(super) mod tests {
     pub(crate) fn example() -> TestSession {
         let session = at_once();
         let leg = &session.session.legs[0];
-        let (client, moment) = (leg.server.ip, leg.request.as_ref().unwrap().moment);
+        let (client, moment) = (leg.server.ip, leg.request.as_deref().unwrap().moment);
         let message =
             DnsMessage { moment, client, name: "backend.internal".into(), answer: Some(3), addresses: vec![] };
         session.neighbours(|neighbours| neighbours.dns.push(message))

@@ -48,7 +48,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, no byte of an answer"))
             .packet(asked, "the proxy's request")
             .packet(end.moment, "the backend closes")
-            .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer")
+            .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
             .verdict(format!(
                 "{backend} took the request of {} and {flag} {after} later without an answer; the proxy {}",
                 attempt.proxy(),
@@ -60,7 +60,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// The request, and the end that the backend made of it.
 pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
     let back = attempt.back;
-    let asked = back.request.as_ref()?.moment;
+    let asked = back.request.as_deref()?.moment;
     if back.response.is_some() || back.odd_answer.is_some() || back.tls.is_some() {
         return None;
     }

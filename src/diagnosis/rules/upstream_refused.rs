@@ -41,7 +41,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         )
         .packet_if(syn, "the proxy's SYN")
         .packet(refused, "RST: refused")
-        .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
         .fix_if(fix_for_localhost(server.ip))
         .verdict(format!(
             "{proxy} could not reach its {} {server}: the connection was refused{after}{times}; {}",

@@ -44,7 +44,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(attempt.back_index, format!("{backend} sent nothing for {}, then the proxy left", Span(waited)))
             .packet(asked.moment, "the proxy's request")
             .packet(end.moment, "the proxy closes")
-            .packet_if(attempt.front.response.as_ref().map(|response| response.moment), "the proxy's answer");
+            .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer");
     let outcome = attempt.front.status().map(|status| format!(" and answered {status}")).unwrap_or_default();
     Some(match at_once {
         true => evidence.fix_if(fix_for_zero(&attempt)).verdict(format!(
@@ -62,7 +62,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// The request that got no answer, and the end that the proxy made of it while its own client still waited.
 fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let back = attempt.back;
-    let asked = back.request.as_ref()?;
+    let asked = back.request.as_deref()?;
     let end = back.first_end().filter(|end| end.by == Role::Client)?;
     let client_left =
         attempt.front.first_end().is_some_and(|front| front.by == Role::Client && front.moment.at < end.moment.at);

@@ -36,7 +36,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let outcome = front_status(session, index);
     Some(
         Evidence::on(index, format!("a request for HTTP/1.1 was answered with {words}{outcome}"))
-            .packet_if(leg.request.as_ref().map(|request| request.moment), "the request")
+            .packet_if(leg.request.as_deref().map(|request| request.moment), "the request")
             .packet_if(leg.half(crate::stream::Role::Server).first_data, "the answer")
             .confidence(if leg.earlier_requests > 0 { Confidence::Medium } else { Confidence::High })
             .verdict(format!("{name} does not speak HTTP/1.1: it answered the handshake with {words}{outcome}")),

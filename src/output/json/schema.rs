@@ -47,7 +47,7 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// As the format says it.
     pub fn new(session: &'a session::Session, diagnosis: &'a diagnosis::Diagnosis, mask: Mask) -> Session<'a> {
-        let request = session.legs.iter().find_map(|leg| leg.request.as_ref());
+        let request = session.legs.iter().find_map(|leg| leg.request.as_deref());
         let sni = || session.legs.iter().find_map(|leg| leg.tls.as_ref()?.sni.as_deref());
         Session {
             r#type: "session",
@@ -114,7 +114,7 @@ impl<'a> Leg<'a> {
         let readable = tunnel.is_some() || leg.outcome != session::Outcome::Encrypted;
         // A count of a part would pass for the count of the whole: what the capture cannot tell is null.
         let countable = readable && leg.frames_are_complete();
-        let none = ByRole::<leg::Direction>::default();
+        let none = ByRole::<Box<leg::Direction>>::default();
         let sides = tunnel.map_or(&none, |tunnel| &tunnel.sides);
         Leg {
             role: leg.role.name(),
@@ -122,8 +122,8 @@ impl<'a> Leg<'a> {
             server: leg.server.into(),
             joined_by: leg.joined_by.map(leg::JoinReason::name),
             outcome: leg.outcome.name(),
-            request: leg.request.as_ref().map(|request| Request::new(request, mask)),
-            response: leg.response.as_ref().map(|response| Response::new(response, leg.request.as_ref(), mask)),
+            request: leg.request.as_deref().map(|request| Request::new(request, mask)),
+            response: leg.response.as_deref().map(|response| Response::new(response, leg.request.as_deref(), mask)),
             websocket: WebSocket::new(leg, mask),
             frames: countable.then(|| Sides::new(|role| Frames::new(&sides[role].frames))),
             messages: countable.then(|| Sides::new(|role| Messages::new(&sides[role].messages))),
@@ -220,14 +220,14 @@ struct WebSocket<'a> {
 impl<'a> WebSocket<'a> {
     /// `None` where no handshake was seen: no request, or one that has nothing of a WebSocket in it.
     fn new(leg: &'a leg::Leg, mask: Mask) -> Option<WebSocket<'a>> {
-        let request = leg.request.as_ref()?;
+        let request = leg.request.as_deref()?;
         let extended_connect = &*request.head.method == "CONNECT";
         if !request.offer.is_attempt() && !extended_connect {
             return None;
         }
         let offered = &request.head.fields;
         let (answered, answer) =
-            leg.response.as_ref().map(|response| (&response.head.fields, &response.answer)).unzip();
+            leg.response.as_deref().map(|response| (&response.head.fields, &response.answer)).unzip();
         Some(WebSocket {
             key: offered.first("Sec-WebSocket-Key"),
             accept: answered.and_then(|fields| fields.first("Sec-WebSocket-Accept")),

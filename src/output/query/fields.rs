@@ -108,14 +108,14 @@ pub static FIELDS: &[Field] = &[
         name: "target",
         kind: Kind::Text,
         help: "the request's target on each leg",
-        read: |s, _, tell| each(s, |leg| leg.request.as_ref().map(|request| word(&request.head.target)), tell),
+        read: |s, _, tell| each(s, |leg| leg.request.as_deref().map(|request| word(&request.head.target)), tell),
     },
     Field {
         name: "host",
         kind: Kind::Text,
         help: "the request's Host on each leg, or the name in the ClientHello",
         read: |s, _, tell| {
-            each(s, |leg| leg.request.as_ref()?.head.host().map(word), tell);
+            each(s, |leg| leg.request.as_deref()?.head.host().map(word), tell);
             each(s, |leg| leg.tls.as_ref()?.sni.as_deref().map(word), tell);
         },
     },
@@ -123,14 +123,14 @@ pub static FIELDS: &[Field] = &[
         name: "origin",
         kind: Kind::Text,
         help: "the request's Origin on each leg",
-        read: |s, _, tell| each(s, |leg| leg.request.as_ref()?.head.fields.first("Origin").map(word), tell),
+        read: |s, _, tell| each(s, |leg| leg.request.as_deref()?.head.fields.first("Origin").map(word), tell),
     },
     Field {
         name: "subprotocol",
         kind: Kind::Text,
         help: "the one that was agreed to",
         read: |s, _, tell| {
-            each(s, |leg| leg.response.as_ref()?.head.fields.first("Sec-WebSocket-Protocol").map(word), tell);
+            each(s, |leg| leg.response.as_deref()?.head.fields.first("Sec-WebSocket-Protocol").map(word), tell);
         },
     },
     Field {

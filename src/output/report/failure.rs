@@ -83,7 +83,7 @@ impl Section<'_> {
 
     /// Both requests at a proxy, row by row, with a sign where they differ.
     fn requests(&self, page: &mut String, front: usize, back: usize) -> fmt::Result {
-        let request = |leg: usize| self.session.legs.get(leg).and_then(|leg| leg.request.as_ref());
+        let request = |leg: usize| self.session.legs.get(leg).and_then(|leg| leg.request.as_deref());
         let (Some(came), Some(went)) = (request(front), request(back)) else { return Ok(()) };
         writeln!(page, "\n### The request on leg {} and on leg {}\n", front + 1, back + 1)?;
         writeln!(page, "| | came, packet {} | went on, packet {} |", came.moment.packet.0, went.moment.packet.0)?;

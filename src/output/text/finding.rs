@@ -113,7 +113,7 @@ fn packets(line: &mut Line, finding: &Finding) {
 fn requests_shown<'a>(session: &'a Session, finding: &Finding) -> Option<(&'a Request, &'a Request)> {
     let back = session.legs.get(finding.evidence.leg?)?;
     let front = session.legs.get(back.behind?)?;
-    let (front, back) = (front.request.as_ref()?, back.request.as_ref()?);
+    let (front, back) = (front.request.as_deref()?, back.request.as_deref()?);
     let shows = |request: &Request| finding.evidence.packets.iter().any(|(packet, _)| *packet == request.moment.packet);
     (shows(front) && shows(back)).then_some((front, back))
 }

@@ -38,7 +38,7 @@ pub(super) fn lines(session: &Session, state: &State, width: u16) -> Vec<Line<'s
     }
     if proxies.is_empty() {
         let leg = session.first_leg();
-        alone(&mut page, leg.request.as_ref(), leg.response.as_ref(), state);
+        alone(&mut page, leg.request.as_deref(), leg.response.as_deref(), state);
     }
     if page.lines.is_empty() {
         page.text(2, "No request and no answer was seen.");

@@ -191,7 +191,7 @@ impl Row {
     pub(super) fn requested(&mut self, place: Place, request: Request) {
         self.start = self.start.min(request.begun.at);
         let begun = request.begun;
-        self.leg(place, begun).request = Some(request);
+        self.leg(place, begun).request = Some(Box::new(request));
         self.describe();
     }
 
@@ -199,7 +199,7 @@ impl Row {
         let status = response.head.status;
         let moment = response.moment;
         let leg = self.leg(place, moment);
-        leg.response = Some(response);
+        leg.response = Some(Box::new(response));
         if status == 101 {
             leg.tunnel = Some(so_far::tunnel(moment, true));
         }
@@ -319,7 +319,7 @@ fn proxy_of(session: &Session) -> Option<&'static str> {
 
 /// Host and path; the name in the ClientHello where there is no request.
 fn target(session: &Session) -> String {
-    match session.legs.iter().find_map(|leg| leg.request.as_ref()) {
+    match session.legs.iter().find_map(|leg| leg.request.as_deref()) {
         Some(request) => {
             let host = request.head.host().unwrap_or_default();
             let target = &*request.head.target;
