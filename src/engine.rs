@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod completion;
 pub mod encrypted;
 pub mod event;
+pub mod partners;
 pub mod strays;
 pub mod tracker;
 pub mod tunnels;
@@ -189,6 +190,7 @@ impl Engine {
         let mut bounds = self.tracker.bounds.clone();
         bounds.push(("neighbours remembered", self.tracker.recorder.overflows));
         bounds.push(("failed connections remembered", self.tracker.strays.overflows));
+        bounds.push(("encrypted legs compared", self.tracker.partners.overflows));
         bounds.push(("attempts waiting", self.tracker.joiner.overflows));
         bounds.extend(self.table.bounds());
         bounds.retain(|(_, count)| *count > 0);

@@ -26,7 +26,7 @@ pub mod suite;
 mod visible;
 mod waiting;
 
-pub use facts::TlsFacts;
+pub use facts::{Sizes, TlsFacts};
 pub use observer::Observer;
 pub use record::begins_record;
 pub use secrets::{Origin, SecretStore};

@@ -76,8 +76,8 @@ impl Watch<'_> {
             (None, None) => {}
         }
         self.ensure_session(id);
-        if self.tracker.flows.find(id).is_some_and(|flow| flow.depth == 0) {
-            self.join_encrypted_front(id, &waiting);
+        if self.tracker.partners.has_encrypted() {
+            self.tracker.list_attempt(id);
         }
         let ticket = self.tracker.joiner.ask(waiting);
         if let Some(flow) = self.tracker.flows.find_mut(id) {
@@ -347,13 +347,6 @@ impl Watch<'_> {
                 self.tell_response(back);
             }
         }
-    }
-
-    /// An attempt came in clear, and nobody asked for it in clear: the leg in front may be encrypted.
-    fn join_encrypted_front(&mut self, id: FlowId, waiting: &Waiting) {
-        let Some(front) = self.tracker.encrypted_front(id, waiting) else { return };
-        self.ensure_session(front);
-        self.join_sessions(front, id, JoinReason::Time);
     }
 }
 

@@ -50,8 +50,8 @@ impl Watch<'_> {
     pub(super) fn flow_forgotten(&mut self, id: FlowId, connection: Connection, now: Timestamp) {
         self.last_words(id, &connection);
         self.give_up_waiting(id, now);
+        self.settle_partner(id);
         let Some(mut flow) = self.tracker.flows.remove(id) else { return };
-        self.tracker.encrypted.retain(|&known| known != id);
         let earlier = flow.rare.as_mut().map(|rare| std::mem::take(&mut rare.earlier_legs));
         for (session, mut leg) in earlier.unwrap_or_default() {
             leg.tcp = connection.facts();
@@ -164,7 +164,7 @@ impl Watch<'_> {
             return;
         }
         let (client, server) = (connection.endpoint(Side::Originator), connection.endpoint(Side::Responder));
-        let Some(front) = self.tracker.joiner.waiting_at(moment.at, client.ip, server) else { return };
+        let Some(front) = self.tracker.joiner.waiting_at(moment.at, client.ip, server).next() else { return };
         let Some(session) = self.tracker.flows.find(front).and_then(|flow| flow.session) else { return };
         if !self.tracker.wants.progress {
             return;
@@ -198,6 +198,7 @@ impl Watch<'_> {
 impl Watch<'_> {
     /// An attempt on a connection that is used again is over: the leg is put aside, the flow is free for the next one.
     pub(super) fn freeze_attempt(&mut self, id: FlowId) {
+        self.settle_partner(id);
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let facts = ConnectionFacts::nothing(flow.connection, flow.endpoints, flow.opened);
         let leg = Box::new(flow.take_leg(facts));

@@ -1,17 +1,12 @@
 //! Connections that carry TLS: what the observer reads goes on as if it were plain.
 
-use crate::engine::tracker::{Tracker, Watch};
+use crate::engine::tracker::Watch;
 use crate::http::{self, FirstBytes};
 use crate::packet::Moment;
 use crate::session::flow::App;
-use crate::session::joiner::Waiting;
-use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
 use crate::stream::{ByRole, GapCause, Role, Side, StreamEvent};
 use crate::tls::{Observer, Origin, SecretStore, TlsOutput};
-
-/// Encrypted connections that are looked at when a leg in clear has none in front: the latest ones.
-const ENCRYPTED_KEPT: usize = 4096;
 
 /// What an observer tells: who said what, and when.
 type Plaintext<'p> = dyn FnMut(Role, Moment, TlsOutput<'_>) + 'p;
@@ -22,20 +17,11 @@ impl Watch<'_> {
         let limits = &self.tracker.limits;
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let observer = if flow.syn_seen { Observer::new(limits) } else { Observer::joined(limits) };
-        let (server, client, side) = (flow.server(), flow.client(), flow.side(role));
+        let (server, side) = (flow.server(), flow.side(role));
         flow.rare().tls = Some(Box::new(observer));
         flow.app = App::Waiting;
         self.tracker.recorder.tls(server);
-        if self.tracker.encrypted.len() >= ENCRYPTED_KEPT {
-            self.tracker.encrypted.pop_front();
-        }
-        self.tracker.encrypted.push_back(id);
-        // A proxy that dials its backend with TLS does so while the client waits.
-        if let Some(front) = self.tracker.joiner.waiting_at(moment.at, client.ip, server)
-            && flow.session.is_none()
-        {
-            self.join_behind(front, id, JoinReason::Time);
-        }
+        self.tracker.list_encrypted(id);
         self.encrypted(id, side, moment, StreamEvent::Data(bytes));
     }
 
@@ -58,6 +44,7 @@ impl Watch<'_> {
             }
         }
         self.observe(id, role, moment, event);
+        self.look_for_partner(id);
         if matches!(event, StreamEvent::Finished | StreamEvent::Reset) {
             self.application(id, side, moment, event);
         }
@@ -111,40 +98,9 @@ impl Watch<'_> {
         if store.generation() == before {
             return;
         }
-        for id in self.tracker.encrypted.clone() {
+        for id in self.tracker.partners.encrypted().collect::<Vec<_>>() {
             self.with_observer(id, |observer, secrets, mut out| observer.retry(secrets, &mut out));
         }
-    }
-}
-
-impl Tracker {
-    /// The encrypted connection on which the client may have sent what a proxy passed on as this attempt: the one that
-    /// carried application data from its client last, and leads to where the attempt comes from.
-    pub(super) fn encrypted_front(&self, id: FlowId, attempt: &Waiting) -> Option<FlowId> {
-        /// A proxy passes a request on within this time, a connection to the backend included.
-        const FORWARDING: std::time::Duration = std::time::Duration::from_millis(500);
-        self.encrypted
-            .iter()
-            .rev()
-            .take(256)
-            .filter_map(|&front| Some((front, self.flows.find(front)?)))
-            .filter(|(front, flow)| *front != id && flow.server() != attempt.server)
-            .filter(|(_, flow)| self.joiner.hosts().may_be_one(flow.server().ip, attempt.client.ip))
-            .filter_map(|(front, flow)| {
-                let tls = flow.rare.as_ref()?.tls.as_ref()?;
-                if tls.is_decrypting() {
-                    return None;
-                }
-                let (last, _) = tls.last_record(Role::Client)?;
-                let fresh = last.at <= attempt.asked && attempt.asked.since(last.at) < FORWARDING;
-                let unanswered = tls.last_record(Role::Server).is_none_or(|(server, _)| server.at <= last.at);
-                let free = flow
-                    .session
-                    .is_none_or(|session| self.records.find(session).is_some_and(|record| record.entries.len() == 1));
-                (fresh && unanswered && free).then_some((last.at, front))
-            })
-            .max()
-            .map(|(_, front)| front)
     }
 }
 

@@ -1,9 +1,10 @@
 //! From what connections say to sessions: finds attempts at a WebSocket, follows them, and tells what happens.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::engine::event::{Event, Place, Sink, Wants};
+use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
 use crate::engine::tunnels::Teller;
 use crate::http::{self, FirstBytes, HeadStore};
@@ -41,8 +42,8 @@ pub struct Tracker {
     pub(super) strays: Strays,
     pub(super) completed: BTreeSet<SessionId>,
     pub(super) secrets: Option<tls::SecretStore>,
-    /// Connections that carry TLS, the latest last.
-    pub(super) encrypted: VecDeque<FlowId>,
+    /// Legs that may belong to an encrypted one.
+    pub(super) partners: Partners,
     /// The time of the packet that is being handled.
     pub(super) now: Timestamp,
     /// Connections that carried no WebSocket.
@@ -66,7 +67,7 @@ impl Tracker {
             strays: Strays::new(STRAYS),
             completed: BTreeSet::new(),
             secrets: Some(tls::SecretStore::new(limits)),
-            encrypted: VecDeque::new(),
+            partners: Partners::default(),
             now: Timestamp::ZERO,
             not_websocket: 0,
             bounds: Vec::new(),

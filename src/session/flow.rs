@@ -8,6 +8,7 @@ use crate::session::leg::{Leg, LegRole, Outcome, Request, Response, SessionId};
 use crate::session::tunnel::TunnelState;
 use crate::stream::{ByRole, Pair, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
+use crate::time::Timestamp;
 use crate::tls;
 use crate::wire::Endpoint;
 use crate::ws;
@@ -79,6 +80,10 @@ pub struct Rare {
     pub earlier_legs: Vec<(SessionId, Box<Leg>)>,
     /// Whether another copy of this connection is followed instead.
     pub shadow: bool,
+    /// When it began and when it asked, while it is looked at as a possible partner of other legs.
+    pub listed: Option<(Timestamp, Option<Timestamp>)>,
+    /// How many records there were when its partner was looked for last.
+    pub looked_at: u64,
     /// After bytes were missed where a message begins: what follows may be frames of a WebSocket.
     pub adoption: Option<Box<ws::Adoption>>,
 }

@@ -217,12 +217,13 @@ impl Joiner {
             .copied()
     }
 
-    /// The attempt that was waiting at `at` and whose proxy may have dialled from `client` to `server`: the last to ask.
-    pub fn waiting_at(&self, at: Timestamp, client: IpAddr, server: Endpoint) -> Option<FlowId> {
+    /// The attempts that were waiting at `at` and whose proxy may have dialled from `client` to `server`: the last to ask
+    /// first.
+    pub fn waiting_at(&self, at: Timestamp, client: IpAddr, server: Endpoint) -> impl Iterator<Item = FlowId> {
         self.waiting
             .values()
             .rev()
-            .find(|attempt| {
+            .filter(move |attempt| {
                 is_waiting(attempt, at) && attempt.server != server && self.hosts.may_be_one(attempt.server.ip, client)
             })
             .map(|attempt| attempt.flow)

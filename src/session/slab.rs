@@ -6,6 +6,13 @@ use std::ops::{Index, IndexMut};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowId(u32);
 
+impl FlowId {
+    /// The least number there is.
+    pub const FIRST: FlowId = FlowId(0);
+    /// The greatest.
+    pub const LAST: FlowId = FlowId(u32::MAX);
+}
+
 /// Boxed values by number.
 #[derive(Debug)]
 pub struct Slab<T> {

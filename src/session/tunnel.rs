@@ -8,6 +8,7 @@ use crate::packet::Moment;
 use crate::session::leg::{Direction, Heartbeats, Tunnel};
 use crate::session::liveness::PingTracker;
 use crate::stream::{ByRole, Role, StreamEvent};
+use crate::time::Timestamp;
 use crate::ws::facts::{Close, Opcode};
 use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Held, Message, Scratch, heartbeat};
 
@@ -121,6 +122,12 @@ impl TunnelState {
     /// The last byte in either direction.
     pub fn last_byte(&self) -> Option<Moment> {
         self.both.last_byte
+    }
+
+    /// What `role` sent so far: how many bytes, and when its last frame began.
+    pub fn sent(&self, role: Role) -> (u64, Option<Timestamp>) {
+        let decoder = &self.decoders[role];
+        (decoder.bytes(), decoder.last_frame().map(|moment| moment.at))
     }
 
     /// When it was opened.

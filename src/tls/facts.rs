@@ -83,6 +83,31 @@ pub const RECORDS_KEPT: usize = 32;
 /// Alerts that are kept. A handshake has one or two; more is a flood.
 pub const ALERTS_KEPT: usize = 8;
 
+/// The record sizes of a connection while it lives, to compare it with others; [`TlsFacts`] has them in the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes<'a> {
+    /// The last record of the first request.
+    pub asked: Option<Timestamp>,
+    /// Plaintext bytes of that request.
+    pub request: u64,
+    /// The first record of the answer to it.
+    pub answered: Option<Timestamp>,
+    /// See [`TlsFacts::records`].
+    pub records: &'a ByRole<Vec<(Timestamp, u32)>>,
+    /// See [`TlsFacts::bytes`].
+    pub bytes: ByRole<u64>,
+    /// By how much these numbers may be too large: padding, and a close_notify that is not known as one yet.
+    pub slack: ByRole<u64>,
+    /// How many records there were on both sides.
+    pub count: u64,
+    /// See [`TlsFacts::last_record`].
+    pub last: ByRole<Option<(Moment, u32)>>,
+    /// Whether every record was seen, from the ClientHello on.
+    pub whole: bool,
+    /// Whether HTTP/1 may be spoken, as far as ALPN tells (RFC 7301).
+    pub may_be_http: bool,
+}
+
 /// What became of early data (RFC 8446 §2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EarlyData {

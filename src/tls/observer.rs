@@ -6,7 +6,7 @@ use std::mem;
 
 use super::TlsOutput;
 use super::early::EarlyDataHeld;
-use super::facts::TlsFacts;
+use super::facts::{Sizes, TlsFacts};
 use super::half::{Half, Loss};
 use super::handshake::MessageReader;
 use super::negotiation::Negotiation;
@@ -184,9 +184,16 @@ impl Observer {
         read || facts.decrypted_by.is_some() && self.prospect == Prospect::Known && !self.has_failed()
     }
 
-    /// The last record of application data that `role` sent, and its plaintext size; without a copy of all facts.
-    pub fn last_record(&self, role: Role) -> Option<(Moment, u32)> {
-        self.visible.facts.last_record[role]
+    /// Whether records wait for secrets.
+    pub fn is_waiting(&self) -> bool {
+        self.prospect == Prospect::Awaited
+    }
+
+    /// Record sizes so far.
+    pub fn sizes(&self) -> Sizes<'_> {
+        let seen = |role: Role| !self.directions[role].holes;
+        let whole = seen(Role::Client) && seen(Role::Server) && self.negotiation.hellos.client_random.is_some();
+        self.visible.sizes(whole, self.is_tls13())
     }
 
     /// All that is known now.

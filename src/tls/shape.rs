@@ -137,6 +137,11 @@ impl Shape {
         self.server_flight
     }
 
+    /// The first request so far: its plaintext bytes, and when its answer began.
+    pub(super) fn request(&self) -> (u64, Option<Timestamp>) {
+        self.first.map_or((0, None), |first| (first.request, first.replied.map(|replied| replied.at)))
+    }
+
     /// Application data of `size` plaintext bytes at most.
     pub(super) fn data(&mut self, role: Role, moment: Moment, size: u32, tls13: bool, facts: &mut TlsFacts) {
         if tls13 && role == Role::Server && self.is_ticket(moment, size, facts) {

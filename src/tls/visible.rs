@@ -1,7 +1,7 @@
 //! What is visible of a connection whether it is decrypted or not: sizes, times, alerts, who left.
 
 use super::alert::CLOSE_NOTIFY;
-use super::facts::{ALERTS_KEPT, TlsAlert, TlsFacts};
+use super::facts::{ALERTS_KEPT, Sizes, TlsAlert, TlsFacts};
 use super::keys::Hellos;
 use super::record::{ContentType, RecordHeader};
 use super::shape::{Sealed, Shape};
@@ -82,6 +82,31 @@ impl Visible {
             facts.close_notify[role] = Some(at);
         } else {
             self.note(TlsAlert { by: role, level: None, description: None, moment: at });
+        }
+    }
+
+    /// Record sizes so far. `whole`: nothing of either side is missing.
+    pub(super) fn sizes(&self, whole: bool, tls13: bool) -> Sizes<'_> {
+        let facts = &self.facts;
+        let (request, answered) = self.shape.request();
+        let asked = facts.records.client.iter().take_while(|(at, _)| answered.is_none_or(|answer| *at <= answer));
+        let padding = facts.record_overhead.map_or(0, |(least, most)| u64::from(most - least));
+        let slack = |role: Role| {
+            // An alert of TLS 1.3 looks like two bytes of data, and is the last thing that is said.
+            let alert = tls13 && facts.last_record[role].is_some_and(|(_, size)| size == 2);
+            padding * facts.record_count[role] + if alert { 2 } else { 0 }
+        };
+        Sizes {
+            asked: asked.last().map(|&(at, _)| at),
+            request,
+            answered,
+            records: &facts.records,
+            bytes: facts.bytes,
+            slack: ByRole { client: slack(Role::Client), server: slack(Role::Server) },
+            count: facts.record_count.client + facts.record_count.server,
+            last: facts.last_record,
+            whole,
+            may_be_http: facts.alpn.as_deref().is_none_or(|protocol| protocol.starts_with("http/1")),
         }
     }
 

@@ -247,6 +247,11 @@ impl Decoder {
         self.tally.frames(self.cold.as_ref().map_or(&Rare::default(), |cold| &cold.rare))
     }
 
+    /// Bytes of the stream so far: headers, payloads, gaps and what was skipped.
+    pub fn bytes(&self) -> u64 {
+        self.tally.bytes
+    }
+
     /// The last frame of any kind.
     pub fn last_frame(&self) -> Option<Moment> {
         self.tally.last_frame()

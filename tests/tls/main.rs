@@ -5,6 +5,7 @@ mod holes;
 mod late;
 mod legs;
 mod openssl;
+mod partners;
 mod peers;
 mod secrets;
 mod seen;
