@@ -1,4 +1,7 @@
 //! What each fuzz target does with its input. `tests/fuzz.rs` does the same with the seeds, without a fuzzer.
+//!
+//! What an input means is said at each body. Seeds were written by hand from these descriptions, or made with the `script`
+//! module, and are kept small: each is tried cut at every place.
 #![allow(dead_code, reason = "each target is a crate of its own and uses one of these")]
 
 use std::io::{Cursor, Read};
@@ -11,11 +14,24 @@ use wsflow::time::Timestamp;
 use wsflow::tls::{Observer, Origin, SecretStore, TlsOutput};
 use wsflow::wire::{Dissected, Dissector};
 
+#[path = "bodies/streams.rs"]
+mod streams;
+#[path = "bodies/whole.rs"]
+mod whole;
+
 /// What a target does with its input. It panics when something is wrong.
 pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target.
-pub const BODIES: [(&str, Body); 3] = [("savefile", savefile), ("wire", wire), ("tls", tls)];
+pub const BODIES: [(&str, Body); 7] = [
+    ("savefile", savefile),
+    ("wire", wire),
+    ("reassembly", streams::reassembly),
+    ("tls", tls),
+    ("http", streams::http),
+    ("ws", streams::ws),
+    ("engine", whole::engine),
+];
 
 /// The input is a savefile. Whole or in small pieces, it must yield the same packets and the same end.
 pub fn savefile(data: &[u8]) {

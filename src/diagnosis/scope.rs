@@ -27,6 +27,9 @@ impl Scope {
         let (mut right, mut lawful, mut closed) = (true, true, session.outcome == Outcome::Closed);
         for leg in &session.legs {
             let Some(tunnel) = leg.tunnel.as_deref() else { return Scope(u16::MAX) };
+            if !was_accepted(leg) {
+                return Scope(u16::MAX);
+            }
             right = right && is_right(leg, tunnel);
             lawful = lawful && is_lawful(tunnel);
             closed = closed && is_closed(leg, tunnel);
@@ -50,6 +53,15 @@ impl Scope {
     /// Whether rules of this stage must be asked.
     pub const fn has(self, stage: Stage) -> bool {
         self.0 & bit(stage) != 0
+    }
+}
+
+/// Whether the answer, if it was seen, is the one that comes before frames. Where frames were recognised behind another one,
+/// or in place of one, what was said there matters.
+fn was_accepted(leg: &Leg) -> bool {
+    match &leg.response {
+        Some(response) => response.head.status == 101 || leg.h2.is_some(),
+        None => leg.request.is_none(),
     }
 }
 
