@@ -9,6 +9,7 @@ pub mod completion;
 pub mod encrypted;
 pub mod event;
 pub mod partners;
+pub mod snapshot;
 pub mod strays;
 pub mod tracker;
 pub mod tunnels;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 pub use event::{Event, Sink, Summary, Wants};
+pub use snapshot::Snapshot;
 
 use crate::diagnosis::{self, Facts, Severity};
 use crate::engine::event::{IgnoredCounts, Loss};
@@ -48,6 +50,8 @@ pub struct Engine {
     options: EngineOptions,
     tally: Tally,
     now: Timestamp,
+    /// Where among the encrypted connections the next snapshot goes on.
+    looked_at: usize,
     first: Option<Timestamp>,
     /// The greatest time of a packet.
     last: Timestamp,
@@ -67,6 +71,7 @@ impl Engine {
             options,
             tally: Tally::default(),
             now: Timestamp::ZERO,
+            looked_at: 0,
             first: None,
             last: Timestamp::ZERO,
             packets: 0,
@@ -245,7 +250,7 @@ impl Engine {
             let known = self.tracker.recorder.neighbours().endings.know(leg.server);
             if failed && !elsewhere && (self.options.filtered || alone || known) {
                 let start = leg.tcp.first.at;
-                self.tracker.open_done(*leg, start);
+                self.tracker.open_done(None, *leg, start);
             }
         }
     }

@@ -122,7 +122,7 @@ struct EngineThread {
 impl EngineThread {
     fn start(work: &Work, file: Option<PathBuf>, live: bool) -> io::Result<EngineThread> {
         let shared = Arc::new(Shared::default());
-        shared.ask();
+        shared.ask(Vec::new());
         let (work, mut feed, ended) = (Arc::clone(work), Feed::new(Arc::clone(&shared), live), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
             let mut at_the_end = AtTheEnd { shared: ended, trouble: Some("the engine panicked".to_owned()) };
@@ -226,7 +226,7 @@ impl Driver {
                     continue;
                 }
                 _ = figures.tick(), if running => {
-                    shared.ask();
+                    shared.ask(self.state.open_in_sight(&self.store));
                     continue;
                 }
             };
@@ -255,6 +255,7 @@ impl Driver {
         self.stale = true;
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.state.key(key, &self.store),
+            Event::Mouse(mouse) => self.state.mouse(mouse, &self.store),
             Event::Resize(width, height) => {
                 self.state.size = (width, height);
                 self.state.follow_store(&self.store);
@@ -274,6 +275,7 @@ impl Driver {
             Effect::Quit => return Ok(false),
             Effect::Redraw => terminal.redraw()?,
             Effect::Copy(text) => terminal::copy(&text)?,
+            Effect::Mouse(heard) => terminal.mouse(heard)?,
             // To all of the job, as the terminal would: the program in front of a pipe stops with us.
             Effect::Suspend => rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?,
             Effect::Stop => {

@@ -191,3 +191,103 @@ fn what_is_wrong_with_a_file_is_told_on_the_screen_and_after_it() {
     let screen = terminal.assert_given_back(2);
     assert!(screen.contains("wsflow: "), "{screen}");
 }
+
+/// Fifty ends of every kind, most of them in the middle of something.
+#[test]
+fn the_terminal_is_given_back_fifty_times_of_fifty() {
+    let Some(terminal) = Terminal::open("fifty") else { return };
+    let script = terminal.file("fifty");
+    let program = wsflow(&format!("-r {} {}", capture("two-sessions.pcap"), capture("nginx-idle-timeout.pcap")));
+    // Builds that cannot be made to panic are killed instead.
+    let panic =
+        if cfg!(debug_assertions) { "WSFLOW_PANIC=1 RUST_BACKTRACE=0" } else { "timeout --foreground -s TERM 0.1" };
+    let lines = format!(
+        "seen() {{ stty -a; tmux -L {socket} display-message -p '#{{alternate_on}} #{{cursor_flag}} #{{mouse_any_flag}}'; }}
+         before=$(seen); same=0
+         for i in $(seq 50); do
+             case $((i % 5)) in
+                 0) env {panic} {program} ;;
+                 1) timeout --foreground -s TERM 0.0$i env {program} ;;
+                 2) timeout --foreground -s HUP 0.$i env {program} ;;
+                 3) timeout --foreground -s INT 0.0$i env {program} ;;
+                 4) timeout --foreground -s TERM 0.2 env {program} ;;
+             esac >/dev/tty 2>/dev/null
+             [ \"$(seen)\" = \"$before\" ] && same=$((same + 1))
+         done
+         echo same=$same",
+        socket = terminal.socket,
+    );
+    std::fs::write(&script, lines).expect("there is room");
+    terminal.tmux(&["send-keys", "-l", &format!("sh {}", script.display())]);
+    terminal.press("Enter");
+    let screen = terminal.wait_for("same=");
+    assert!(screen.contains("same=50"), "{screen}");
+}
+
+#[test]
+fn whoever_hangs_up_gets_the_terminal_back() {
+    let Some(terminal) = Terminal::open("hangup") else { return };
+    let pid = terminal.file("pid");
+    let program = wsflow(&format!("-r {}", capture("nginx-healthy.pcap")));
+    terminal.run(&format!("sh -c 'echo $$ >{}; exec env {program}'", pid.display()));
+    terminal.wait_for("q quit");
+    let pid = std::fs::read_to_string(pid).expect("the shell noted it");
+    Command::new("kill").args(["-HUP", pid.trim()]).status().expect("kill runs");
+    terminal.assert_given_back(0);
+}
+
+/// Live: a session that is open is seen with what TCP knows, through a stop to the shell, and its packets are saved.
+#[test]
+#[cfg(all(feature = "live", target_os = "linux"))]
+fn a_session_is_seen_while_it_is_captured() {
+    use tungstenite::Message;
+    if !caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW).unwrap_or(false) {
+        eprintln!("SKIPPED: live capture needs CAP_NET_RAW; run the tests as root to have it tested");
+        return;
+    }
+    let Some(terminal) = Terminal::open("live") else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let recorded = terminal.file("all.pcapng");
+    let line = wsflow(&format!("-i lo -w {} port {port}", recorded.display()));
+    terminal.tmux(&["send-keys", "-l", &line]);
+    terminal.press("Enter");
+    terminal.wait_for("No WebSocket yet");
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().expect("a client").0).expect("a handshake");
+        while socket.read().is_ok() {}
+    });
+    let (mut socket, _) = tungstenite::connect(format!("ws://127.0.0.1:{port}/seen")).expect("connected");
+    socket.send(Message::text("hello")).expect("sent");
+    terminal.wait_for("1 open");
+    terminal.press("C-z");
+    terminal.wait_for("topped");
+    socket.send(Message::text("while it is stopped")).expect("sent");
+    terminal.tmux(&["send-keys", "-l", "fg"]);
+    terminal.press("Enter");
+    terminal.wait_for("q quit");
+    terminal.press("Enter");
+    terminal.wait_for("while it is stopped");
+    terminal.press("i");
+    let screen = terminal.wait_for("TCP handshake");
+    assert!(screen.contains("open for"), "{screen}");
+    socket.close(None).expect("closed");
+    while socket.read().is_ok() {}
+    drop(socket);
+    server.join().expect("the server ends");
+    terminal.wait_for("closed after");
+    terminal.press("s");
+    terminal.wait_for("save to: ");
+    terminal.press("C-u");
+    let one = terminal.file("one.pcapng");
+    terminal.tmux(&["send-keys", "-l", &one.display().to_string()]);
+    terminal.press("Enter");
+    terminal.wait_for("1 session saved");
+    terminal.press("Q");
+    terminal.wait_for("topped");
+    for file in [recorded, one] {
+        let output = Command::new(env!("CARGO_BIN_EXE_wsflow")).args(["-q", "-o", "text", "-r"]).arg(file).output();
+        let printed = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
+        assert!(printed.contains("/seen") && printed.contains("  closed  "), "{printed}");
+    }
+}

@@ -267,7 +267,7 @@ impl Watch<'_> {
         if flow.session.is_some() {
             return false;
         }
-        let session = self.tracker.records.open(id, flow.connection, flow.opened.at);
+        let session = self.tracker.records.open(flow.promised(), id, flow.connection, flow.opened.at);
         flow.session = Some(session);
         true
     }

@@ -142,7 +142,7 @@ impl Watch<'_> {
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
             let refused = tls.client_left_after_server_flight;
             if failed || refused || !tls.likely_websocket.is_empty() {
-                self.tracker.open_done(flow.take_leg(facts), start);
+                self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
             }
             return;
         }
@@ -150,7 +150,7 @@ impl Watch<'_> {
         if let Some((_, head)) = cut_off
             && asks_for_websocket(head)
         {
-            self.tracker.open_done(flow.take_leg(facts), start);
+            self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
             return;
         }
         if flow.request.is_none() && flow.response.is_none() {
@@ -228,8 +228,8 @@ impl Tracker {
     }
 
     /// A session that is over the moment it is found.
-    pub(super) fn open_done(&mut self, leg: Leg, start: Timestamp) {
-        let session = self.records.open_done(leg, start);
+    pub(super) fn open_done(&mut self, promised: Option<SessionId>, leg: Leg, start: Timestamp) {
+        let session = self.records.open_done(promised, leg, start);
         self.complete(session);
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::diagnosis::{Diagnosis, GroupFinding};
 use crate::packet::{Moment, Packet};
 use crate::session::leg::{Request, Response};
-use crate::session::{JoinReason, Leg, Session, SessionId};
-use crate::stream::{ByRole, Role};
+use crate::session::{JoinReason, Session, SessionId};
+use crate::stream::Role;
 use crate::tcp::EndKind;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
@@ -210,13 +210,4 @@ pub struct Summary {
     pub last: Option<Timestamp>,
     /// The time from the first to the last packet.
     pub duration: Duration,
-}
-
-/// A leg while it lives, for those who show it.
-#[derive(Clone, Copy, Debug)]
-pub struct LiveLeg<'a> {
-    /// What is known of it now.
-    pub leg: &'a Leg,
-    /// Bytes of messages so far.
-    pub bytes: ByRole<u64>,
 }

@@ -44,6 +44,8 @@ pub struct Tracker {
     pub(super) secrets: Option<tls::SecretStore>,
     /// Legs that may belong to an encrypted one.
     pub(super) partners: Partners,
+    /// Numbers of sessions that were told of encrypted connections before they were found to be some.
+    pub(super) promises: Vec<(SessionId, FlowId)>,
     /// The time of the packet that is being handled.
     pub(super) now: Timestamp,
     /// Connections that carried no WebSocket.
@@ -68,6 +70,7 @@ impl Tracker {
             completed: BTreeSet::new(),
             secrets: Some(tls::SecretStore::new(limits)),
             partners: Partners::default(),
+            promises: Vec::new(),
             now: Timestamp::ZERO,
             not_websocket: 0,
             bounds: Vec::new(),
@@ -80,6 +83,18 @@ impl Tracker {
             Some((_, count)) => *count += 1,
             None => self.bounds.push((name, 1)),
         }
+    }
+
+    /// The number that a session of this flow will have.
+    pub(super) fn promise(&mut self, id: FlowId) -> Option<SessionId> {
+        let flow = self.flows.find_mut(id)?;
+        if let Some(promised) = flow.promised() {
+            return Some(promised);
+        }
+        let session = self.records.promise();
+        flow.rare().promised = Some(session);
+        self.promises.push((session, id));
+        Some(session)
     }
 
     /// Notes how many proxies are in front of a flow.

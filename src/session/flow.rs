@@ -78,6 +78,8 @@ pub struct Rare {
     pub odd_answer: Option<Box<str>>,
     /// Legs that this connection carried before: it was used again. What TCP knows is filled in at the end.
     pub earlier_legs: Vec<(SessionId, Box<Leg>)>,
+    /// The number that its session will have if it turns out to be one: somebody was told of it already.
+    pub promised: Option<SessionId>,
     /// Whether another copy of this connection is followed instead.
     pub shadow: bool,
     /// When it began and when it asked, while it is looked at as a possible partner of other legs.
@@ -155,6 +157,11 @@ impl Flow {
         self.rare.as_ref()?.proxy_header
     }
 
+    /// The number that its session will have, if one was promised.
+    pub fn promised(&self) -> Option<SessionId> {
+        self.rare.as_ref()?.promised
+    }
+
     /// Which side plays `role`.
     pub fn side(&self, role: Role) -> Side {
         match role {
@@ -165,37 +172,55 @@ impl Flow {
 
     /// What is known of the leg on this connection, with what TCP knows. It is told once: request and answer go with it.
     pub fn take_leg(&mut self, tcp: ConnectionFacts) -> Leg {
-        let (request, response) = (self.request.take(), self.response.take());
-        let mut rare = self.rare.as_deref_mut();
+        let mut leg = self.bare_leg(tcp);
+        (leg.request, leg.response) = (self.request.take(), self.response.take());
+        if let Some(rare) = &mut self.rare {
+            leg.incomplete_request = rare.incomplete_request.take();
+            leg.odd_answer = rare.odd_answer.take();
+        }
+        leg
+    }
+
+    /// What is known of the leg so far.
+    pub fn leg_so_far(&self, tcp: ConnectionFacts) -> Leg {
+        let mut leg = self.bare_leg(tcp);
+        (leg.request, leg.response) = (self.request.clone(), self.response.clone());
+        leg
+    }
+
+    /// A leg without what is told once.
+    #[inline(always)]
+    fn bare_leg(&self, tcp: ConnectionFacts) -> Leg {
+        let rare = self.rare.as_deref();
         let tunnel = match &self.app {
             App::Tunnel(tunnel) => Some(Box::new(tunnel.facts())),
             _ => None,
         };
-        let mut first_bytes = rare.as_ref().map(|rare| rare.first_bytes).unwrap_or_default();
-        if request.is_some() && first_bytes.client.is_none() {
+        let mut first_bytes = rare.map(|rare| rare.first_bytes).unwrap_or_default();
+        if self.request.is_some() && first_bytes.client.is_none() {
             first_bytes.client = Some(FirstBytes::Http);
         }
-        if response.is_some() && first_bytes.server.is_none() {
+        if self.response.is_some() && first_bytes.server.is_none() {
             first_bytes.server = Some(FirstBytes::Http);
         }
         Leg {
             connection: self.connection,
             client_side: self.client_side,
-            client: self.endpoints[self.client_side],
-            server: self.endpoints[self.client_side.peer()],
+            client: self.client(),
+            server: self.server(),
             role: LegRole::Direct,
             behind: None,
             joined_by: None,
             outcome: Outcome::Open,
-            proxy_header: rare.as_ref().and_then(|rare| rare.proxy_header),
+            proxy_header: rare.and_then(|rare| rare.proxy_header),
             first_bytes,
-            request,
+            request: None,
             earlier_requests: self.earlier_requests,
-            incomplete_request: rare.as_mut().and_then(|rare| rare.incomplete_request.take()),
-            response,
-            odd_answer: rare.as_mut().and_then(|rare| rare.odd_answer.take()),
+            incomplete_request: None,
+            response: None,
+            odd_answer: None,
             tunnel,
-            tls: rare.as_ref().and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
+            tls: rare.and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
             h2: None,
             tcp,
         }

@@ -68,27 +68,39 @@ pub struct Records {
 }
 
 impl Records {
-    /// A new session with one leg.
-    pub fn open(&mut self, flow: FlowId, connection: ConnectionId, start: Timestamp) -> SessionId {
+    /// A new session with one leg; with the number that was promised for it.
+    pub fn open(
+        &mut self,
+        promised: Option<SessionId>,
+        flow: FlowId,
+        connection: ConnectionId,
+        start: Timestamp,
+    ) -> SessionId {
         let entry = Entry { connection, behind: None, joined_by: None, state: EntryState::Live(flow) };
-        self.add(Record { start, entries: vec![entry], live: 1 })
+        self.add(promised, Record { start, entries: vec![entry], live: 1 })
     }
 
     /// A new session that is over already.
-    pub fn open_done(&mut self, leg: Leg, start: Timestamp) -> SessionId {
+    pub fn open_done(&mut self, promised: Option<SessionId>, leg: Leg, start: Timestamp) -> SessionId {
         let entry = Entry {
             connection: leg.connection,
             behind: None,
             joined_by: None,
             state: EntryState::Done(Over::Told(Box::new(leg))),
         };
-        self.add(Record { start, entries: vec![entry], live: 0 })
+        self.add(promised, Record { start, entries: vec![entry], live: 0 })
     }
 
-    fn add(&mut self, record: Record) -> SessionId {
+    /// A number for a session that may come.
+    pub fn promise(&mut self) -> SessionId {
         self.last.0 += 1;
-        self.records.insert(self.last, record);
         self.last
+    }
+
+    fn add(&mut self, promised: Option<SessionId>, record: Record) -> SessionId {
+        let id = promised.unwrap_or_else(|| self.promise());
+        self.records.insert(id, record);
+        id
     }
 
     /// The record of a session.

@@ -14,7 +14,7 @@ use crate::tcp::slab::Slab;
 use crate::tcp::tuple::Key;
 use crate::tcp::{ConnectionId, Listener};
 use crate::time::Timestamp;
-use crate::wire::{Flags, IcmpError, Segment};
+use crate::wire::{Endpoint, Flags, IcmpError, Segment};
 
 /// What the table saw, and which bounds it reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -186,6 +186,12 @@ impl<S: Default> Table<S> {
     /// Connections that are being followed now, in no useful order.
     pub fn iter(&self) -> impl Iterator<Item = (&Connection, &S)> {
         self.live().map(|(_, slot)| (&slot.connection, &slot.stream))
+    }
+
+    /// The connection between these two that is being followed now.
+    pub fn connection(&self, one: &Endpoint, other: &Endpoint) -> Option<&Connection> {
+        let (key, _) = Key::of(one, other);
+        self.find(&key).map(|index| &self.slots[index].connection)
     }
 
     /// Connections seen so far.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::diagnosis::{Diagnosis, GroupFinding};
-use crate::engine::Engine;
 use crate::engine::event::{Event, Message, MessageKind, Place, Sink, Summary, Wants};
+use crate::engine::{Engine, Snapshot};
 use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Request, Response};
 use crate::session::{JoinReason, Session, SessionId};
@@ -40,6 +40,8 @@ pub(super) enum Change {
     Group(GroupFinding),
     /// Something happened to the capture that the person should know.
     Notice(String),
+    /// Sessions that are not over, as far as they have come.
+    SoFar(Snapshot),
     Figures(Box<Figures>),
     /// Nothing more comes. What went wrong, if anything did.
     Ended(Option<String>),
@@ -100,6 +102,8 @@ pub(super) struct Shared {
     /// The queue is no longer empty.
     pub news: Notify,
     asked: AtomicBool,
+    /// The sessions whose state is asked for with the figures.
+    looked_at: Mutex<Vec<SessionId>>,
     stopped: AtomicBool,
     on_stop: Mutex<Option<Box<dyn OnStop>>>,
 }
@@ -129,8 +133,9 @@ impl Shared {
         (queue.changes, queue.dropped)
     }
 
-    /// Asks for figures.
-    pub fn ask(&self) {
+    /// Asks for figures, and for these sessions as they are now.
+    pub fn ask(&self, sessions: Vec<SessionId>) {
+        *lock(&self.looked_at) = sessions;
         self.asked.store(true, Ordering::Relaxed);
     }
 
@@ -186,8 +191,12 @@ impl Feed {
     }
 
     /// Shows how far the engine has come, and what is captured on.
-    pub fn show(&mut self, engine: &Engine, interfaces: Vec<Interface>) {
+    pub fn show(&mut self, engine: &mut Engine, interfaces: Vec<Interface>) {
         self.shared.asked.store(false, Ordering::Relaxed);
+        if self.live {
+            let sessions = std::mem::take(&mut *lock(&self.shared.looked_at));
+            self.shared.push(Change::SoFar(engine.snapshot(&sessions)), false);
+        }
         let figures = Figures { summary: engine.summary(), interfaces, now: engine.now() };
         self.shared.push(Change::Figures(Box::new(figures)), false);
     }

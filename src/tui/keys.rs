@@ -69,6 +69,7 @@ pub(super) enum Action {
     CopyFix,
     Theme,
     Redraw,
+    Mouse,
     Suspend,
 }
 
@@ -165,7 +166,7 @@ const KEYS: &[Key] = &[
     Key { presses: &[c('f'), k(KeyCode::F(3))], shown: "f F3", views: LIST, action: Action::Filter, says: "show only what matches: words, or a query as -Y", footer: "filter" },
     Key { presses: &[c('>')], shown: ">", views: LIST, action: Action::SortNext, says: "sort by the next column", footer: "" },
     Key { presses: &[c('<')], shown: "<", views: LIST, action: Action::SortPrevious, says: "sort by the column before", footer: "" },
-    Key { presses: &[c('o'), k(KeyCode::F(6))], shown: "o F6", views: LIST, action: Action::SortChoose, says: "sort by the column that is named", footer: "sort" },
+    Key { presses: &[c('S'), k(KeyCode::F(6))], shown: "S F6", views: LIST, action: Action::SortChoose, says: "sort by the column that is named", footer: "sort" },
     Key { presses: &[c('r')], shown: "r", views: LIST, action: Action::Reverse, says: "sort the other way", footer: "" },
     Key { presses: &[c('t'), k(KeyCode::F(10))], shown: "t F10", views: LIST, action: Action::Columns, says: "choose the columns", footer: "" },
     Key { presses: &[c('p')], shown: "p", views: LIST, action: Action::Pause, says: "hold the screen; the capture goes on", footer: "pause" },
@@ -178,7 +179,8 @@ const KEYS: &[Key] = &[
     Key { presses: &[c('1')], shown: "1", views: BESIDES, action: Action::Sessions, says: "sessions", footer: "sessions" },
     Key { presses: &[c('2')], shown: "2", views: MAIN, action: Action::Findings, says: "findings", footer: "findings" },
     Key { presses: &[c('3')], shown: "3", views: MAIN, action: Action::Capture, says: "capture", footer: "capture" },
-    Key { presses: &[c('O')], shown: "O", views: LIST, action: Action::OpenFile, says: "open another file", footer: "" },
+    Key { presses: &[c('o'), c('O')], shown: "o", views: LIST, action: Action::OpenFile, says: "open another file", footer: "" },
+    Key { presses: &[c('M')], shown: "M", views: MAIN, action: Action::Mouse, says: "the mouse: a click chooses, the wheel moves; off, the terminal has it", footer: "" },
     Key { presses: &[c('C')], shown: "C", views: MAIN, action: Action::Theme, says: "colours: dark, light, none", footer: "" },
     Key { presses: &[ctrl('l')], shown: "^L", views: ALL, action: Action::Redraw, says: "draw anew", footer: "" },
     Key { presses: &[ctrl('z')], shown: "^Z", views: ALL, action: Action::Suspend, says: "to the shell, until fg", footer: "" },

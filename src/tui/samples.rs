@@ -97,7 +97,7 @@ fn analysed(script: &Script, to_the_end: bool) -> Store {
     for packet in script.packets() {
         engine.packet(&packet.packet(), &mut feed).expect("a queue takes everything");
     }
-    feed.show(&engine, Vec::new());
+    feed.show(&mut engine, Vec::new());
     if to_the_end {
         engine.finish(&mut feed).expect("a queue takes everything");
         shared.push(Change::Ended(None), false);

@@ -4,6 +4,7 @@ mod columns;
 mod cursor;
 mod detail;
 mod list;
+mod mouse;
 mod prompt;
 
 use std::path::PathBuf;
@@ -74,6 +75,8 @@ pub(super) enum Effect {
     /// Stop, the terminal given back, until somebody says to go on.
     Stop,
     Redraw,
+    /// Hear the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// To the clipboard.
     Copy(String),
     /// These sessions to that file.
@@ -99,6 +102,8 @@ pub(super) struct State {
     /// What is read or captured on, for the title.
     pub source: String,
     pub live: bool,
+    /// Whether the mouse is heard.
+    mouse: bool,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
 }
@@ -116,6 +121,7 @@ impl State {
             mask,
             source,
             live,
+            mouse: false,
             size: (80, 24),
         }
     }
@@ -149,6 +155,17 @@ impl State {
         usize::from(crate::tui::layout::areas(screen).body.height)
     }
 
+    /// The sessions in sight that go on.
+    pub fn open_in_sight(&self, store: &Store) -> Vec<SessionId> {
+        let seen = self.list.visible().iter().take(self.body_rows());
+        let opened = match self.screen() {
+            Screen::Session(detail) => Some(&detail.id),
+            _ => None,
+        };
+        let open = |id: &&SessionId| store.row(**id).is_some_and(|row| !row.is_over());
+        opened.into_iter().chain(seen).filter(open).copied().collect()
+    }
+
     /// Takes a new state of the store into account: rows come and go, what is chosen stays.
     pub fn follow_store(&mut self, store: &Store) {
         let rows = self.body_rows().saturating_sub(1);
@@ -180,6 +197,7 @@ impl State {
             Action::Quit => return Effect::Quit,
             Action::Suspend => return Effect::Suspend,
             Action::Redraw => return Effect::Redraw,
+            Action::Mouse => return self.toggle_mouse(),
             Action::CopyFix => return self.copy_fix(store),
             Action::Back => self.back(store),
             Action::Up

@@ -15,6 +15,7 @@ pub(super) use messages::Messages;
 pub(super) use row::{Condition, Row};
 
 use crate::diagnosis::{Diagnosis, Finding, GroupFinding, Severity};
+use crate::engine::Snapshot;
 use crate::engine::event::Place;
 use crate::session::{Outcome, Session, SessionId};
 use crate::stream::Role;
@@ -25,6 +26,8 @@ use crate::tui::feed::{Change, Figures, Heard};
 const ROWS: usize = 200_000;
 /// Sessions that are kept whole, to be opened. One is three to six kilobytes.
 const WHOLE: usize = 50_000;
+/// Changes that are remembered one by one. Who is further behind looks at all rows.
+const LOG: usize = 64 << 10;
 /// What happened to the capture, remembered.
 const NOTICES: usize = 16;
 /// Sessions that a finding remembers.
@@ -51,8 +54,11 @@ pub(super) struct Store {
     pub rows_dropped: u64,
     /// What happened to the capture, the latest last.
     pub notices: std::collections::VecDeque<(Timestamp, String)>,
-    /// Counts every change: who remembers it knows whether there is something new.
+    /// Counts changes of rows: who remembers it knows whether there is something new, and what.
     pub version: u64,
+    /// The rows that changed, one for each version from `log_begins` on.
+    log: Vec<SessionId>,
+    log_begins: u64,
 }
 
 /// Whether more comes.
@@ -104,9 +110,24 @@ impl Store {
         self.rows.get(&id)
     }
 
+    /// The rows that changed since a version, some several times; `None` when that is too long ago.
+    pub fn changed_since(&self, version: u64) -> Option<&[SessionId]> {
+        let from = version.checked_sub(self.log_begins)?;
+        self.log.get(usize::try_from(from).ok()?..)
+    }
+
+    fn touch(&mut self, id: SessionId) {
+        self.version += 1;
+        if self.log.len() == LOG {
+            self.log.clear();
+            self.log_begins = self.version;
+        } else {
+            self.log.push(id);
+        }
+    }
+
     /// Folds in what is new.
     pub fn fold(&mut self, change: Change) {
-        self.version += 1;
         match change {
             Change::Request(place, request) => {
                 let at = request.begun.at;
@@ -122,6 +143,7 @@ impl Store {
             Change::Adopted(place, moment) => self.change(place, moment.at, |row| row.adopted(place, moment)),
             Change::Joined { into, from, reason } => self.join(into, from, reason),
             Change::Session(session, diagnosis) => self.session(session, diagnosis),
+            Change::SoFar(snapshot) => self.so_far(snapshot),
             Change::Group(group) => self.findings.add_group(&group),
             Change::Notice(text) => self.notice(text),
             Change::Figures(figures) => self.figures(*figures),
@@ -131,6 +153,7 @@ impl Store {
 
     fn change(&mut self, place: Place, at: Timestamp, change: impl FnOnce(&mut Row)) {
         self.now = self.now.max(at);
+        self.touch(place.session);
         if !self.rows.contains_key(&place.session) {
             self.make_room();
         }
@@ -162,6 +185,8 @@ impl Store {
     fn join(&mut self, into: SessionId, from: SessionId, reason: crate::session::JoinReason) {
         let Some(mut back) = self.rows.remove(&from) else { return };
         self.tally.remove(&back);
+        self.touch(from);
+        self.touch(into);
         match self.rows.get_mut(&into) {
             Some(front) => {
                 self.tally.remove(front);
@@ -179,6 +204,7 @@ impl Store {
     fn session(&mut self, session: Arc<Session>, diagnosis: Arc<Diagnosis>) {
         let id = session.id;
         self.now = self.now.max(session.end);
+        self.touch(id);
         for finding in &diagnosis.findings {
             self.findings.add(id, finding);
         }
@@ -194,9 +220,30 @@ impl Store {
         self.rows.insert(id, row);
         self.whole.push_back(id);
         if self.whole.len() > WHOLE
-            && let Some(row) = self.whole.pop_front().and_then(|oldest| self.rows.get_mut(&oldest))
+            && let Some(oldest) = self.whole.pop_front()
+            && let Some(row) = self.rows.get_mut(&oldest)
         {
             row.forget_details();
+            self.touch(oldest);
+        }
+    }
+
+    /// Sessions that go on, as the engine knows them now; encrypted ones may be new.
+    fn so_far(&mut self, snapshot: Snapshot) {
+        for session in snapshot.sessions {
+            let (id, first) = (session.id, session.first_leg());
+            let place = Place { session: id, client: first.client, server: first.server, leg: 0 };
+            let known = self.rows.get(&id).map_or(session.outcome == Outcome::Encrypted, |row| !row.is_over());
+            if known {
+                self.change(place, session.start, |row| row.refresh(session));
+            }
+        }
+        for id in snapshot.dropped {
+            if let Some(row) = self.rows.get(&id).filter(|row| !row.is_over()) {
+                self.tally.remove(row);
+                self.rows.remove(&id);
+                self.touch(id);
+            }
         }
     }
 
@@ -228,9 +275,10 @@ impl Store {
         }
         let over = self.whole.pop_front();
         let oldest = over.or_else(|| self.rows.keys().next().copied());
-        if let Some(row) = oldest.and_then(|id| self.rows.remove(&id)) {
+        if let Some((id, row)) = oldest.and_then(|id| Some((id, self.rows.remove(&id)?))) {
             self.tally.remove(&row);
             self.rows_dropped += 1;
+            self.touch(id);
         }
     }
 }

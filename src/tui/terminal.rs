@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::backend::CrosstermBackend;
@@ -15,6 +16,8 @@ use ratatui::{Frame, Terminal};
 
 /// Whether the terminal is ours now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the mouse is heard.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 /// Whether some thread panicked: its words stand on the terminal, and nothing may be drawn over them.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -50,6 +53,12 @@ impl OwnTerminal {
         self.0.size().map_or((80, 24), |size| (size.width, size.height))
     }
 
+    /// Hears the mouse, or no longer.
+    pub fn mouse(&mut self, heard: bool) -> io::Result<()> {
+        MOUSE.store(heard, Ordering::SeqCst);
+        if heard { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) }
+    }
+
     /// Gives it back until [`OwnTerminal::resume`].
     pub fn suspend(&mut self) {
         give_back();
@@ -78,13 +87,17 @@ pub(super) fn copy(text: &str) -> io::Result<()> {
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(stdout(), EnterAlternateScreen, Hide)
+    execute!(stdout(), EnterAlternateScreen, Hide)?;
+    if MOUSE.load(Ordering::SeqCst) { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
 }
 
 /// As often as one likes: only the first time does something.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // The terminal may be gone: then there is nothing to give back.
+        if MOUSE.load(Ordering::SeqCst) {
+            let _ = execute!(stdout(), DisableMouseCapture);
+        }
         let _ = execute!(stdout(), LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }

@@ -107,7 +107,9 @@ impl Theme {
             Condition::Open | Condition::Over(Outcome::Open | Outcome::Closed) => self.good(),
             Condition::Over(Outcome::Aborted) | Condition::Answered => self.warning(),
             Condition::Over(Outcome::Rejected | Outcome::Unanswered | Outcome::Unreachable) => self.bad(),
-            Condition::Opening | Condition::Ending | Condition::Over(Outcome::Encrypted) => Style::new(),
+            Condition::Opening | Condition::Ending | Condition::Encrypted | Condition::Over(Outcome::Encrypted) => {
+                Style::new()
+            }
         }
     }
 

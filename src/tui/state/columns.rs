@@ -1,6 +1,6 @@
 //! The columns of the list: which there are, which are shown, how rows compare by them.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::time::Timestamp;
 use crate::tui::store::Row;
@@ -111,13 +111,13 @@ impl Column {
     }
 
     /// What rows are compared by.
-    pub(super) fn key(self, row: &Row, now: Timestamp) -> Key<'_> {
+    pub(super) fn key(self, row: &Row, now: Timestamp) -> Key {
         let nanos = |duration: std::time::Duration| Key::Number(duration.as_nanos() as u64);
         match self {
             Column::Id => Key::Number(row.id.0),
-            Column::State => Key::Text(Cow::Borrowed(row.condition.word())),
+            Column::State => Key::Word(row.condition.word()),
             Column::Client => Key::Endpoint(row.client),
-            Column::Target => Key::Text(Cow::Borrowed(&row.target)),
+            Column::Target => Key::Text(Arc::clone(&row.target)),
             Column::Server => Key::Endpoint(row.backend),
             Column::Age => nanos(row.age(now)),
             Column::Idle => row.idle(now).map_or(Key::Number(0), nanos),
@@ -125,8 +125,13 @@ impl Column {
             Column::FromServer => Key::Number(row.talk.server.messages),
             Column::Ping => row.rtt.map_or(Key::Number(0), nanos),
             Column::Bytes => Key::Number(row.talk.client.bytes + row.talk.server.bytes),
-            Column::Why => Key::Text(Cow::Borrowed(&row.why)),
+            Column::Why => Key::Text(Arc::clone(&row.why)),
         }
+    }
+
+    /// Whether rows change by it while time goes by.
+    pub(super) const fn goes_with_time(self) -> bool {
+        matches!(self, Column::Age | Column::Idle)
     }
 
     /// Whether the first sorting by it shows the greatest first: what is large is what is looked for.
@@ -136,11 +141,12 @@ impl Column {
 }
 
 /// What rows are compared by.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Key<'a> {
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Key {
     Number(u64),
     Endpoint(Endpoint),
-    Text(Cow<'a, str>),
+    Word(&'static str),
+    Text(Arc<str>),
 }
 
 /// The columns that are shown.

@@ -1,11 +1,17 @@
 //! The list of sessions: in which order, which of them, which one is chosen.
+//!
+//! A row that changed is taken out of the order and put in again: a hundred thousand are not sorted for the sake of one.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
+use super::columns::Key;
 use super::cursor::moved;
 use super::{Column, Columns};
 use crate::session::SessionId;
+use crate::time::Timestamp;
 use crate::tui::filter::{self, RowFilter};
 use crate::tui::keys::Action;
 use crate::tui::store::{Row, Store};
@@ -13,11 +19,19 @@ use crate::tui::store::{Row, Store};
 /// Silence that a person should look at: most proxies close after a minute of it.
 pub(in crate::tui) const LONG_SILENCE: Duration = Duration::from_secs(45);
 
+/// How often ages are compared, and silent sessions counted.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// The list of sessions.
 #[derive(Debug)]
 pub(in crate::tui) struct List {
-    /// The sessions that are shown, in order.
+    /// The sessions that are shown, from the least on, each with what it is compared by.
+    sorted: Vec<(Key, SessionId)>,
+    /// The sessions that are shown, in the order in which they are.
     order: Vec<SessionId>,
+    /// The time that ages are compared at, and that silent sessions were counted at.
+    sorted_at: Timestamp,
+    counted_at: Timestamp,
     /// The chosen one. It stays chosen while others come and go.
     selected: Option<SessionId>,
     /// The first one that is seen.
@@ -49,7 +63,10 @@ struct Filter {
 impl Default for List {
     fn default() -> Self {
         List {
+            sorted: Vec::new(),
             order: Vec::new(),
+            sorted_at: Timestamp::ZERO,
+            counted_at: Timestamp::ZERO,
             selected: None,
             offset: 0,
             sort: Column::Id,
@@ -107,10 +124,17 @@ impl List {
     /// Takes rows that are new, changed or gone into account. `rows` are seen.
     pub fn sync(&mut self, store: &Store, rows: usize) {
         self.rows = rows;
-        if self.version != Some(store.version) && !(self.paused && self.version.is_some()) {
-            self.version = Some(store.version);
+        self.count_silent(store);
+        let held = self.paused && self.version.is_some();
+        let older = self.sort.goes_with_time() && store.now.since(self.sorted_at) >= SECOND;
+        if (self.version != Some(store.version) || older) && !held {
             let before = self.position();
-            self.make_order(store);
+            let changed = self.version.filter(|_| !older).and_then(|version| store.changed_since(version));
+            match changed {
+                Some(changed) if changed.len() <= self.sorted.len() / 2 + 64 => self.put_in_order(changed, store),
+                _ => self.make_order(store),
+            }
+            self.version = Some(store.version);
             if self.selected.is_none_or(|id| store.row(id).is_none()) || self.position().is_none() {
                 let nearest = before.unwrap_or(0).min(self.order.len().saturating_sub(1));
                 self.selected = self.order.get(nearest).copied();
@@ -122,19 +146,58 @@ impl List {
         self.keep_visible(rows, store);
     }
 
-    fn make_order(&mut self, store: &Store) {
-        let silent = |row: &&Row| row.is_open() && row.idle(store.now).is_some_and(|idle| idle > LONG_SILENCE);
-        self.silent = store.rows().values().filter(silent).count();
-        if self.sort == Column::Id && self.filter.is_none() {
-            self.order.clear();
-            self.order.extend(store.rows().keys());
-        } else {
-            let shown = |row: &&Row| self.filter.as_ref().is_none_or(|filter| filter.matches.matches(row));
-            let rows = store.rows().values().filter(shown);
-            let mut keys: Vec<_> = rows.map(|row| (self.sort.key(row, store.now), row.id)).collect();
-            keys.sort_unstable();
-            self.order = keys.into_iter().map(|(_, id)| id).collect();
+    fn count_silent(&mut self, store: &Store) {
+        if store.now.since(self.counted_at) >= SECOND {
+            self.counted_at = store.now;
+            let silent = |row: &&Row| row.is_open() && row.idle(store.now).is_some_and(|idle| idle > LONG_SILENCE);
+            self.silent = store.rows().values().filter(silent).count();
         }
+    }
+
+    fn make_order(&mut self, store: &Store) {
+        self.sorted_at = store.now;
+        let rows = store.rows().values().filter(|row| self.is_shown(row));
+        self.sorted = rows.map(|row| (self.sort.key(row, self.sorted_at), row.id)).collect();
+        self.sorted.sort_unstable();
+        self.show_order();
+    }
+
+    /// Moves the rows that changed to where they belong now.
+    fn put_in_order(&mut self, changed: &[SessionId], store: &Store) {
+        let mut seen: HashSet<SessionId, RandomState> = HashSet::default();
+        let mut moved: Vec<(Key, SessionId)> = Vec::new();
+        for &id in changed {
+            if !seen.insert(id) {
+                continue;
+            }
+            let row = store.row(id).filter(|row| self.is_shown(row));
+            let entry = row.map(|row| (self.sort.key(row, self.sorted_at), id));
+            match entry {
+                // It is where it belongs.
+                Some(entry) if self.sorted.binary_search(&entry).is_ok() => {
+                    seen.remove(&id);
+                }
+                Some(entry) => moved.push(entry),
+                None => {}
+            }
+        }
+        if seen.is_empty() {
+            return;
+        }
+        self.sorted.retain(|(_, id)| !seen.contains(id));
+        moved.sort_unstable();
+        self.sorted.extend(moved);
+        self.sorted.sort(); // two runs, each in order: they are merged
+        self.show_order();
+    }
+
+    fn is_shown(&self, row: &Row) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches.matches(row))
+    }
+
+    fn show_order(&mut self) {
+        self.order.clear();
+        self.order.extend(self.sorted.iter().map(|(_, id)| *id));
         if self.descending {
             self.order.reverse();
         }
@@ -178,6 +241,20 @@ impl List {
         let to = moved(action, self.position().unwrap_or(0), rows.max(1)).min(last);
         self.selected = self.order.get(to).copied();
         self.keep_visible(rows, store);
+    }
+
+    /// Selects the session that is seen on this line. True when it was selected already.
+    pub(super) fn select_line(&mut self, line: usize, store: &Store) -> bool {
+        let mut below = 0;
+        let hit = self.visible().iter().copied().find(|id| {
+            below += self.height(*id, store);
+            line < below
+        });
+        let again = hit.is_some() && self.selected == hit;
+        if hit.is_some() {
+            (self.selected, self.follow) = (hit, false);
+        }
+        again
     }
 
     /// Shows or hides the legs of the chosen session.
@@ -285,5 +362,28 @@ struct Among(BTreeSet<SessionId>);
 impl RowFilter for Among {
     fn matches(&self, row: &Row) -> bool {
         self.0.contains(&row.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::samples;
+    use crate::tui::state::COLUMNS;
+
+    #[test]
+    fn rows_that_change_are_moved_as_if_all_were_sorted() {
+        for column in COLUMNS {
+            let (mut store, mut list) = (samples::many(500), List::default());
+            list.sort_by(column, &store);
+            samples::more(&mut store, 100..130); // each says one word more
+            samples::more(&mut store, 501..511);
+            list.sync(&store, 20);
+            let mut anew = List::default();
+            (anew.sort, anew.descending) = (list.sort, list.descending);
+            anew.sync(&store, 20);
+            assert_eq!(list.order.len(), 510, "{column:?}");
+            assert_eq!(list.order, anew.order, "{column:?}");
+        }
     }
 }

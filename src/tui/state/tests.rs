@@ -160,3 +160,18 @@ fn the_sessions_of_a_finding_are_one_key_away() {
     assert_eq!((state.view(), state.list.len()), (View::Sessions, 1));
     assert!(state.list.filter_text().starts_with("finding == "));
 }
+
+#[test]
+fn a_click_chooses_and_another_one_opens() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let (mut state, store) = (state(), samples::many(3));
+    state.follow_store(&store);
+    // A title, a rule, the heads of columns, and the second session.
+    let (kind, modifiers) = (MouseEventKind::Down(MouseButton::Left), KeyModifiers::NONE);
+    let click = MouseEvent { kind, column: 5, row: 4, modifiers };
+    state.mouse(click, &store);
+    assert_eq!(state.list.selected().map(|id| id.0), Some(2));
+    assert!(matches!(state.screen(), Screen::Sessions));
+    state.mouse(click, &store);
+    assert!(matches!(state.screen(), Screen::Session(detail) if detail.id.0 == 2));
+}

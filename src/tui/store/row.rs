@@ -7,6 +7,7 @@ use super::activity::Activity;
 use super::messages::Messages;
 use super::so_far;
 use crate::diagnosis::proxies;
+use crate::diagnosis::wording::Span as Words;
 use crate::diagnosis::{Diagnosis, Severity};
 use crate::engine::event::{MessageKind, Place};
 use crate::packet::Moment;
@@ -31,6 +32,8 @@ pub(in crate::tui) enum Condition {
     Answered,
     /// A connection was ended; the judgement comes when all legs are over.
     Ending,
+    /// It is open as far as sizes and times tell: what is said cannot be read.
+    Encrypted,
     /// Over, and judged; or still open when the capture ended.
     Over(Outcome),
 }
@@ -43,6 +46,7 @@ impl Condition {
             Condition::Open => "open",
             Condition::Answered => "answered",
             Condition::Ending => "ending",
+            Condition::Encrypted => Outcome::Encrypted.name(),
             Condition::Over(outcome) => outcome.name(),
         }
     }
@@ -74,12 +78,12 @@ pub(in crate::tui) struct Row {
     /// The last server.
     pub backend: Endpoint,
     /// Host and path, as they came from the wire.
-    pub target: Box<str>,
+    pub target: Arc<str>,
     pub talk: ByRole<Talk>,
     /// The latest time from a ping to its pong.
     pub rtt: Option<Duration>,
     /// Why it is as it is, in a few words. May quote the wire.
-    pub why: Box<str>,
+    pub why: Arc<str>,
     /// The finding that explains its failure.
     pub cause: Option<&'static str>,
     /// The worst of its findings.
@@ -113,10 +117,10 @@ impl Row {
             front: place.server,
             proxy: None,
             backend: place.server,
-            target: Box::default(),
+            target: Arc::default(),
             talk: ByRole::default(),
             rtt: None,
-            why: Box::default(),
+            why: Arc::default(),
             cause: None,
             severity: None,
             messages: Messages::default(),
@@ -147,6 +151,39 @@ impl Row {
         row.diagnosis = Some(diagnosis);
         row.describe();
         row
+    }
+
+    /// Takes what the engine knows now of a session that goes on.
+    pub fn refresh(&mut self, mut session: Session) {
+        if session.outcome == Outcome::Encrypted {
+            self.condition = Condition::Encrypted;
+            self.why = encrypted(&session).into();
+        }
+        if let Some(last) = session.legs.iter().filter_map(Leg::last_data).max() {
+            self.last = self.last.max(last.at);
+        }
+        let before = self.talk.clone();
+        self.count(session.first_leg());
+        for role in Role::BOTH {
+            let since = self.last.since(self.start);
+            let heard = self.talk[role].bytes.saturating_sub(before[role].bytes);
+            if heard > 0 && self.condition == Condition::Encrypted {
+                self.talk[role].activity.add(since, heard);
+            }
+        }
+        // Connections that were never made are known from what was told of them, not to the engine's table.
+        let told = self.session.iter().flat_map(|told| &told.legs);
+        let unknown =
+            |leg: &&Leg| !session.legs.iter().any(|known| known.client == leg.client && known.server == leg.server);
+        let missing: Vec<Leg> = told.filter(unknown).cloned().collect();
+        session.legs.extend(missing.into_iter().map(|leg| Leg { behind: Some(0), ..leg }));
+        self.session = Some(Arc::new(session));
+        self.describe();
+    }
+
+    /// Whether it is judged, or the capture ended.
+    pub fn is_over(&self) -> bool {
+        matches!(self.condition, Condition::Over(_))
     }
 
     /// Whether it goes on.
@@ -330,6 +367,13 @@ fn target(session: &Session) -> String {
             name.unwrap_or_default()
         }
     }
+}
+
+/// `probably a WebSocket, ping 25 s`
+fn encrypted(session: &Session) -> String {
+    let heartbeat = session.first_leg().tls.as_ref().and_then(|tls| tls.heartbeat);
+    let heartbeat = heartbeat.map(|every| format!(", heartbeat every {}", Words(every))).unwrap_or_default();
+    format!("probably a WebSocket, no keys{heartbeat}")
 }
 
 /// The status and the cause; where nothing failed, how it ended or what is worth knowing.
