@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod completion;
 pub mod encrypted;
 pub mod event;
+pub mod multiplex;
 pub mod partners;
 pub mod snapshot;
 pub mod strays;

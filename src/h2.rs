@@ -22,3 +22,4 @@ mod windows;
 pub use connection::Connection;
 pub use event::{Event, Stall, StreamEnd};
 pub use frame::{ErrorCode, StreamId};
+pub use reader::begins_with_frames;

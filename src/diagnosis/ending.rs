@@ -118,12 +118,9 @@ impl<'a> Ending<'a> {
         named(self.session, self.leg, self.end.by)
     }
 
-    /// `FIN` or `RST`.
+    /// `FIN` or `RST`, or what stands for it on a stream of HTTP/2.
     pub fn flag(&self) -> &'static str {
-        match self.end.kind {
-            crate::tcp::EndKind::Fin => "FIN",
-            crate::tcp::EndKind::Rst => "RST",
-        }
+        self.end.flag()
     }
 
     /// The longest silence that the session survived, on the leg nearest to the client.

@@ -12,8 +12,8 @@ pub fn fits(origin: &str, host: &str) -> bool {
 
 /// Whether a request comes from a page of another host. False when it does not say from where.
 pub fn is_foreign(request: &Request) -> bool {
-    let fields = &request.head.fields;
-    fields.first("Origin").is_some_and(|origin| fields.first("Host").is_some_and(|host| !fits(origin, host)))
+    let origin = request.head.fields.first("Origin");
+    origin.is_some_and(|origin| request.head.host().is_some_and(|host| !fits(origin, host)))
 }
 
 #[cfg(test)]

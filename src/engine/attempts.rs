@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
+use crate::h2;
 use crate::http::ProxyHeader;
 use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
 use crate::http::handshake::Key;
@@ -26,7 +27,8 @@ impl Watch<'_> {
         if flow.is_attempt() && flow.response.is_none() {
             return; // pipelined behind an attempt that is not answered yet
         }
-        if flow.session.is_some() {
+        // A session without a request has found this connection behind one of its legs: this is what it waited for.
+        if flow.session.is_some() && (flow.request.is_some() || flow.response.is_some()) {
             self.freeze_attempt(id);
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
@@ -73,7 +75,7 @@ impl Watch<'_> {
                     self.join_behind(front, id, JoinReason::ProxyHeader);
                 }
             }
-            (None, None) => {}
+            (None, None) => self.join_keyless(id, &waiting),
         }
         self.ensure_session(id);
         if self.tracker.partners.has_encrypted() {
@@ -215,6 +217,11 @@ impl Watch<'_> {
                 flow.response = None;
                 App::Waiting
             }
+            TunnelKind::Upgrade if flow.session.is_none() && is_h2c(flow.response.as_deref()) => {
+                (flow.request, flow.response) = (None, None);
+                let connection = h2::Connection::new(&self.tracker.limits);
+                return self.h2_begins(id, connection);
+            }
             TunnelKind::Upgrade if flow.session.is_some() => {
                 let whole = flow.response.as_ref().filter(|response| !response.cut);
                 let agreed = whole.map(|response| response.answer.deflate);
@@ -320,13 +327,7 @@ impl Watch<'_> {
     /// it, without the key.
     pub(super) fn join_plain_behind(&mut self, id: FlowId) {
         let Some(waiting) = self.waiting_of(id) else { return };
-        let has_back = |watch: &Self| {
-            let flow = watch.tracker.flows.find(id)?;
-            let record = watch.tracker.records.find(flow.session?)?;
-            let index = record.index_of(id)?;
-            Some(record.entries.iter().any(|entry| entry.behind == Some(index)))
-        };
-        if has_back(self).unwrap_or(true) {
+        if self.has_back(id).unwrap_or(true) {
             return;
         }
         let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
@@ -348,6 +349,42 @@ impl Watch<'_> {
             }
         }
     }
+
+    /// No key says which leg is in front: over HTTP/2 there is none, and some proxies drop it. It is one that waits for
+    /// such a request.
+    fn join_keyless(&mut self, id: FlowId, waiting: &Waiting) {
+        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        let candidates: Vec<Waiting> = self.tracker.joiner.keyless_fronts(waiting).take(64).copied().collect();
+        let best = candidates
+            .into_iter()
+            .filter_map(|front| {
+                let flow = self.tracker.flows.find(front.flow)?;
+                let asked = flow.request.as_deref().filter(|_| flow.connection == front.connection)?;
+                let alone = !self.has_back(front.flow)?;
+                let near = self.tracker.joiner.hosts().may_be_one(front.server.ip, waiting.client.ip);
+                let alike = likeness(asked, &request, &front);
+                // Where nothing says that the proxy dials from there, the requests must be alike in more than the target.
+                (alike >= if near { 1 } else { 4 }).then_some((alone, alike, front))
+            })
+            .max_by_key(|&(alone, alike, front)| (alone, alike, front.asked));
+        if let Some((.., front)) = best {
+            self.tracker.joiner.learn_host(front.server.ip, waiting.client.ip);
+            self.join_behind(front.flow, id, JoinReason::Request);
+        }
+    }
+
+    /// Whether a leg is known behind this one; `None` when it is no leg.
+    fn has_back(&self, id: FlowId) -> Option<bool> {
+        let flow = self.tracker.flows.find(id)?;
+        let record = self.tracker.records.find(flow.session?)?;
+        let index = record.index_of(id)?;
+        Some(record.entries.iter().any(|entry| entry.behind == Some(index)))
+    }
+}
+
+/// Whether this is a 101 after which HTTP/2 is spoken in clear (RFC 7540 §3.2).
+fn is_h2c(response: Option<&Response>) -> bool {
+    response.is_some_and(|response| response.head.status == 101 && response.head.fields.has_token("Upgrade", "h2c"))
 }
 
 /// How much a plain request looks like what a proxy made of an attempt; 0 when it does not.

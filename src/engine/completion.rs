@@ -5,7 +5,7 @@ use crate::engine::strays::Front;
 use crate::engine::tracker::{Tracker, Watch};
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
-use crate::session::leg::JoinReason;
+use crate::session::leg::{EndOf, JoinReason, LegEnd};
 use crate::session::neighbours::ending::Ended;
 use crate::session::neighbours::{Ending, FailedConnection};
 use crate::session::over::Over;
@@ -13,30 +13,36 @@ use crate::session::records::{Entry, EntryState, Record};
 use crate::session::slab::FlowId;
 use crate::session::{Leg, SessionId};
 use crate::stream::{Role, Side};
-use crate::tcp::{Connection, ConnectionFacts, ConnectionId, EndKind};
+use crate::tcp::{Connection, ConnectionFacts, EndKind};
 use crate::time::Timestamp;
 
 impl Watch<'_> {
-    /// One side said that it is done.
-    pub(super) fn side_ended(&mut self, id: FlowId, side: Side, kind: EndKind, moment: Moment) {
+    /// One side said that it is done, with the connection or with a stream of it.
+    pub(super) fn side_ended(&mut self, id: FlowId, side: Side, kind: EndKind, of: EndOf, moment: Moment) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let role = flow.role_of(side);
-        flow.first_end.get_or_insert((role, kind, moment));
+        let by = flow.role_of(side);
+        flow.first_end.get_or_insert((by, kind, moment));
         if flow.session.is_some()
             && self.tracker.wants.progress
             && let Some(place) = self.tracker.place(id)
         {
-            self.emit(&Event::End(place, role, kind, moment));
+            self.emit(&Event::End(place, LegEnd { by, kind, of, moment }));
+        }
+        for stream in self.open_streams(id) {
+            self.side_ended(stream, side, kind, of, moment);
         }
     }
 
     /// Nothing more can come on this connection.
     pub(super) fn flow_ended(&mut self, id: FlowId, moment: Moment) {
         self.give_up_waiting(id, moment.at);
+        for stream in self.open_streams(id) {
+            self.give_up_waiting(stream, moment.at);
+        }
     }
 
     /// An attempt that was not answered will not be.
-    fn give_up_waiting(&mut self, id: FlowId, now: Timestamp) {
+    pub(super) fn give_up_waiting(&mut self, id: FlowId, now: Timestamp) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         if let Some(ticket) = flow.ticket.take() {
             if flow.response.is_none() {
@@ -48,6 +54,7 @@ impl Watch<'_> {
 
     /// The connection is over and done with.
     pub(super) fn flow_forgotten(&mut self, id: FlowId, connection: Connection, now: Timestamp) {
+        let carried = self.streams_forgotten(id, &connection, now);
         self.last_words(id, &connection);
         self.give_up_waiting(id, now);
         self.settle_partner(id);
@@ -55,19 +62,17 @@ impl Watch<'_> {
         let earlier = flow.rare.as_mut().map(|rare| std::mem::take(&mut rare.earlier_legs));
         for (session, mut leg) in earlier.unwrap_or_default() {
             leg.tcp = connection.facts();
-            self.tracker.put_down(session, flow.connection, Over::Told(leg));
+            self.tracker.put_down(session, id, Over::Told(leg));
         }
         match flow.session {
-            Some(session) => {
-                let id = flow.connection;
-                self.tracker.put_down(session, id, Over::new(flow, connection));
-            }
+            Some(session) => self.tracker.put_down(session, id, Over::new(flow, connection)),
+            None if carried => {}
             None => self.sessionless(&mut flow, connection.facts()),
         }
     }
 
     /// What decoders and dialogues held back comes out, and connections whose other half was never seen are judged.
-    fn last_words(&mut self, id: FlowId, connection: &Connection) {
+    pub(super) fn last_words(&mut self, id: FlowId, connection: &Connection) {
         self.encrypted_ends(id, connection.last());
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         match &flow.app {
@@ -141,7 +146,8 @@ impl Watch<'_> {
             let tls = tls.facts();
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
             let refused = tls.client_left_after_server_flight;
-            if failed || refused || !tls.likely_websocket.is_empty() {
+            let readable = matches!(flow.app, App::H2(_));
+            if failed || refused || (!readable && !tls.likely_websocket.is_empty()) {
                 self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
             }
             return;
@@ -213,12 +219,9 @@ impl Watch<'_> {
 
 impl Tracker {
     /// A leg is over: its session may be complete.
-    fn put_down(&mut self, session: SessionId, connection: ConnectionId, leg: Over) {
+    pub(super) fn put_down(&mut self, session: SessionId, flow: FlowId, leg: Over) {
         let Some(record) = self.records.find_mut(session) else { return };
-        let entry = record
-            .entries
-            .iter_mut()
-            .find(|entry| entry.connection == connection && matches!(entry.state, EntryState::Live(_)));
+        let entry = record.entries.iter_mut().find(|entry| matches!(entry.state, EntryState::Live(id) if id == flow));
         let Some(entry) = entry else { return };
         entry.state = EntryState::Done(leg);
         record.live -= 1;

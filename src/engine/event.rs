@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::diagnosis::{Diagnosis, GroupFinding};
 use crate::packet::{Moment, Packet};
-use crate::session::leg::{Request, Response};
+use crate::session::leg::{LegEnd, Request, Response};
 use crate::session::{JoinReason, Session, SessionId};
 use crate::stream::Role;
-use crate::tcp::EndKind;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
@@ -85,8 +84,8 @@ pub enum Event<'a> {
     Message(Place, Role, Message<'a>),
     /// A Close frame: code and reason.
     Close(Place, Role, Moment, Option<u16>, &'a str),
-    /// A connection of a session was ended by one side.
-    End(Place, Role, EndKind, Moment),
+    /// A connection of a session, or a stream of one, was ended by one side.
+    End(Place, LegEnd),
     /// A connection for a session could not be opened.
     Unreachable(Place, Moment),
     /// A WebSocket that was open before the capture began was recognised.

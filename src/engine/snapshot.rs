@@ -1,6 +1,7 @@
 //! What is known of sessions while they go on, for those who show them.
 
 use crate::engine::Engine;
+use crate::session::flow::App;
 use crate::session::over::Over;
 use crate::session::records::{self, Entry, EntryState, Record};
 use crate::session::slab::FlowId;
@@ -85,6 +86,10 @@ impl Engine {
 
 /// Whether sizes and times say so, of a connection that has been up for a moment.
 fn looks_like_websocket(flow: &crate::session::flow::Flow) -> bool {
+    // What is read needs no guess.
+    if matches!(flow.app, App::H2(_)) {
+        return false;
+    }
     let tls = flow.rare.as_ref().filter(|rare| !rare.shadow).and_then(|rare| rare.tls.as_ref());
     tls.is_some_and(|tls| {
         let facts = tls.facts();

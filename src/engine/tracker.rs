@@ -1,18 +1,20 @@
 //! From what connections say to sessions: finds attempts at a WebSocket, follows them, and tells what happens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
 use crate::engine::tunnels::Teller;
+use crate::h2;
 use crate::http::{self, FirstBytes, HeadStore};
 use crate::limits::Limits;
 use crate::packet::Moment;
 use crate::session::SessionId;
 use crate::session::flow::{App, Flow};
 use crate::session::joiner::Joiner;
+use crate::session::leg::EndOf;
 use crate::session::neighbours::Recorder;
 use crate::session::records::Records;
 use crate::session::slab::{FlowId, Slab};
@@ -50,6 +52,9 @@ pub struct Tracker {
     pub(super) now: Timestamp,
     /// Connections that carried no WebSocket.
     pub not_websocket: u64,
+    /// Streams of HTTP/2 connections that are over, with their connections and the time: they are put down a little
+    /// later, for what TCP does next belongs to them too.
+    pub(super) streams_over: VecDeque<(Timestamp, FlowId, FlowId)>,
     /// Bounds that were reached: which, how often.
     pub bounds: Vec<(&'static str, u64)>,
 }
@@ -73,6 +78,7 @@ impl Tracker {
             promises: Vec::new(),
             now: Timestamp::ZERO,
             not_websocket: 0,
+            streams_over: VecDeque::new(),
             bounds: Vec::new(),
         }
     }
@@ -188,6 +194,7 @@ impl Watch<'_> {
                 tunnel.handle(role, event, moment, &self.tracker.limits, &mut self.tracker.scratch, &mut teller);
             }
             App::Inert | App::Speaking => {}
+            App::H2(_) => self.multiplex(id, role, moment, event),
             App::Http(_) => {
                 self.dialogue(id, role, moment, event);
                 self.look_for_frames(id, side, moment, event);
@@ -263,7 +270,19 @@ impl Watch<'_> {
                 self.tls_begins(id, role, bytes, moment);
                 return;
             }
+            FirstBytes::Http2 if nothing_before => {
+                let connection = h2::Connection::new(&self.tracker.limits);
+                self.h2_begins(id, connection);
+                self.multiplex(id, role, moment, StreamEvent::Data(bytes));
+                return;
+            }
             FirstBytes::Http2 => flow.app = App::Inert,
+            _ if !flow.syn_seen && nothing_before && h2::begins_with_frames(bytes) => {
+                let connection = h2::Connection::mid_stream(&self.tracker.limits);
+                self.h2_begins(id, connection);
+                self.multiplex(id, role, moment, StreamEvent::Data(bytes));
+                return;
+            }
             _ if !flow.syn_seen || flow.is_attempt() => {
                 let side = flow.side(role);
                 flow.app = App::Probing(Box::default());
@@ -382,12 +401,15 @@ impl Listener for Watch<'_> {
             true => self.encrypted(id, side, moment, event),
             false => self.application(id, side, moment, event),
         }
+        if !self.tracker.streams_over.is_empty() {
+            self.put_down_streams(id, connection);
+        }
         let end = match event {
             StreamEvent::Finished => EndKind::Fin,
             StreamEvent::Reset => EndKind::Rst,
             _ => return,
         };
-        self.side_ended(id, side, end, moment);
+        self.side_ended(id, side, end, EndOf::Connection, moment);
     }
 
     fn ended(&mut self, connection: &Connection, stream: &mut Stream, moment: Moment) {
@@ -412,7 +434,10 @@ fn guess_client(side: Side, bytes: &[u8]) -> Option<Side> {
     let hello = if bytes.starts_with(&[0x16, 0x03]) { bytes.get(5) } else { None };
     if bytes.starts_with(b"HTTP/1.") || hello == Some(&2) {
         Some(side.peer())
-    } else if METHODS.iter().any(|method| bytes.starts_with(method)) || hello == Some(&1) {
+    } else if bytes.starts_with(b"PRI * HTTP/2.0")
+        || METHODS.iter().any(|method| bytes.starts_with(method))
+        || hello == Some(&1)
+    {
         Some(side)
     } else {
         None

@@ -285,9 +285,14 @@ impl Reader {
     }
 }
 
+/// Whether a segment in the middle of some connection is frames of HTTP/2, beyond doubt.
+pub fn begins_with_frames(segment: &[u8]) -> bool {
+    frames_follow(segment, false, USUAL_PAYLOAD)
+}
+
 /// Whether frames follow one another here: one that ends with the segment, or two headers. At the beginning of a segment,
 /// where senders begin their frames, one header is enough.
-pub(super) fn frames_follow(bytes: &[u8], beginning: bool, largest: u32) -> bool {
+fn frames_follow(bytes: &[u8], beginning: bool, largest: u32) -> bool {
     let mut headers = usize::from(beginning);
     let mut rest = bytes;
     while let Some(header) = rest.first_chunk() {

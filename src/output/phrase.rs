@@ -8,7 +8,6 @@ use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::{RequestHead, Version};
 use crate::session::leg::Request;
 use crate::session::{JoinReason, Session};
-use crate::tcp::EndKind;
 use crate::wire::Endpoint;
 
 /// Appends a decimal number.
@@ -183,14 +182,6 @@ pub const fn join_reason(reason: JoinReason) -> &'static str {
         JoinReason::RecordSizes => "TLS record sizes that add up to the plain leg's bytes",
         JoinReason::Request => "the same request while the client waited",
         JoinReason::Time => "a connection from the proxy while the client waited",
-    }
-}
-
-/// `FIN` or `RST`.
-pub const fn flag(kind: EndKind) -> &'static str {
-    match kind {
-        EndKind::Fin => "FIN",
-        EndKind::Rst => "RST",
     }
 }
 

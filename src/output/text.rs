@@ -203,6 +203,7 @@ mod tests {
     use crate::diagnosis::{Evidence, Finding, GroupFinding};
     use crate::engine::event::{Message, MessageKind, Place};
     use crate::output::samples;
+    use crate::session::leg::{EndOf, LegEnd};
     use crate::session::{JoinReason, SessionId};
     use crate::stream::Role;
     use crate::tcp::EndKind;
@@ -233,7 +234,7 @@ mod tests {
             let Some(response) = &leg.response else { continue };
             events.push((response.moment, Event::Response(place, Some(request), response)));
             for end in leg.ends() {
-                events.push((end.moment, Event::End(place, end.by, end.kind, end.moment)));
+                events.push((end.moment, Event::End(place, end)));
             }
         }
         events.sort_by_key(|(moment, _)| *moment);
@@ -267,6 +268,8 @@ mod tests {
         };
         let mut events = told(&session, &diagnosis);
         let last = events.len() - 1;
+        let moment = samples::moment(29, 0);
+        let rst = LegEnd { by: Role::Server, kind: EndKind::Rst, of: EndOf::Connection, moment };
         events.splice(
             last..last,
             [
@@ -274,7 +277,7 @@ mod tests {
                 Event::Message(place, Role::Server, message(MessageKind::Binary, &[0, 1, 254], 27)),
                 Event::Message(place, Role::Server, message(MessageKind::Close, b"\x03\xe8bye", 28)),
                 Event::Close(place, Role::Server, samples::moment(28, 0), Some(1000), "bye"),
-                Event::End(place, Role::Server, EndKind::Rst, samples::moment(29, 0)),
+                Event::End(place, rst),
             ],
         );
         insta::assert_snapshot!(printed(PLAIN, &events));

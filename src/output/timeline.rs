@@ -37,7 +37,7 @@ pub fn of(session: &Session) -> Vec<Entry> {
             leg_entries.tunnel(tunnel);
         }
         for end in leg.ends() {
-            leg_entries.add(end.moment, Some(end.by), phrase::flag(end.kind));
+            leg_entries.add(end.moment, Some(end.by), end.flag());
         }
     }
     entries.sort_by_key(|entry| (entry.moment.packet, entry.moment.at, entry.leg));

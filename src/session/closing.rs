@@ -32,6 +32,10 @@ pub fn outcome_of(leg: &Leg) -> Outcome {
 fn is_refused_101(leg: &Leg) -> bool {
     let (Some(response), Some(tunnel)) = (&leg.response, &leg.tunnel) else { return false };
     let answer = &response.answer;
+    // Over HTTP/2 nothing but the status is needed (RFC 8441 §5).
+    if leg.h2.is_some() {
+        return false;
+    }
     let broken = answer.upgrade != Upgrade::WebSocket
         || !answer.connection_upgrade
         || matches!(answer.accept, Accept::Wrong | Accept::Absent);
@@ -114,9 +118,11 @@ fn end_of_open(legs: &[Leg]) -> Option<EndedBy> {
 }
 
 fn first_end(legs: &[Leg], phase: Phase) -> Option<EndedBy> {
-    let (_, party, kind) = first_tcp_end(legs)?;
+    let (moment, party, kind) = first_tcp_end(legs)?;
+    let stream_reset = legs[party.leg].h2.as_ref().and_then(|h2| h2.reset);
     let via = match kind {
         EndKind::Fin => Via::Fin,
+        EndKind::Rst if stream_reset.is_some_and(|(_, _, at)| at == moment) => Via::H2Reset,
         EndKind::Rst => Via::Rst,
     };
     Some(EndedBy { who: who(legs, party), via, phase, confidence: confidence(legs) })

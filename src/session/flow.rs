@@ -1,10 +1,12 @@
 //! A flow: what is being spoken on one connection, while it is followed.
 
+use crate::h2;
 use crate::http::handshake::Upgrade;
 use crate::http::{self, FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::session::joiner::Ticket;
-use crate::session::leg::{Leg, LegRole, Outcome, Request, Response, SessionId};
+use crate::session::leg::{H2Facts, Leg, LegRole, Outcome, Request, Response, SessionId};
+use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
 use crate::stream::{ByRole, Pair, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
@@ -23,13 +25,25 @@ pub enum App {
     Probing(Box<ws::Adoption>),
     /// A WebSocket.
     Tunnel(Box<TunnelState>),
+    /// HTTP/2: each stream that matters is a flow of its own.
+    H2(Box<Multiplex>),
     /// The dialogue is telling what it read.
     Speaking,
     /// Nothing for us.
     Inert,
 }
 
-/// One connection, while it is followed.
+/// An HTTP/2 connection and the flows of its streams.
+pub struct Multiplex {
+    /// What is spoken.
+    pub connection: h2::Connection,
+    /// The streams that are, or may be, legs.
+    pub streams: Vec<(h2::StreamId, FlowId)>,
+    /// Whether a leg was among those that are put down already.
+    pub carried: bool,
+}
+
+/// One connection, or one stream of an HTTP/2 connection, while it is followed.
 pub struct Flow {
     /// The connection.
     pub connection: ConnectionId,
@@ -68,6 +82,8 @@ pub struct Flow {
 pub struct Rare {
     /// TLS.
     pub tls: Option<Box<tls::Observer>>,
+    /// What is known of the stream, where the flow is one of an HTTP/2 connection.
+    pub h2: Option<Box<H2Facts>>,
     /// A PROXY header.
     pub proxy_header: Option<ProxyHeader>,
     /// What each end began with, where that is not HTTP.
@@ -221,7 +237,7 @@ impl Flow {
             odd_answer: None,
             tunnel,
             tls: rare.and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
-            h2: None,
+            h2: rare.and_then(|rare| rare.h2.clone()),
             tcp,
         }
     }

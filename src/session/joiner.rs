@@ -193,6 +193,18 @@ impl Joiner {
         })
     }
 
+    /// Attempts that may be in front of a new one although no key says so, because one of the two has none: they wait,
+    /// and lead elsewhere. The last to ask first.
+    pub fn keyless_fronts<'a>(&'a self, new: &'a Waiting) -> impl Iterator<Item = &'a Waiting> {
+        self.waiting.values().rev().filter(move |front| {
+            (front.key.is_none() || new.key.is_none())
+                && front.connection != new.connection
+                && front.server != new.server
+                && front.client != new.client
+                && is_waiting(front, new.asked)
+        })
+    }
+
     /// The attempt whose client a PROXY header names.
     pub fn find_named(&self, header: &ProxyHeader, connection: ConnectionId, now: Timestamp) -> Option<FlowId> {
         let source = header.source?;

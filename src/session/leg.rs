@@ -7,6 +7,7 @@ use crate::http::head::{RequestHead, ResponseHead};
 pub use crate::http::{FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role, Side};
+use crate::tcp::facts::ZeroWindow;
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
 pub use crate::tls::facts::{Certificate, TlsAlert, TlsFacts};
 use crate::wire::Endpoint;
@@ -252,17 +253,73 @@ pub struct H2Facts {
     pub connect_protocol_enabled: Option<bool>,
     /// The RST_STREAM or GOAWAY that ended the stream: who, the error code, where.
     pub reset: Option<(Role, u32, Moment)>,
+    /// Whether that was a GOAWAY.
+    pub by_goaway: bool,
+    /// The END_STREAM of each side, which stands for a FIN (RFC 8441 §5).
+    pub finished: ByRole<Option<Moment>>,
+    /// How long flow control let nothing of the peer pass: by the side that kept its window shut.
+    pub zero_window: ByRole<ZeroWindow>,
 }
 
-/// A FIN or RST in terms of a leg's roles.
+impl H2Facts {
+    /// How the stream was ended, in order: END_STREAM as a FIN, RST_STREAM as an RST (RFC 8441 §5).
+    pub fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+        let end = |by, kind, of, moment| LegEnd { by, kind, of, moment };
+        let finished = |by| self.finished[by].map(|moment| end(by, EndKind::Fin, EndOf::Stream, moment));
+        let mut finished = [finished(Role::Client), finished(Role::Server)];
+        finished.sort_by_key(|end| end.map(|end| end.moment));
+        let of = if self.by_goaway { EndOf::Streams } else { EndOf::Stream };
+        let reset = self.reset.map(|(by, _, moment)| end(by, EndKind::Rst, of, moment));
+        finished.into_iter().flatten().chain(reset)
+    }
+}
+
+/// A FIN or RST in terms of a leg's roles, or what stands for them where the leg is a stream of HTTP/2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LegEnd {
     /// Who sent it.
     pub by: Role,
     /// Which of the two.
     pub kind: EndKind,
+    /// What was ended.
+    pub of: EndOf,
     /// When, and in which packet.
     pub moment: Moment,
+}
+
+/// What a [`LegEnd`] ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndOf {
+    /// The TCP connection.
+    Connection,
+    /// A stream of an HTTP/2 connection: END_STREAM is what a FIN is, RST_STREAM what an RST is (RFC 8441 §5).
+    Stream,
+    /// All streams of an HTTP/2 connection, or those that were not begun: GOAWAY.
+    Streams,
+}
+
+impl LegEnd {
+    /// What was sent.
+    pub const fn flag(&self) -> &'static str {
+        match (self.of, self.kind) {
+            (EndOf::Connection, EndKind::Fin) => "FIN",
+            (EndOf::Connection, EndKind::Rst) => "RST",
+            (EndOf::Stream, EndKind::Fin) => "END_STREAM",
+            (EndOf::Stream, EndKind::Rst) => "RST_STREAM",
+            (EndOf::Streams, _) => "GOAWAY",
+        }
+    }
+
+    /// The same with a verb, for a sentence.
+    pub const fn deed(&self) -> &'static str {
+        match (self.of, self.kind) {
+            (EndOf::Connection, EndKind::Fin) => "closed the connection (FIN)",
+            (EndOf::Connection, EndKind::Rst) => "reset the connection (RST)",
+            (EndOf::Stream, EndKind::Fin) => "closed the stream (END_STREAM)",
+            (EndOf::Stream, EndKind::Rst) => "reset the stream (RST_STREAM)",
+            (EndOf::Streams, _) => "ended the stream (GOAWAY)",
+        }
+    }
 }
 
 /// One leg.
@@ -336,9 +393,25 @@ impl Leg {
         &self.tcp.halves[self.side(role)]
     }
 
-    /// FINs and RSTs in order of capture.
+    /// FINs and RSTs in order of capture, and among them what ended the stream, where the leg is one of HTTP/2.
     pub fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
-        self.tcp.ends.iter().map(|end| LegEnd { by: self.role_of(end.side), kind: end.kind, moment: end.moment })
+        let with_stream = self.h2.as_deref().map(|h2| {
+            let mut ends: Vec<LegEnd> = h2.ends().chain(self.tcp_ends()).collect();
+            ends.sort_by_key(|end| end.moment);
+            ends
+        });
+        let of_tcp = with_stream.is_none().then(|| self.tcp_ends());
+        with_stream.into_iter().flatten().chain(of_tcp.into_iter().flatten())
+    }
+
+    /// FINs and RSTs of the connection.
+    pub fn tcp_ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
+        self.tcp.ends.iter().map(|end| LegEnd {
+            by: self.role_of(end.side),
+            kind: end.kind,
+            of: EndOf::Connection,
+            moment: end.moment,
+        })
     }
 
     /// The first FIN or RST.

@@ -2,7 +2,7 @@
 
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
-use crate::session::leg::{Leg, LegEnd};
+use crate::session::leg::{EndOf, Leg, LegEnd};
 use crate::session::neighbours::ending::Ended;
 use crate::stream::Role;
 use crate::tcp::Connection;
@@ -117,6 +117,11 @@ impl Kept {
     }
 
     fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
-        self.connection.ends().map(|end| LegEnd { by: self.flow.role_of(end.side), kind: end.kind, moment: end.moment })
+        self.connection.ends().map(|end| LegEnd {
+            by: self.flow.role_of(end.side),
+            kind: end.kind,
+            of: EndOf::Connection,
+            moment: end.moment,
+        })
     }
 }

@@ -231,9 +231,7 @@ impl Sink for Feed {
             Event::Request(place, request) => Change::Request(*place, Box::new((*request).clone())),
             Event::Response(place, _, response) => Change::Response(*place, Box::new((*response).clone())),
             Event::Message(place, by, message) => Change::Message(*place, *by, Heard::from(message)),
-            Event::End(place, by, kind, moment) => {
-                Change::End(*place, LegEnd { by: *by, kind: *kind, moment: *moment })
-            }
+            Event::End(place, end) => Change::End(*place, *end),
             Event::Unreachable(place, moment) => Change::Unreachable(*place, *moment),
             Event::Adopted(place, moment) => Change::Adopted(*place, *moment),
             Event::Joined { into, from, reason } => Change::Joined { into: *into, from: *from, reason: *reason },

@@ -7,7 +7,6 @@ use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
-use crate::tcp::EndKind;
 use crate::time::Timestamp;
 
 /// `client-gave-up`.
@@ -39,14 +38,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let request = leg.request.as_deref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
     let server = leg.half(Role::Server);
-    if server.bytes > 0 || server.packets == 0 {
+    // On HTTP/2 the server has sent its SETTINGS at least.
+    if (server.bytes > 0 && leg.h2.is_none()) || server.packets == 0 {
         return None;
     }
     let waited = Span(end.moment.at.since(request.moment.at));
-    let flag = match end.kind {
-        EndKind::Fin => "FIN",
-        EndKind::Rst => "RST",
-    };
+    let flag = end.flag();
     let twin = twin(facts, end.moment.at);
     let followed = match twin {
         Some(twin) => {

@@ -3,8 +3,10 @@
 use crate::diagnosis::answer;
 use crate::diagnosis::parties;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::h2::ErrorCode;
 use crate::session::leg::H2Facts;
 use crate::session::{Confidence, Leg};
+use crate::stream::Role;
 
 /// `extended-connect-unsupported`.
 pub const RULE: Rule = Rule {
@@ -51,10 +53,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn how_refused(leg: &Leg, h2: &H2Facts) -> Option<String> {
-    if let Some((by, code, _)) = h2.reset {
-        return Some(format!("the {} reset the stream with error {code}", by.name()));
-    }
-    let status = leg.status()?;
+    // A server that has answered may reset the stream too, to say that it reads no more of it (RFC 9113 §8.1).
+    let Some(status) = leg.status() else {
+        let (by, code, _) = h2.reset.filter(|(by, ..)| *by == Role::Server)?;
+        return Some(format!("the {} reset the stream: {}", by.name(), ErrorCode(code)));
+    };
     let about_method = matches!(status, 400 | 405 | 501);
     (h2.connect_protocol_enabled == Some(false) || about_method).then(|| format!("it was answered {status}"))
 }

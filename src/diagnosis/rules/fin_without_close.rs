@@ -28,13 +28,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if end.who == Who::Proxy {
         return None;
     }
-    let (who, idle, age) = (end.name(), Span(end.idle()), Span(end.age()));
+    let (who, flag, idle, age) = (end.name(), end.flag(), Span(end.idle()), Span(end.age()));
     Some(
-        Evidence::on(end.leg, format!("{who} sent FIN {idle} after the last byte, and no Close frame"))
+        Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame"))
             .packet(end.last_byte, "the last byte")
-            .packet(end.end.moment, "the FIN")
+            .packet(end.end.moment, format!("the {flag}"))
             .verdict(format!(
-                "{who} ended the session with FIN after {age}, {idle} after the last byte, without a Close frame"
+                "{who} ended the session with {flag} after {age}, {idle} after the last byte, without a Close frame"
             )),
     )
 }

@@ -64,19 +64,11 @@ struct Change<'a> {
 
 impl<'a> Change<'a> {
     fn of(hop: &Hop<'a>) -> Option<Change<'a>> {
-        let (mut origin, mut before) = (None, None);
-        for field in hop.before().iter() {
-            if field.name.eq_ignore_ascii_case("Origin") {
-                origin = Some(field.value);
-            } else if field.name.eq_ignore_ascii_case("Host") {
-                before = Some(field.value);
-            }
-        }
-        let (origin, before) = (origin?, before?);
+        let (origin, before) = (hop.before().first("Origin")?, hop.asked.head.host()?);
         if !fits(origin, before) {
             return None;
         }
-        let after = hop.after().first("Host");
+        let after = hop.forwarded.head.host();
         (!after.is_some_and(|host| fits(origin, host))).then_some(Change { origin, after })
     }
 }

@@ -7,7 +7,6 @@ use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Leg, Outcome};
 use crate::stream::Role;
-use crate::tcp::EndKind;
 
 /// `no-answer`.
 pub const RULE: Rule = Rule {
@@ -57,10 +56,7 @@ fn ending(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<crate::packet:
     let asked = leg.request.as_deref()?.moment.at;
     match leg.first_end() {
         Some(end) if end.by == Role::Server => {
-            let flag = match end.kind {
-                EndKind::Fin => "closed the connection (FIN)",
-                EndKind::Rst => "reset the connection (RST)",
-            };
+            let flag = end.deed();
             let after = Span(end.moment.at.since(asked));
             Some((format!("it {flag} {after} later"), Some(end.moment), Confidence::High))
         }

@@ -31,7 +31,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Some(origin) => format!("Origin: {}", quote(origin)),
         None => "no Origin".to_owned(),
     };
-    let host = quote(fields.and_then(|fields| fields.first("Host")).unwrap_or("none"));
+    let host = quote(refusal.request.and_then(|request| request.head.host()).unwrap_or("none"));
     let said = refusal.said();
     Some(
         Evidence::on(refusal.made_on, format!("the request has {origin}, Host: {host}; it was answered {said}"))

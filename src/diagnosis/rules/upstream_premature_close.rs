@@ -8,7 +8,6 @@ use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
 use crate::session::leg::LegEnd;
 use crate::stream::Role;
-use crate::tcp::EndKind;
 
 /// `upstream-premature-close`.
 pub const RULE: Rule = Rule {
@@ -39,10 +38,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         (!is_race).then_some((attempt, asked, end))
     })?;
     let after = Span(end.moment.at.since(asked.at));
-    let flag = match end.kind {
-        EndKind::Fin => "closed the connection (FIN)",
-        EndKind::Rst => "reset the connection (RST)",
-    };
+    let flag = end.deed();
     let backend = attempt.backend();
     Some(
         Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, no byte of an answer"))

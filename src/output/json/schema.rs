@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::diagnosis;
 use crate::engine::event;
+use crate::h2::ErrorCode;
 use crate::http::handshake::Accept;
 use crate::http::head::Fields;
 use crate::output::clock;
@@ -17,6 +18,7 @@ use crate::output::mask::Mask;
 use crate::output::phrase;
 use crate::session::{self, leg};
 use crate::stream::{ByRole, Role};
+use crate::tcp::EndKind;
 use crate::time::Timestamp;
 use crate::tls::alert;
 use crate::wire;
@@ -130,7 +132,7 @@ impl<'a> Leg<'a> {
             close: tunnel.map(|tunnel| Closes::new(tunnel, mask)),
             ping_rtt_ms: tunnel.and_then(PingRtt::new),
             tls: leg.tls.as_deref().map(Tls::new),
-            h2: leg.h2.as_deref().map(|h2| H2 { stream_id: h2.stream_id }),
+            h2: leg.h2.as_deref().map(H2::new),
             tcp: Tcp::new(leg),
             process: None,
         }
@@ -405,6 +407,31 @@ impl Alert {
 #[derive(Serialize)]
 struct H2 {
     stream_id: u32,
+    /// Whether the server's SETTINGS allow an extended CONNECT.
+    connect_protocol: Option<bool>,
+    ends: Vec<StreamEnd>,
+}
+
+/// What ended a stream: END_STREAM, or RST_STREAM or GOAWAY with its error.
+#[derive(Serialize)]
+struct StreamEnd {
+    #[serde(flatten)]
+    end: End,
+    error: Option<String>,
+}
+
+impl H2 {
+    fn new(h2: &leg::H2Facts) -> H2 {
+        let end = |end: leg::LegEnd| StreamEnd {
+            error: h2.reset.filter(|_| end.kind == EndKind::Rst).map(|(_, code, _)| ErrorCode(code).to_string()),
+            end: End::new(end),
+        };
+        H2 {
+            stream_id: h2.stream_id,
+            connect_protocol: h2.connect_protocol_enabled,
+            ends: h2.ends().map(end).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -419,14 +446,8 @@ struct Tcp {
 
 impl Tcp {
     fn new(leg: &leg::Leg) -> Tcp {
-        let end = |end: leg::LegEnd| End {
-            by: end.by.name(),
-            flag: phrase::flag(end.kind),
-            at: At(end.moment.at),
-            packet: end.moment.packet.0,
-        };
         Tcp {
-            ends: leg.ends().map(end).collect(),
+            ends: leg.tcp_ends().map(End::new).collect(),
             handshake_rtt_ms: leg.tcp.handshake_rtt().map(Ms),
             retransmissions: Sides::new(|role| leg.half(role).retransmissions),
             out_of_order: Sides::new(|role| leg.half(role).out_of_order),
@@ -442,6 +463,12 @@ struct End {
     flag: &'static str,
     at: At,
     packet: u64,
+}
+
+impl End {
+    fn new(end: leg::LegEnd) -> End {
+        End { by: end.by.name(), flag: end.flag(), at: At(end.moment.at), packet: end.moment.packet.0 }
+    }
 }
 
 /// One judgement: on a session, or a line of its own on several.

@@ -36,10 +36,8 @@ pub(super) fn time_of(event: &Event<'_>) -> Option<Timestamp> {
         Event::Request(_, request) => Some(request.moment.at),
         Event::Response(_, _, response) => Some(response.moment.at),
         Event::Message(_, _, message) => Some(message.moment.at),
-        Event::Close(_, _, moment, ..)
-        | Event::End(_, _, _, moment)
-        | Event::Unreachable(_, moment)
-        | Event::Adopted(_, moment) => Some(moment.at),
+        Event::Close(_, _, moment, ..) | Event::Unreachable(_, moment) | Event::Adopted(_, moment) => Some(moment.at),
+        Event::End(_, end) => Some(end.moment.at),
         Event::Limit(_, at) => Some(*at),
         Event::Joined { .. } | Event::Session(..) | Event::Finding(_) | Event::Summary(_) => None,
     }
@@ -71,10 +69,10 @@ impl Layout {
                 close(line, *code, reason);
                 self.packet(line, *moment);
             }
-            Event::End(place, by, kind, moment) => {
-                self.begin(line, clock, place, *by, *moment);
-                line.put(phrase::flag(*kind));
-                self.packet(line, *moment);
+            Event::End(place, end) => {
+                self.begin(line, clock, place, end.by, end.moment);
+                line.put(end.flag());
+                self.packet(line, end.moment);
             }
             Event::Unreachable(place, moment) => {
                 self.begin(line, clock, place, Role::Client, *moment);
@@ -157,8 +155,10 @@ impl Layout {
 
     fn response(&self, line: &mut Line, request: Option<&Request>, response: &Response) {
         line.number(response.head.status.into());
-        line.put(" ");
-        line.wire_within(&response.head.reason, TARGET);
+        if !response.head.reason.is_empty() {
+            line.put(" ");
+            line.wire_within(&response.head.reason, TARGET);
+        }
         if let Some(request) = request {
             line.put(", ");
             let latency = response.begun.at.since(request.moment.at);

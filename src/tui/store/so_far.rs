@@ -2,10 +2,10 @@
 
 use crate::engine::event::{MessageKind, Place};
 use crate::packet::Moment;
-use crate::session::leg::{LegEnd, LegRole, Outcome, Tunnel};
+use crate::session::leg::{EndOf, LegEnd, LegRole, Outcome, Tunnel};
 use crate::session::{JoinReason, Leg, Session};
 use crate::stream::{ByRole, Pair, Role, Side};
-use crate::tcp::{ConnectionFacts, ConnectionId, End};
+use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind};
 use crate::time::Timestamp;
 use crate::tui::feed::Heard;
 use crate::ws::facts::Close;
@@ -62,6 +62,16 @@ pub(super) fn tunnel(moment: Moment, handshake_seen: bool) -> Box<Tunnel> {
 pub(super) fn end(leg: &mut Leg, end: LegEnd) {
     let side = leg.side(end.by);
     leg.tcp.last = leg.tcp.last.max(end.moment);
+    if end.of != EndOf::Connection {
+        let h2 = leg.h2.get_or_insert_default();
+        h2.by_goaway |= end.of == EndOf::Streams;
+        match end.kind {
+            EndKind::Fin => h2.finished[end.by] = Some(end.moment),
+            // The code comes with the whole session.
+            EndKind::Rst => h2.reset = Some((end.by, 0, end.moment)),
+        }
+        return;
+    }
     leg.tcp.ends.push(End { side, kind: end.kind, moment: end.moment, ttl: 0, ip_id: 0 });
 }
 
