@@ -46,6 +46,11 @@ impl Talk {
         self
     }
 
+    fn cut(mut self, role: Role, missing: u64) -> Talk {
+        self.say(role, StreamEvent::Gap(missing, GapCause::Cut));
+        self
+    }
+
     fn finish(mut self, role: Role) -> Talk {
         self.say(role, StreamEvent::Finished);
         self
@@ -555,7 +560,7 @@ fn an_answer_that_was_missed_is_not_mistaken_for_the_next() {
 fn a_head_that_is_cut_is_told_as_far_as_it_came() {
     Talk::new()
         .client("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nHos")
-        .gap(Client, 100)
+        .cut(Client, 100)
         .client("early")
         .server(SWITCHING)
         .told(&[
@@ -575,6 +580,31 @@ fn a_head_that_is_cut_is_told_as_far_as_it_came() {
         "#2 client lost",
         "#3-#3 request 0 GET / HTTP/1.1",
         "client end",
+    ]);
+}
+
+/// The snap length cuts to the end of the packet; what is lost on the way may end before the head does.
+#[test]
+fn behind_a_head_that_lost_bytes_nobody_knows_where_the_tunnel_begins() {
+    let torn = ["tunnel", "#4 tunnel client Gap(1, Estimated)", "#3 tunnel client te: x\\r\\n\\r\\nearly"];
+    let head = ["#1-#2 request 0 GET /ws HTTP/1.1 cut", "#4-#4 response 0 101 Switching Protocols", "server end"];
+    Talk::new()
+        .client("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nHos")
+        .gap(Client, 100)
+        .client("te: x\r\n\r\nearly")
+        .server(SWITCHING)
+        .told(&[&head[..], &torn].concat());
+}
+
+/// The answer shows that bytes are missing before the hole itself is told.
+#[test]
+fn nobody_switches_before_the_request_is_complete() {
+    Talk::new().client("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nHos").server(SWITCHING).told(&[
+        "#1-#2 request 0 GET /ws HTTP/1.1 cut",
+        "#2-#2 response 0 101 Switching Protocols",
+        "server end",
+        "tunnel",
+        "#2 tunnel client Gap(1, Estimated)",
     ]);
 }
 

@@ -74,7 +74,8 @@ fn by_alert(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
 fn by_shape(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
     let tls = failure.tls;
     let end = failure.leg.first_end().filter(|end| end.by == Role::Client)?;
-    if !tls.client_left_after_server_flight || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
+    let missed = Role::BOTH.into_iter().any(|role| failure.leg.half(role).gap_bytes > 0);
+    if missed || !tls.client_left_after_server_flight || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
         return None;
     }
     let (objection, confidence) = match flaw(&failure, end.moment.at) {

@@ -9,6 +9,9 @@ use crate::session::{Leg, Outcome, Session, Who};
 use crate::stream::Role;
 use crate::ws::facts::Close;
 
+/// Whoever closes ends the connection within this time.
+const RIGHT_BEFORE: Duration = Duration::from_millis(100);
+
 /// How an open WebSocket ended: its first FIN or RST on any leg, and what came before.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
@@ -100,7 +103,17 @@ impl<'a> Ending<'a> {
 
     /// Whether no Close frame was sent before.
     pub fn without_close(&self) -> bool {
-        self.close.is_none()
+        self.close.is_none() && !self.close_was_missed()
+    }
+
+    /// Whether the Close frame may be among the bytes that the capture lacks: it comes right before the end; or one came
+    /// out behind a proxy, and proxies make none of their own.
+    fn close_was_missed(&self) -> bool {
+        let passed_on = |leg: &Leg| leg.tunnel.as_ref().is_some_and(|tunnel| tunnel.sides[self.end.by].close.is_some());
+        // A hole is told when a later packet shows it: that may be behind the end.
+        let late = self.tunnel().is_some_and(|tunnel| tunnel.last_byte > Some(self.end.moment));
+        let room = self.on().half(self.end.by).gap_bytes > 0 && (late || self.idle() < RIGHT_BEFORE);
+        room || (self.on().has_holes() && self.session.legs.iter().any(passed_on))
     }
 
     /// The leg of the first FIN or RST.

@@ -228,6 +228,10 @@ impl Watch<'_> {
                 let moment = flow.response.as_ref().map_or(flow.opened, |response| response.moment);
                 App::Tunnel(Box::new(TunnelState::new(agreed, moment)))
             }
+            // What is switched to was cut off: frames will tell.
+            TunnelKind::Upgrade if flow.response.as_ref().is_some_and(|response| response.cut) => {
+                App::Probing(Box::default())
+            }
             _ => App::Inert,
         };
     }

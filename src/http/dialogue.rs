@@ -38,6 +38,8 @@ struct Half {
     heard: bool,
     /// Whether bytes were missed where messages begin or end.
     lost: bool,
+    /// Whether the last head lost bytes on the way to the capture: where it ended is not known.
+    torn: bool,
     /// Whether bytes of the present body were missed: the rest would make a wrong text with what came before.
     body_gap: bool,
 }
@@ -182,7 +184,10 @@ impl Dialogue {
                 }
             }
             State::Beginning(None) if self.mid_stream => {}
-            State::Beginning(_) | State::Head(_) | State::LongHead(_) => self.cut_head(role, call),
+            State::Beginning(_) | State::Head(_) | State::LongHead(_) => {
+                self.halves[role].torn = cause != GapCause::Cut;
+                self.cut_head(role, call);
+            }
             State::Search | State::Inert | State::Held | State::Tunnel => {}
         }
     }
@@ -234,6 +239,11 @@ impl Dialogue {
 
     fn response(&mut self, raw: RawHead<'_>, call: &mut Call<'_>) {
         let Some(head) = call.heads.response(raw) else { return self.lose(Role::Server, call) };
+        if head.status == 101 && self.waiting.first().is_none() && self.incomplete_head(Role::Client).is_some() {
+            // Nobody switches before the request is complete: the capture lacks a part of it.
+            self.halves[Role::Client].torn = true;
+            self.cut_head(Role::Client, call);
+        }
         let asked = self.waiting.first();
         let answer = Answer::read(&head, asked.map(|asked| (&asked.head, &asked.offer)));
         let body = Body::of_response(&head, asked.is_some_and(|asked| asked.is("HEAD")));
@@ -299,6 +309,11 @@ impl Dialogue {
     fn open_tunnel(&mut self, kind: TunnelKind, call: &mut Call<'_>) {
         self.tunnel = Some(kind);
         call.tell(Event::Tunnel(kind));
+        for role in Role::BOTH.into_iter().filter(|&role| self.halves[role].torn) {
+            // The rest of a head may come before the first frame.
+            let lost = StreamEvent::Gap(1, GapCause::Estimated);
+            call.tell(Event::TunnelStream(role, call.moment, lost));
+        }
         self.halves[Role::Server].state = State::Tunnel;
         match mem::replace(&mut self.halves[Role::Client].state, State::Tunnel) {
             State::Held => self.release(State::Tunnel, call),

@@ -39,6 +39,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (leg, by, close) = first_close(session)?;
     let this = &session.legs[leg];
     let tunnel = this.tunnel.as_deref().filter(|_| this.both_directions_seen() && !this.has_holes())?;
+    // A Close from before the capture would be its answer, or its cause.
+    if !tunnel.handshake_seen && tunnel.sides[by.peer()].frames.total() == 0 {
+        return None;
+    }
     let over = facts.neighbours.span.1.max(this.tcp.last.at);
     let sender = || named(session, leg, by);
     let peer = || named(session, leg, by.peer());

@@ -23,7 +23,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let proxy = session.proxies().find(|proxy| {
         let (Some(front), Some(back)) = (&proxy.front.response, &proxy.back.response) else { return false };
-        back.answer.deflate.is_some() && front.answer.deflate.is_none() && front.head.status == 101
+        let stripped = back.answer.deflate.is_some() && front.answer.deflate.is_none();
+        stripped && !front.cut && front.head.status == 101
     })?;
     let (front, back) = (proxy.front.response.as_deref()?, proxy.back.response.as_deref()?);
     let name = parties::server_of(session, proxy.front_index)?;

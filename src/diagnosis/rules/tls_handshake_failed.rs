@@ -61,6 +61,11 @@ fn how_it_ended(facts: &Facts<'_>, failure: &TlsFailure<'_>) -> Option<(String, 
     if let Some(alert) = fatal {
         return Some((format!("the {} sent {}", alert.by.name(), alert_words(alert)), Some(alert.moment)));
     }
+    let missed = Role::BOTH.into_iter().any(|role| failure.leg.half(role).gap_bytes > 0);
+    if missed {
+        // The handshake may be complete in what the capture lacks.
+        return None;
+    }
     if let Some(end) = failure.leg.first_end() {
         let flag = match end.kind {
             EndKind::Fin => "closed (FIN)",

@@ -5,6 +5,7 @@ use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::leg::FirstBytes;
 use crate::session::{Confidence, Leg, Session};
+use crate::stream::Role;
 
 /// `wrong-upstream-protocol`.
 pub const RULE: Rule = Rule {
@@ -37,14 +38,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     Some(
         Evidence::on(index, format!("a request for HTTP/1.1 was answered with {words}{outcome}"))
             .packet_if(leg.request.as_deref().map(|request| request.moment), "the request")
-            .packet_if(leg.half(crate::stream::Role::Server).first_data, "the answer")
+            .packet_if(leg.half(Role::Server).first_data, "the answer")
             .confidence(if leg.earlier_requests > 0 { Confidence::Medium } else { Confidence::High })
             .verdict(format!("{name} does not speak HTTP/1.1: it answered the handshake with {words}{outcome}")),
     )
 }
 
 fn odd(leg: &Leg) -> Option<&'static str> {
-    if leg.request.is_none() || leg.response.is_some() || leg.tls.is_some() {
+    let missed = leg.half(Role::Server).gap_bytes > 0;
+    if leg.request.is_none() || leg.response.is_some() || leg.tls.is_some() || missed {
         return None;
     }
     match leg.first_bytes.server? {

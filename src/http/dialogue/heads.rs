@@ -190,6 +190,7 @@ impl Dialogue {
 
     fn read_head(&mut self, role: Role, raw: RawHead<'_>, call: &mut Call<'_>) {
         self.halves[role].heard = true;
+        self.halves[role].torn &= raw.cut;
         self.halves[role].body_gap = false;
         match role {
             Role::Client => self.request(raw, call),
