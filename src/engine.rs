@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod completion;
 pub mod encrypted;
 pub mod event;
+pub mod late_joins;
 pub mod multiplex;
 pub mod partners;
 pub mod snapshot;
@@ -148,6 +149,9 @@ impl Engine {
             watch.result()?;
             self.release(sink)?;
         }
+        if !self.options.live {
+            self.tracker.join_late();
+        }
         self.tell_failures();
         self.release_all(sink)?;
         for finding in diagnosis::judge_together(self.tracker.recorder.neighbours()) {
@@ -247,9 +251,10 @@ impl Engine {
         let alone = self.tally.outcomes.is_empty() && ids.is_empty();
         for leg in self.tracker.strays.take() {
             let failed = !leg.tcp.came_up();
+            let half_seen = alone && leg.response.is_some();
             let elsewhere = self.tracker.came_up_elsewhere(&leg);
             let known = self.tracker.recorder.neighbours().endings.know(leg.server);
-            if failed && !elsewhere && (self.options.filtered || alone || known) {
+            if half_seen || (failed && !elsewhere && (self.options.filtered || alone || known)) {
                 let start = leg.tcp.first.at;
                 self.tracker.open_done(None, *leg, start);
             }

@@ -1,6 +1,7 @@
 //! The answer that refused a handshake, and who made it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::diagnosis::backends::{self, Meaning, Reading};
 use crate::diagnosis::parties::{self, Name};
@@ -9,6 +10,8 @@ use crate::diagnosis::wording::quote;
 use crate::http::head::Version;
 use crate::session::leg::{Request, Response};
 use crate::session::{Leg, Session};
+use crate::stream::Role;
+use crate::tcp::EndKind;
 
 /// An answer that is no WebSocket, as the client got it.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +42,9 @@ pub fn refusal(session: &Session) -> Option<Refusal<'_>> {
 fn first_response(session: &Session) -> Option<(usize, &Response)> {
     let mut index = 0;
     loop {
-        if let Some(response) = &session.legs.get(index)?.response {
-            return Some((index, response));
+        let leg = session.legs.get(index)?;
+        if let Some(response) = &leg.response {
+            return (!came_too_late(leg, response)).then_some((index, response));
         }
         // An answer that a proxy got and did not pass on is none.
         if session.legs[index].request.is_some() {
@@ -48,6 +52,17 @@ fn first_response(session: &Session) -> Option<(usize, &Response)> {
         }
         index = parties::behind(session, index).filter(|&behind| behind > index)?;
     }
+}
+
+/// Whether the client had given up before this answer began: it never saw it. A client that half-closes right behind its
+/// request still waits.
+pub fn came_too_late(leg: &Leg, response: &Response) -> bool {
+    const WAITED: Duration = Duration::from_millis(100);
+    let Some(end) = leg.first_end().filter(|end| end.by == Role::Client && end.moment < response.begun) else {
+        return false;
+    };
+    let asked = leg.request.as_ref().map_or(leg.tcp.first.at, |request| request.moment.at);
+    end.kind == EndKind::Rst || end.moment.at.since(asked) >= WAITED
 }
 
 /// Whether an answer makes a WebSocket: a 101, or a 2xx to an extended CONNECT (RFC 8441 §5).

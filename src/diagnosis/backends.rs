@@ -33,6 +33,8 @@ pub enum Meaning {
     EngineIo(u8),
     /// Too many connections.
     Busy,
+    /// It is about to stop, and takes nobody any more.
+    Stopping,
     /// It speaks TLS and got plaintext.
     WantsTls,
     /// It speaks plaintext and got TLS.
@@ -107,7 +109,8 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (400, InBody("{\"code\":5,\"message\":\"Unsupported protocol version\""), Some("engine.io"), EngineIo(5)),
     // ws again: a path that it does not serve is 400 with the status as the body, not 404.
     (400, BodyOfWs("Bad Request"), Some("ws"), Path),
-    (503, BodyOfWs("Service Unavailable"), Some("ws"), Busy),
+    // Its only 503: close() was called on the server.
+    (503, BodyOfWs("Service Unavailable"), Some("ws"), Stopping),
     // gorilla: the status is all it says, but no one else sends its version field with a 403.
     (403, BodyWithVersion("Forbidden"), Some("gorilla/websocket"), Origin),
     // Go's x/net/websocket.

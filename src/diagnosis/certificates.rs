@@ -1,5 +1,7 @@
 //! What a client does not like about a certificate: by its alert, and by the certificate where it can be read.
 
+use std::time::Duration;
+
 use crate::diagnosis::tls_failure::{TlsFailure, alert_words, tls_failures};
 use crate::diagnosis::wording::quote;
 use crate::packet::Moment;
@@ -44,7 +46,8 @@ const UNKNOWN_CA: u8 = 48;
 
 /// The certificate that a client of this session refused.
 pub fn refused(session: &Session) -> Option<Refused<'_>> {
-    tls_failures(session).find_map(|failure| by_alert(failure).or_else(|| by_shape(failure)))
+    let by_client = tls_failures(session).find_map(|failure| by_alert(failure).or_else(|| by_shape(failure)));
+    by_client.or_else(|| tls_failures(session).find_map(by_proxy))
 }
 
 fn by_alert(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
@@ -73,17 +76,45 @@ fn by_alert(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
 /// In TLS 1.3 browsers encrypt their alert: what is left is a client that goes away behind the server's flight.
 fn by_shape(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
     let tls = failure.tls;
-    let end = failure.leg.first_end().filter(|end| end.by == Role::Client)?;
-    let missed = Role::BOTH.into_iter().any(|role| failure.leg.half(role).gap_bytes > 0);
-    if missed || !tls.client_left_after_server_flight || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
+    if failure.leg.has_holes() || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
         return None;
     }
-    let (objection, confidence) = match flaw(&failure, end.moment.at) {
+    let left = failure.leg.first_end().filter(|end| end.by == Role::Client && tls.client_left_after_server_flight);
+    // A server that gets the alert may be the first to close.
+    let moment = left.map(|end| end.moment).or_else(|| encrypted_alert_instead_of_finished(&failure))?;
+    let (objection, confidence) = match flaw(&failure, moment.at) {
         Some(objection) => (objection, Confidence::Medium),
         None => (Objection::Untrusted, Confidence::Low),
     };
     let said = "an encrypted alert, to judge by its shape".to_owned();
-    Some(Refused { failure, objection, said, moment: Some(end.moment), confidence })
+    Some(Refused { failure, objection, said, moment: Some(moment), confidence })
+}
+
+fn encrypted_alert_instead_of_finished(failure: &TlsFailure<'_>) -> Option<Moment> {
+    let tls = failure.tls;
+    let alert = tls.alerts.iter().find(|alert| alert.description.is_none())?;
+    let behind_the_flight = tls.server_hello.is_some_and(|hello| hello < alert.moment);
+    (behind_the_flight && tls.handshake_done.is_none()).then_some(alert.moment)
+}
+
+/// nginx looks at its backend's certificate when the handshake is done: it leaves at once, without a byte of a request, and
+/// answers 502.
+fn by_proxy(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    let (leg, tls) = (failure.leg, failure.tls);
+    let front = failure.session.legs.get(leg.behind?)?;
+    let end = leg.first_end().filter(|end| end.by == Role::Client)?;
+    let done = tls.handshake_done.filter(|done| end.moment.at.since(done.at) < AT_ONCE)?;
+    let unused = tls.bytes.client == 0 && front.status() == Some(502) && !leg.has_holes();
+    if !unused
+        || done > end.moment
+        || tls.alerts.iter().any(|alert| alert.by == Role::Server && alert.moment < end.moment)
+    {
+        return None;
+    }
+    let objection = flaw(&failure, end.moment.at).unwrap_or(Objection::Untrusted);
+    let said = "it left behind the handshake, without a request, as nginx does".to_owned();
+    Some(Refused { failure, objection, said, moment: Some(end.moment), confidence: Confidence::Medium })
 }
 
 /// What is visibly wrong with the certificate.

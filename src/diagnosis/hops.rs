@@ -26,14 +26,14 @@ pub struct Hop<'a> {
     pub forwarded: &'a Request,
 }
 
-/// The proxies of a session, from the client on, whose requests were captured whole: what is not in them was not sent. The
-/// first that changed something is guilty of it.
+/// The proxies of a session, from the client on, whose own requests were captured whole: what is not in them was not sent.
+/// The request in front of a proxy may lack a part: what is in it was sent. The first proxy that changed something is guilty
+/// of it.
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
         let (asked, forwarded) = (front.request.as_deref()?, back.request.as_deref()?);
-        let whole = !asked.cut && !forwarded.cut;
-        whole.then_some(Hop { session, front_index, front, asked, back_index, back, forwarded })
+        (!forwarded.cut).then_some(Hop { session, front_index, front, asked, back_index, back, forwarded })
     })
 }
 

@@ -24,7 +24,7 @@ const HANDSHAKE: u16 = bit(Stage::Request) | bit(Stage::Negotiation);
 impl Scope {
     /// Of this session.
     pub fn of(session: &Session) -> Scope {
-        let (mut right, mut lawful, mut closed) = (true, true, session.outcome == Outcome::Closed);
+        let (mut right, mut lawful, mut closed, mut untouched) = (true, true, session.outcome == Outcome::Closed, true);
         for leg in &session.legs {
             let Some(tunnel) = leg.tunnel.as_deref() else { return Scope(u16::MAX) };
             if !was_accepted(leg) {
@@ -33,6 +33,7 @@ impl Scope {
             right = right && is_right(leg, tunnel);
             lawful = lawful && is_lawful(tunnel);
             closed = closed && is_closed(leg, tunnel);
+            untouched = untouched && is_untouched(leg, tunnel);
         }
         let mut spared = BEFORE_IT_WAS_OPEN;
         if session.legs.len() == 1 {
@@ -44,7 +45,7 @@ impl Scope {
         if lawful {
             spared |= bit(Stage::Frames);
         }
-        if closed {
+        if closed || untouched {
             spared |= bit(Stage::Closing);
         }
         Scope(!spared)
@@ -96,6 +97,11 @@ fn is_closed(leg: &Leg, tunnel: &Tunnel) -> bool {
         && !leg.tcp.ends.is_empty()
         && normal(&tunnel.sides.client)
         && normal(&tunnel.sides.server)
+}
+
+/// Whether nobody has said goodbye or left.
+fn is_untouched(leg: &Leg, tunnel: &Tunnel) -> bool {
+    leg.tcp.ends.is_empty() && tunnel.sides.client.close.is_none() && tunnel.sides.server.close.is_none()
 }
 
 const fn bit(stage: Stage) -> u16 {

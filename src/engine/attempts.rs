@@ -1,5 +1,6 @@
 //! Opening handshakes: what is asked and answered, and which leg it belongs to.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::engine::event::Event;
@@ -341,7 +342,7 @@ impl Watch<'_> {
             .filter_map(|candidate| {
                 let flow = self.tracker.flows.find(candidate.flow)?;
                 let same = flow.connection == candidate.connection && flow.session.is_none();
-                let score = if same { likeness(&request, flow.request.as_deref()?, &waiting) } else { 0 };
+                let score = if same { likeness(&request, flow.request.as_deref()?, waiting.client.ip) } else { 0 };
                 (score > 0).then_some((score, candidate.flow))
             })
             .max_by_key(|(score, _)| *score);
@@ -366,7 +367,7 @@ impl Watch<'_> {
                 let asked = flow.request.as_deref().filter(|_| flow.connection == front.connection)?;
                 let alone = !self.has_back(front.flow)?;
                 let near = self.tracker.joiner.hosts().may_be_one(front.server.ip, waiting.client.ip);
-                let alike = likeness(asked, &request, &front);
+                let alike = if have_one_key(asked, &request) { likeness(asked, &request, front.client.ip) } else { 0 };
                 // Where nothing says that the proxy dials from there, the requests must be alike in more than the target.
                 (alike >= if near { 1 } else { 4 }).then_some((alone, alike, front))
             })
@@ -391,15 +392,20 @@ fn is_h2c(response: Option<&Response>) -> bool {
     response.is_some_and(|response| response.head.status == 101 && response.head.fields.has_token("Upgrade", "h2c"))
 }
 
-/// How much a plain request looks like what a proxy made of an attempt; 0 when it does not.
-fn likeness(attempt: &Request, plain: &Request, waiting: &Waiting) -> u32 {
+/// Whether two requests do not have different keys, valid or not.
+fn have_one_key(one: &Request, other: &Request) -> bool {
+    fn key(request: &Request) -> Option<&str> {
+        request.head.fields.first("Sec-WebSocket-Key")
+    }
+    key(one).zip(key(other)).is_none_or(|(one, other)| one == other)
+}
+
+/// How much a request looks like what a proxy made of an attempt of this client; 0 when it does not.
+fn likeness(attempt: &Request, plain: &Request, client: IpAddr) -> u32 {
     let (asked, got) = (&attempt.head, &plain.head);
     let same = |name: &str| asked.fields.first(name).is_some() && asked.fields.first(name) == got.fields.first(name);
-    let forwarded = got
-        .fields
-        .list("X-Forwarded-For")
-        .chain(got.fields.all("X-Real-IP"))
-        .any(|from| from.parse() == Ok(waiting.client.ip));
+    let forwarded =
+        got.fields.list("X-Forwarded-For").chain(got.fields.all("X-Real-IP")).any(|from| from.parse() == Ok(client));
     let target = asked.target == got.target;
     let id = same("X-Request-ID") || same("traceparent");
     if !(target || id || (forwarded && got.path().ends_with(asked.path().rsplit('/').next().unwrap_or("/")))) {

@@ -1,7 +1,7 @@
 //! The end of flows and sessions: what is known of a leg is put down, and a session whose legs are all over is complete.
 
 use crate::engine::event::Event;
-use crate::engine::strays::Front;
+use crate::engine::strays::{Front, Seeks};
 use crate::engine::tracker::{Tracker, Watch};
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
@@ -145,7 +145,7 @@ impl Watch<'_> {
         if let Some(tls) = flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()) {
             let tls = tls.facts();
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
-            let refused = tls.client_left_after_server_flight;
+            let refused = tls.client_left_after_server_flight || tls.server_dismissed_client().is_some();
             let readable = matches!(flow.app, App::H2(_));
             if failed || refused || (!readable && !tls.likely_websocket.is_empty()) {
                 self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
@@ -159,7 +159,9 @@ impl Watch<'_> {
             self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
             return;
         }
-        if flow.request.is_none() && flow.response.is_none() {
+        let refused = flow.response.as_ref().is_some_and(|response| (400..600).contains(&response.head.status));
+        let half_seen = refused && facts.unseen_side() == Some(flow.side(Role::Client));
+        if flow.request.is_none() && (flow.response.is_none() || half_seen) {
             self.tracker.strays.add(flow.take_leg(facts));
         }
     }
@@ -244,9 +246,11 @@ impl Tracker {
         }
     }
 
-    /// Gives complete sessions that are still alone with an unanswered request, or with a proxy's own answer, the
-    /// connections that their proxy tried to make.
+    /// Gives complete sessions the connections that their proxies tried to make, in vain.
     pub(super) fn claim_strays(&mut self, sessions: &[SessionId]) {
+        if self.strays.is_empty() {
+            return;
+        }
         let fronts: Vec<Front<(SessionId, usize)>> = sessions
             .iter()
             .filter_map(|&id| Some((id, self.records.find(id)?)))
@@ -264,21 +268,30 @@ impl Tracker {
     }
 }
 
-/// The legs of a session that waited in vain: no WebSocket came of them, and no other leg answers for them.
+/// The legs of a session whose proxy may have tried to connect in vain: before it found somebody who answered, or at all.
 fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
     let mut fronts = Vec::new();
     for (index, entry) in record.entries.iter().enumerate() {
-        let EntryState::Done(Over::Told(leg)) = &entry.state else { continue };
-        let Some(request) = &leg.request else { continue };
-        let answered_behind = record.entries.iter().any(|other| {
-            other.behind == Some(index)
-                && matches!(&other.state, EntryState::Done(back) if back.status().is_some() && back.status() == leg.status())
+        let EntryState::Done(leg) = &entry.state else { continue };
+        let Some(request) = leg.request() else { continue };
+        let behind = record.entries.iter().filter(|other| other.behind == Some(index));
+        let answering = behind.filter_map(|other| match &other.state {
+            EntryState::Done(back) if back.status().is_some() && back.status() == leg.status() => Some(back),
+            _ => None,
         });
-        if answered_behind || leg.tunnel.is_some() {
-            continue;
-        }
-        let until = leg.response.as_deref().map_or(leg.tcp.last.at, |response| response.moment.at);
-        fronts.push(Front { owner: (id, index), server: leg.server, asked: request.moment.at, until });
+        let answering = answering.min_by_key(|back| back.first());
+        let (until, seeks) = match answering {
+            Some(back) => (back.first().at, Seeks::EarlierAttempt { worked: back.server() }),
+            None if leg.opened().is_some() => continue,
+            None => {
+                let until = leg.answered().map_or(leg.last().at, |answered| answered.at);
+                let alone = !record.entries.iter().any(|other| other.behind == Some(index));
+                let unreached = alone && matches!(leg.status(), Some(502..=504));
+                (until, if unreached { Seeks::Failure } else { Seeks::Any })
+            }
+        };
+        let (owner, asked) = ((id, index), request.moment.at);
+        fronts.push(Front { owner, client: leg.client(), server: leg.server(), asked, until, seeks });
     }
     fronts
 }

@@ -1,6 +1,6 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::session::Leg;
@@ -8,41 +8,73 @@ use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
-/// Connections that said nothing we understand, kept for the sessions whose proxy may have made them.
+/// Connections that said nothing we understand, kept for the sessions whose proxy may have made them; by their beginning.
 #[derive(Debug)]
 pub struct Strays {
-    legs: VecDeque<Box<Leg>>,
+    legs: BTreeMap<Place, Box<Leg>>,
+    next: u64,
     bound: usize,
     /// What the bound made us forget.
     pub overflows: u64,
 }
 
-/// A leg that waited for an answer, with nothing behind it.
+/// When a connection began, and a number that tells those apart that began at once.
+type Place = (Timestamp, u64);
+
+/// A leg that waited for an answer while its proxy may have opened connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Front<T> {
     /// Whose it is.
     pub owner: T,
+    /// Where it came from.
+    pub client: Endpoint,
     /// Where it leads.
     pub server: Endpoint,
     /// When its request was complete.
     pub asked: Timestamp,
-    /// When it was answered or given up.
+    /// When its proxy had what it looked for: an answer, or the connection that worked.
     pub until: Timestamp,
+    /// What may be its.
+    pub seeks: Seeks,
 }
+
+/// What a front may claim.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seeks {
+    /// Any connection: nothing else explains what became of it.
+    Any,
+    /// Any connection; one that never came up also from an address that is not known to be its proxy's: the answer says
+    /// that the proxy could not reach its backend.
+    Failure,
+    /// Attempts before the one that worked.
+    EarlierAttempt {
+        /// Where that one went.
+        worked: Endpoint,
+    },
+}
+
+/// How well a connection fits a front: from its proxy's address for certain; then the last to ask.
+type Fit = (bool, Timestamp);
 
 impl Strays {
     /// Keeps at most so many.
     pub fn new(bound: usize) -> Strays {
-        Strays { legs: VecDeque::new(), bound, overflows: 0 }
+        Strays { legs: BTreeMap::new(), next: 0, bound, overflows: 0 }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
     }
 
     /// One more. The oldest gives way.
     pub fn add(&mut self, leg: Leg) {
         if self.legs.len() >= self.bound {
-            self.legs.pop_front();
+            self.legs.pop_first();
             self.overflows += 1;
         }
-        self.legs.push_back(Box::new(leg));
+        self.legs.insert((leg.tcp.first.at, self.next), Box::new(leg));
+        self.next += 1;
     }
 
     /// Takes every connection that a front's proxy may have opened: from its address, while it waited, to somewhere
@@ -50,27 +82,53 @@ impl Strays {
     pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>], hosts: &Hosts) -> Vec<(T, Box<Leg>)> {
         /// Captures on several interfaces are not in order.
         const TOLERANCE: Duration = Duration::from_millis(2);
-        let mut claimed = Vec::new();
-        if fronts.is_empty() {
-            return claimed;
+        if self.legs.is_empty() {
+            return Vec::new();
         }
-        for leg in std::mem::take(&mut self.legs) {
-            let opened = leg.tcp.first.at;
-            let owner = fronts
-                .iter()
-                .filter(|front| front.asked <= opened.plus(TOLERANCE) && opened <= front.until.plus(TOLERANCE))
-                .filter(|front| front.server != leg.server && hosts.may_be_one(front.server.ip, leg.client.ip))
-                .max_by_key(|front| front.asked);
-            match owner {
-                Some(front) => claimed.push((front.owner, leg)),
-                None => self.legs.push_back(leg),
+        let mut owners: BTreeMap<Place, (Fit, T, u32)> = BTreeMap::new();
+        for front in fronts {
+            let from = Timestamp::from_nanos(front.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+            let to = front.until.plus(TOLERANCE).max(from);
+            for (&place, leg) in self.legs.range((from, 0)..=(to, u64::MAX)) {
+                let Some(sure) = front.may_own(leg, hosts) else { continue };
+                let fit = (sure, front.asked);
+                let (best, owner, count) = owners.entry(place).or_insert((fit, front.owner, 0));
+                *count += 1;
+                if fit > *best {
+                    (*best, *owner) = (fit, front.owner);
+                }
             }
         }
-        claimed
+        // From an unknown address a connection is claimed only where nobody else can have made it.
+        owners.retain(|_, ((sure, _), _, count)| *sure || *count == 1);
+        let claimed = owners.into_iter().filter_map(|(place, (_, owner, _))| Some((owner, self.legs.remove(&place)?)));
+        claimed.collect()
     }
 
     /// All that nobody claimed.
-    pub fn take(&mut self) -> VecDeque<Box<Leg>> {
-        std::mem::take(&mut self.legs)
+    pub fn take(&mut self) -> impl Iterator<Item = Box<Leg>> + use<> {
+        std::mem::take(&mut self.legs).into_values()
     }
+}
+
+impl<T> Front<T> {
+    /// Whether this front's proxy may have opened a connection of that time, and whether that is sure by its address.
+    fn may_own(&self, leg: &Leg, hosts: &Hosts) -> Option<bool> {
+        let failed = !leg.tcp.came_up();
+        let wanted = match self.seeks {
+            Seeks::Any | Seeks::Failure => true,
+            Seeks::EarlierAttempt { worked } => failed && !is_other_family(leg.server, worked),
+        };
+        if !wanted || self.server == leg.server {
+            return None;
+        }
+        let sure = hosts.may_be_one(self.server.ip, leg.client.ip);
+        let explains = failed && self.seeks == Seeks::Failure && self.client.ip != leg.client.ip;
+        (sure || explains).then_some(sure)
+    }
+}
+
+/// Whether both are addresses of one name: of these the first that answers is taken (RFC 8305), and nothing is wrong.
+fn is_other_family(failed: Endpoint, worked: Endpoint) -> bool {
+    failed.port == worked.port && failed.ip.is_ipv4() != worked.ip.is_ipv4()
 }

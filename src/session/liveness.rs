@@ -10,6 +10,8 @@ use crate::session::leg::Pings;
 pub struct PingTracker {
     pings: Pings,
     waiting: VecDeque<(u64, Moment)>,
+    /// Pongs that answered no ping so far. Behind a hole the ping may come out later than its pong.
+    early: VecDeque<(u64, Moment)>,
 }
 
 impl PingTracker {
@@ -21,18 +23,36 @@ impl PingTracker {
         if self.waiting.len() >= bound {
             self.waiting.pop_front();
         }
-        self.waiting.push_back((fingerprint(payload), moment));
+        let wanted = fingerprint(payload);
+        self.waiting.push_back((wanted, moment));
+        let answer = self.early.iter().position(|(print, pong)| *print == wanted && *pong >= moment);
+        if let Some((_, pong)) = answer.and_then(|index| self.early.remove(index)) {
+            self.answered(self.waiting.len() - 1, pong);
+        }
     }
 
-    /// The peer sent a pong. One that answers no ping is unsolicited, and legal.
-    pub fn pong(&mut self, payload: &[u8], moment: Moment) {
-        let wanted = fingerprint(payload);
-        let Some(index) = self.waiting.iter().rposition(|(print, _)| *print == wanted) else { return };
-        let (_, sent) = self.waiting[index];
+    /// The peer sent a pong; at most `bound` are remembered that answer nothing yet. One that answers no ping is
+    /// unsolicited, and legal.
+    pub fn pong(&mut self, payload: &[u8], moment: Moment, bound: usize) {
+        let print = fingerprint(payload);
+        // What was sent later than the pong cannot be what it answers.
+        match self.waiting.iter().rposition(|(wanted, sent)| *wanted == print && *sent <= moment) {
+            Some(index) => self.answered(index, moment),
+            None => {
+                if self.early.len() >= bound {
+                    self.early.pop_front();
+                }
+                self.early.push_back((print, moment));
+            }
+        }
+    }
+
+    fn answered(&mut self, index: usize, pong: Moment) {
+        let Some(&(_, sent)) = self.waiting.get(index) else { return };
         // RFC 6455 §5.5.3: an endpoint may answer only the latest of several pings; that answers the ones before it too.
         self.pings.answered = self.pings.answered.saturating_add(index as u32 + 1);
         self.waiting.drain(..=index);
-        let rtt = moment.at.since(sent.at);
+        let rtt = pong.at.since(sent.at);
         self.pings.min = Some(self.pings.min.map_or(rtt, |min| min.min(rtt)));
         self.pings.max = Some(self.pings.max.map_or(rtt, |max| max.max(rtt)));
         self.pings.total = self.pings.total.saturating_add(rtt);
@@ -71,7 +91,7 @@ mod tests {
         let mut tracker = PingTracker::default();
         tracker.ping(b"a", moment(0), 16);
         tracker.ping(b"b", moment(10), 16);
-        tracker.pong(b"b", moment(15));
+        tracker.pong(b"b", moment(15), 16);
         let pings = tracker.facts();
         assert_eq!((pings.sent, pings.answered, pings.unanswered), (2, 2, 0));
         assert_eq!(pings.max, Some(Duration::from_millis(5)));
@@ -81,10 +101,28 @@ mod tests {
     fn an_unsolicited_pong_answers_nothing() {
         let mut tracker = PingTracker::default();
         tracker.ping(b"a", moment(0), 16);
-        tracker.pong(b"", moment(5));
+        tracker.pong(b"", moment(5), 16);
         let pings = tracker.facts();
         assert_eq!((pings.answered, pings.unanswered), (0, 1));
         assert_eq!(pings.waiting_since, Some(moment(0)));
+    }
+
+    #[test]
+    fn a_pong_that_comes_out_before_its_ping_answers_it() {
+        let mut tracker = PingTracker::default();
+        tracker.pong(b"b", moment(15), 16);
+        tracker.ping(b"a", moment(0), 16);
+        assert_eq!(tracker.facts().unanswered, 1);
+        tracker.ping(b"b", moment(10), 16);
+        assert_eq!((tracker.facts().unanswered, tracker.facts().max), (0, Some(Duration::from_millis(5))));
+    }
+
+    #[test]
+    fn a_pong_answers_no_ping_that_was_sent_later() {
+        let mut tracker = PingTracker::default();
+        tracker.pong(b"a", moment(5), 16);
+        tracker.ping(b"a", moment(10), 16);
+        assert_eq!(tracker.facts().unanswered, 1);
     }
 
     #[test]

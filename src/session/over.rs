@@ -1,8 +1,10 @@
 //! Legs that are over and wait for the judgement of their session.
 
+use std::borrow::Cow;
+
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
-use crate::session::leg::{EndOf, Leg, LegEnd};
+use crate::session::leg::{EndOf, Leg, LegEnd, Request, Tunnel};
 use crate::session::neighbours::ending::Ended;
 use crate::stream::Role;
 use crate::tcp::Connection;
@@ -45,6 +47,38 @@ impl Over {
         match self {
             Over::Told(leg) => *leg,
             Over::Kept(mut kept) => kept.flow.take_leg(kept.connection.facts()),
+        }
+    }
+
+    /// Its request.
+    pub fn request(&self) -> Option<&Request> {
+        match self {
+            Over::Told(leg) => leg.request.as_deref(),
+            Over::Kept(kept) => kept.flow.request.as_deref(),
+        }
+    }
+
+    /// When its answer was complete.
+    pub fn answered(&self) -> Option<Moment> {
+        match self {
+            Over::Told(leg) => Some(leg.response.as_ref()?.moment),
+            Over::Kept(kept) => Some(kept.flow.response.as_ref()?.moment),
+        }
+    }
+
+    /// The last packet of its connection.
+    pub fn last(&self) -> Moment {
+        match self {
+            Over::Told(leg) => leg.tcp.last,
+            Over::Kept(kept) => kept.connection.last(),
+        }
+    }
+
+    /// Its WebSocket, spelled out.
+    pub fn tunnel(&self) -> Option<Cow<'_, Tunnel>> {
+        match self {
+            Over::Told(leg) => leg.tunnel.as_deref().map(Cow::Borrowed),
+            Over::Kept(kept) => kept.tunnel().map(|tunnel| Cow::Owned(tunnel.facts())),
         }
     }
 }

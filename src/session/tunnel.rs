@@ -223,9 +223,8 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
                 pings.ping(control.payload, control.moment, self.limits.pings_waiting);
             }
             Opcode::PONG => {
-                if let Some(pings) = &mut self.both.pings[self.role.peer()] {
-                    pings.pong(control.payload, control.moment);
-                }
+                let pings = self.both.pings[self.role.peer()].get_or_insert_default();
+                pings.pong(control.payload, control.moment, self.limits.pings_waiting);
             }
             Opcode::CLOSE if self.both.closes[self.role].is_none() => {
                 let close = read_close(&control);

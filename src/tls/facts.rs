@@ -77,6 +77,18 @@ pub struct TlsFacts {
     pub not_tls: Option<Role>,
 }
 
+impl TlsFacts {
+    /// The alert with which the server sent the client away right behind its Finished, without a byte of an answer: in
+    /// TLS 1.3 the first chance to refuse the client's certificate, or the lack of one (RFC 8446 §4.4.2.4).
+    pub fn server_dismissed_client(&self) -> Option<Moment> {
+        const AT_ONCE: Duration = Duration::from_secs(1);
+        let done = self.handshake_done.filter(|_| self.version == Some("TLS 1.3"))?;
+        let alert = self.alerts.iter().find(|alert| alert.by == Role::Server && alert.description.is_none())?;
+        let at_once = alert.moment >= done && alert.moment.at.since(done.at) < AT_ONCE;
+        (at_once && self.bytes.server == 0 && self.bytes.client > 0).then_some(alert.moment)
+    }
+}
+
 /// Records whose sizes are kept for each direction: enough to recognise the same bytes on another connection.
 pub const RECORDS_KEPT: usize = 32;
 

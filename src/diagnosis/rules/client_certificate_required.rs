@@ -6,7 +6,7 @@ use crate::diagnosis::parties;
 use crate::diagnosis::tls_failure::alert_words;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::leg::{TlsAlert, TlsFacts};
-use crate::session::{Confidence, Session};
+use crate::session::{Confidence, Leg, Session};
 use crate::stream::Role;
 use crate::tls::facts::OpeningLooks;
 
@@ -33,7 +33,8 @@ pub const RULE: Rule = Rule {
 const CERTIFICATE_REQUIRED: u8 = 116;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    by_alert(facts.session).or_else(|| by_answer(facts.session)).or_else(|| by_shape(facts.session))
+    let session = facts.session;
+    by_alert(session).or_else(|| by_answer(session)).or_else(|| by_shape(session)).or_else(|| by_dismissal(session))
 }
 
 fn by_alert(session: &Session) -> Option<Evidence> {
@@ -98,6 +99,25 @@ fn by_shape(session: &Session) -> Option<Evidence> {
     )
 }
 
+/// In TLS 1.3 the alert is encrypted, and comes when the client believes the handshake done.
+fn by_dismissal(session: &Session) -> Option<Evidence> {
+    let unread = |leg: &Leg| leg.request.is_none() && leg.tunnel.is_none() && !leg.has_holes();
+    let legs = session.legs.iter().enumerate().filter(|(_, leg)| unread(leg));
+    let dismissed = |tls: &TlsFacts| Some((tls.server_hello, tls.server_dismissed_client()?));
+    let (index, hello, alert) = legs
+        .filter_map(|(index, leg)| dismissed(leg.tls.as_deref()?).map(|(hello, alert)| (index, hello, alert)))
+        .next()?;
+    let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
+    let what = "an encrypted alert right behind the client's Finished, and no answer to its data";
+    Some(
+        Evidence::on(index, format!("{what}: in TLS 1.3 so does a server that lacks the client's certificate"))
+            .packet_if(hello, "the server's flight")
+            .packet(alert, "the alert")
+            .confidence(Confidence::Low)
+            .verdict(format!("{server} sent {client} away with {what}: it probably wants a client certificate")),
+    )
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -140,6 +160,24 @@ pub(super) mod tests {
     fn nginx_says_it_in_http() {
         let page = "HTTP/1.1 400 Bad Request\nServer: nginx\n\n<center>No required SSL certificate was sent</center>";
         assert_eq!(answered(page).ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn an_encrypted_alert_behind_the_finished_is_told_as_a_guess() {
+        let dismissed = |answer: u64| {
+            session().client_leg(|leg| {
+                let leg = leg.tls(|_| {}).server_hello("TLS 1.3");
+                let now = leg.now();
+                let leg = leg.tls(|tls| {
+                    (tls.handshake_done, tls.bytes.client, tls.bytes.server) = (Some(now), 155, answer);
+                    let (level, description) = (None, None);
+                    tls.alerts.push(TlsAlert { by: Role::Server, level, description, moment: now });
+                });
+                leg.fin(Role::Server)
+            })
+        };
+        assert_eq!(dismissed(0).finding(RULE.id).map(|finding| finding.evidence.confidence), Some(Confidence::Low));
+        assert!(dismissed(389).check(&RULE).is_none(), "it answered, and said goodbye");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{answer, parties};
 use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
 use crate::time::Timestamp;
@@ -32,14 +32,15 @@ const TWIN: Duration = Duration::from_secs(2);
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let leg = session.first_leg();
-    if !matches!(leg.outcome, Outcome::Unanswered) || leg.response.is_some() {
+    let late = leg.response.as_ref().filter(|response| answer::came_too_late(leg, response));
+    if late.is_none() && (leg.outcome != Outcome::Unanswered || leg.response.is_some()) {
         return None;
     }
     let request = leg.request.as_deref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
     let server = leg.half(Role::Server);
     // On HTTP/2 the server has sent its SETTINGS at least.
-    if (server.bytes > 0 && leg.h2.is_none()) || server.packets == 0 {
+    if (server.bytes > 0 && late.is_none() && leg.h2.is_none()) || server.packets == 0 {
         return None;
     }
     let waited = Span(end.moment.at.since(request.moment.at));
@@ -109,6 +110,18 @@ pub(super) mod tests {
         };
         let session = alone.neighbours(|neighbours| _ = neighbours.endings.add(&twin));
         assert!(session.diagnose().verdict.contains("opens its WebSocket twice"), "{}", session.diagnose().verdict);
+    }
+
+    #[test]
+    fn an_answer_that_comes_when_the_client_has_left_is_none() {
+        let late = session().client_leg(|leg| {
+            leg.request(ASKED).after_ms(1200).fin(Role::Client).response("HTTP/1.1 200 OK\nServer: Caddy\n\n")
+        });
+        assert_eq!(late.ids(), [RULE.id]);
+        let half_closed = session().client_leg(|leg| {
+            leg.request(ASKED).fin(Role::Client).after_ms(1200).response("HTTP/1.1 200 OK\nServer: Caddy\n\n")
+        });
+        assert_eq!(half_closed.cause(), Some("upgrade-ignored"));
     }
 
     #[test]

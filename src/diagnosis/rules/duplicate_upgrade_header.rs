@@ -28,7 +28,8 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let hop = hops::hops(session).find(|hop| {
-        hop.forwarded.offer.upgrade == Upgrade::Duplicate && hop.asked.offer.upgrade != Upgrade::Duplicate
+        let added = !hop.asked.cut && hop.asked.offer.upgrade != Upgrade::Duplicate;
+        hop.forwarded.offer.upgrade == Upgrade::Duplicate && added
     })?;
     let got = quote(&joined(hop.after(), "Upgrade").unwrap_or_default());
     let detail = match hop.after().all("Upgrade").count() {

@@ -1,6 +1,7 @@
 //! Refused, for a reason that no other rule knows.
 
 use crate::diagnosis::answer::{self, Refusal};
+use crate::diagnosis::backends::Meaning;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
 
@@ -27,6 +28,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Some(status) => format!(", although its backend had answered {status}"),
         None => unseen(&refusal).to_owned(),
     };
+    let stopping = match refusal.meaning() {
+        Some(Meaning::Stopping) => ": its WebSocket server is being closed and takes nobody any more",
+        _ => "",
+    };
     let request = match refusal.request {
         None => "the request was not seen",
         Some(_) if refusal.request_was_intact() => "the request was a complete handshake",
@@ -38,7 +43,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the answer")
             .confidence(confidence(&refusal))
-            .verdict(format!("{maker} refused the handshake with {said}{unseen}")),
+            .verdict(match refusal.request {
+                Some(_) => format!("{maker} refused the handshake with {said}{stopping}{unseen}"),
+                None => format!("{maker} answered {said} to a request that was not captured{unseen}"),
+            }),
     )
 }
 

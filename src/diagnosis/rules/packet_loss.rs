@@ -32,11 +32,16 @@ const LEAST: u32 = 3;
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let legs = session.legs.iter().enumerate().filter(|(_, leg)| leg.tunnel.is_some());
-    let worst = legs
-        .flat_map(|(index, leg)| Role::BOTH.into_iter().map(move |by| (index, by, leg.half(by))))
-        .filter(|(.., half)| half.retransmissions >= LEAST || half.longest_recovery >= NOTICED)
-        .max_by_key(|(.., half)| half.longest_recovery)?;
-    let (leg, by, half) = worst;
+    let lossy = legs.filter_map(|(index, leg)| {
+        let [client, server] = Role::BOTH.map(|by| leg.half(by));
+        let again = client.retransmissions.saturating_add(server.retransmissions);
+        let longest = client.longest_recovery.max(server.longest_recovery);
+        (again >= LEAST || longest >= NOTICED).then_some((longest, again, index))
+    });
+    let (_, _, leg) = lossy.max()?;
+    let rank = |by: &Role| (session.legs[leg].half(*by).longest_recovery, session.legs[leg].half(*by).retransmissions);
+    let by = Role::BOTH.into_iter().max_by_key(rank)?;
+    let half = session.legs[leg].half(by);
     let who = named(session, leg, by);
     let delayed = half.longest_recovery >= NOTICED;
     let slow = match half.longest_recovery {

@@ -1,0 +1,146 @@
+//! Which legs are found to belong together, and by what.
+
+use wsflow::script::{OwnedPacket, Script, close, switching_protocols, text};
+use wsflow::session::LegRole::{ClientProxy, ProxyBackend};
+use wsflow::session::leg::JoinReason;
+
+use super::{judge, judge_packets};
+
+/// The proxy, from outside.
+const FRONT: ([u8; 4], u16) = ([10, 0, 0, 1], 80);
+const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 7], 40_001);
+/// The proxy on its way to the backend.
+const DIAL: ([u8; 4], u16) = ([10, 0, 0, 1], 50_001);
+const BACKEND: ([u8; 4], u16) = ([10, 0, 0, 9], 9000);
+const OTHER_BACKEND: ([u8; 4], u16) = ([10, 0, 0, 9], 9001);
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// A request for `/ws` with this key field and these lines more.
+fn asking(key: &str, more: &str) -> String {
+    let key = if key.is_empty() { String::new() } else { format!("Sec-WebSocket-Key: {key}\r\n") };
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\n{key}{more}\r\n"
+    )
+}
+
+const REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n";
+
+/// Both legs of a refused handshake: what the client sent, and what the proxy made of it.
+fn refused(asked: &str, forwarded: &str) -> Script {
+    Script::new()
+        .leg(CLIENT, FRONT)
+        .request(asked)
+        .leg(DIAL, BACKEND)
+        .request(forwarded)
+        .response(REFUSED)
+        .client_fin()
+        .server_fin()
+        .leg(CLIENT, FRONT)
+        .response(REFUSED)
+        .client_fin()
+        .server_fin()
+}
+
+/// A short session on the leg that is chosen, from its 101 on.
+fn open(script: Script) -> Script {
+    script.client(text("hello")).server(text("world"))
+}
+
+fn over(script: Script) -> Script {
+    script.client(close(1000)).server(close(1000)).server_fin().client_fin()
+}
+
+#[test]
+fn an_invalid_key_joins_by_the_request() {
+    let judged = judge(&refused(&asking("test", ""), &asking("test", "X-Real-IP: 10.0.0.7\r\n")));
+    assert_eq!(judged.legs(), [(ClientProxy, None), (ProxyBackend, Some(JoinReason::Request))]);
+    assert_eq!(judged.cause(), Some("invalid-websocket-key"));
+}
+
+#[test]
+fn a_stripped_key_is_missed_where_it_was() {
+    let judged = judge(&refused(&asking(KEY, ""), &asking("", "")));
+    assert_eq!(judged.legs(), [(ClientProxy, None), (ProxyBackend, Some(JoinReason::Request))]);
+    assert_eq!(judged.cause(), Some("websocket-key-stripped"));
+}
+
+#[test]
+fn two_invalid_keys_are_two_clients() {
+    let judged = judge(&refused(&asking("test", ""), &asking("another", "")));
+    assert_eq!(judged.0.len(), 2);
+}
+
+#[test]
+fn an_attempt_that_failed_before_the_one_that_worked_is_the_same_sessions() {
+    let answer = switching_protocols(KEY);
+    let asked = Script::new().leg(CLIENT, FRONT).request(asking(KEY, ""));
+    let tried = asked.leg(([10, 0, 0, 1], 50_000), OTHER_BACKEND).refused();
+    let worked = tried.leg(DIAL, BACKEND).request(asking(KEY, "")).response(&answer);
+    let both = open(open(worked.leg(CLIENT, FRONT).response(&answer)).leg(DIAL, BACKEND));
+    let judged = judge(&over(over(both).leg(CLIENT, FRONT)));
+    assert_eq!(judged.legs().len(), 3);
+    assert_eq!((judged.ids(), judged.cause()), (vec!["upstream-retried"], None));
+}
+
+#[test]
+fn the_other_address_of_a_name_is_no_retry() {
+    let answer = switching_protocols(KEY);
+    let v6 = |port: u16| (std::net::Ipv6Addr::LOCALHOST, port);
+    let v4 = |port: u16| ([127, 0, 0, 1], port);
+    let asked = Script::new().leg(v4(40_001), v4(80)).request(asking(KEY, ""));
+    let tried = asked.leg(v6(50_000), v6(9000)).refused();
+    let worked = tried.leg(v4(50_001), v4(9000)).request(asking(KEY, "")).response(&answer);
+    let judged = judge(&worked.leg(v4(40_001), v4(80)).response(&answer).client(text("a")));
+    assert_eq!(judged.only().0.legs.len(), 2);
+    assert_eq!(judged.alarms(), [""; 0]);
+}
+
+/// All packets of one connection, then all of the other: two captures, one put behind the other.
+#[test]
+fn files_that_stand_one_behind_the_other_join_by_key() {
+    let answer = switching_protocols(KEY);
+    let script = Script::new().leg(CLIENT, FRONT).request(asking(KEY, "")).leg(DIAL, BACKEND);
+    let script = open(script.request(asking(KEY, "")).response(&answer));
+    let script = over(open(script.leg(CLIENT, FRONT).response(&answer)).after_ms(400));
+    let packets = over(script.leg(DIAL, BACKEND)).packets();
+    let is_front = |packet: &&OwnedPacket| packet.data[30..34] == [10, 0, 0, 7] || packet.data[26..30] == [10, 0, 0, 7];
+    let front: Vec<OwnedPacket> = packets.iter().filter(is_front).cloned().collect();
+    let back: Vec<OwnedPacket> = packets.iter().filter(|packet| !is_front(packet)).cloned().collect();
+    assert!(!front.is_empty() && !back.is_empty());
+    let judged = judge_packets(&[front, back].concat());
+    assert_eq!(judged.legs(), [(ClientProxy, None), (ProxyBackend, Some(JoinReason::Key))]);
+}
+
+#[test]
+fn sessions_that_follow_each_other_with_one_key_stay_apart() {
+    let answer = switching_protocols(KEY);
+    let one = over(open(Script::new().leg(CLIENT, FRONT).request(asking(KEY, "")).response(&answer)));
+    let other = one.after_ms(50).leg(DIAL, BACKEND).request(asking(KEY, "")).response(&answer);
+    assert_eq!(judge(&over(open(other))).0.len(), 2);
+}
+
+/// Open before the capture began, on both sides of a proxy that then lets it run into its timer.
+#[test]
+fn a_tunnel_is_recognised_by_its_bytes() {
+    let mut script = Script::new().leg(CLIENT, FRONT).mid_stream().leg(DIAL, BACKEND).mid_stream();
+    for n in 0..4 {
+        let said = format!("message number {n}");
+        script = script.leg(CLIENT, FRONT).client(text(&said)).leg(DIAL, BACKEND).client(text(&said));
+        script = script.server(text("noted")).leg(CLIENT, FRONT).server(text("noted"));
+    }
+    let script = script.after_ms(3000).leg(DIAL, BACKEND).client_fin().leg(CLIENT, FRONT).server_fin();
+    let judged = judge(&script.client_fin().leg(DIAL, BACKEND).server_fin());
+    assert_eq!(judged.legs(), [(ClientProxy, None), (ProxyBackend, Some(JoinReason::TunnelBytes))]);
+    assert_eq!(judged.cause(), Some("idle-timeout"), "{:?}", judged.verdicts());
+}
+
+#[test]
+fn a_pong_behind_a_hole_answers_its_ping() {
+    let script = Script::new().opening_handshake().client(text("a")).server(text("b"));
+    // The ping's segment comes again later, behind the pong that answered it.
+    let script = script.server(wsflow::script::ping("x")).reordered().client(wsflow::script::pong("x"));
+    let judged = judge(&script.after_ms(30_000).server(close(1011)).server_fin().client_fin());
+    assert!(!judged.ids().contains(&"ping-unanswered"), "{:?}", judged.ids());
+}
