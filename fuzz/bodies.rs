@@ -23,12 +23,13 @@ mod whole;
 pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target.
-pub const BODIES: [(&str, Body); 7] = [
+pub const BODIES: [(&str, Body); 8] = [
     ("savefile", savefile),
     ("wire", wire),
     ("reassembly", streams::reassembly),
     ("tls", tls),
     ("http", streams::http),
+    ("h2", streams::h2),
     ("ws", streams::ws),
     ("engine", whole::engine),
 ];

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use wsflow::h2;
 use wsflow::http::{Dialogue, Event, HeadStore};
 use wsflow::limits::Limits;
 use wsflow::packet::{InterfaceId, Moment, PacketNumber};
@@ -130,6 +131,52 @@ pub fn http(data: &[u8]) {
         });
         assert!(told <= given, "a body is part of what was sent");
     }
+}
+
+/// The input is steps, with flags as for [`http`]. Without gaps, single bytes must give the same as steps.
+pub fn h2(data: &[u8]) {
+    let limits = Limits { head_bytes: 256, head_fields: 8, early_bytes: 16, h2_streams: 4, ..Limits::default() };
+    let limits = Limits { h2_table_bytes: 128, ..limits };
+    let mut gaps = false;
+    steps(data, |flags, _| gaps |= flags & 2 != 0);
+    h2_told(data, &mut h2::Connection::mid_stream(&limits), usize::MAX);
+    let whole = h2_told(data, &mut h2::Connection::new(&limits), usize::MAX);
+    // Where frames are lost a segment tells where they begin again: then it matters how they are cut.
+    if !gaps && whole.3.is_some() {
+        assert_eq!(whole, h2_told(data, &mut h2::Connection::new(&limits), 1));
+    }
+}
+
+/// Bytes that were told, requests, ends of streams, and whether frames were in sync all along.
+fn h2_told(data: &[u8], connection: &mut h2::Connection, most: usize) -> (usize, u32, usize, Option<()>) {
+    let (mut given, mut told, mut ends, mut number) = (0, 0, 0, 0);
+    steps(data, |flags, bytes| {
+        let role = if flags & 1 == 0 { Role::Client } else { Role::Server };
+        number += 1;
+        let moment = Moment { at: Timestamp::from_nanos(number), packet: PacketNumber(number) };
+        let mut hear = |event: h2::Event<'_>| match event {
+            h2::Event::Body(_, bytes)
+            | h2::Event::TunnelStream(_, _, _, StreamEvent::Data(bytes))
+            | h2::Event::Unknown(_, _, _, StreamEvent::Data(bytes)) => told += bytes.len(),
+            h2::Event::End(..) => ends += 1,
+            _ => {}
+        };
+        if flags & 2 != 0 && !bytes.is_empty() {
+            let gap = StreamEvent::Gap(bytes.len() as u64, GapCause::NotCaptured);
+            connection.handle(role, gap, moment, &mut hear);
+        } else {
+            given += bytes.len();
+            for piece in bytes.chunks(most) {
+                connection.handle(role, StreamEvent::Data(piece), moment, &mut hear);
+            }
+        }
+        if flags & 8 != 0 {
+            connection.handle(role, StreamEvent::Finished, moment, &mut hear);
+        }
+    });
+    assert!(told <= given, "what is told was sent");
+    let in_sync = connection.unread(Role::Client) + connection.unread(Role::Server) == 0 && given > 0;
+    (told, connection.requests(), ends, in_sync.then_some(()))
 }
 
 /// The input is a byte of flags (1 the server, 2 permessage-deflate, 4 without context takeover, 8 the handshake was not

@@ -36,9 +36,9 @@ CONF
   start nginx -c "$dir/nginx.conf" -p "$dir" -g 'daemon off;'; listening "$(sed 's/.*://; s/ .*//' <<< "$listen")"
 }
 
-# haproxy_ BACKEND PORT [EXTRA DEFAULTS]
+# haproxy_ BACKEND PORT [EXTRA DEFAULTS [BIND OPTIONS]]
 haproxy_() {
-  printf 'defaults\n mode http\n timeout connect 2s\n timeout client 20s\n timeout server 20s\n %s\nfrontend f\n bind :8080\n default_backend b\nbackend b\n server s1 127.0.0.1:%s\n' "${2:-}" "$1" > "$tmp/haproxy.cfg"
+  printf 'defaults\n mode http\n timeout connect 2s\n timeout client 20s\n timeout server 20s\n %s\nfrontend f\n bind :8080 %s\n default_backend b\nbackend b\n server s1 127.0.0.1:%s\n' "${2:-}" "${3:-}" "$1" > "$tmp/haproxy.cfg"
   start haproxy -db -f "$tmp/haproxy.cfg"; listening 8080
 }
 
@@ -80,6 +80,13 @@ case_wss_with_keys() {
   serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward" '8443 ssl' "ssl_protocols TLSv1.3; ssl_certificate $tmp/cert; ssl_certificate_key $tmp/key;"; capture
   rm -f "${file%.pcap}.keys"; NODE_OPTIONS="--tls-keylog=${file%.pcap}.keys" URL=wss://127.0.0.1:8443/ws call insecure
 }
+case_h2_haproxy() { serve echo; haproxy_ 9000 '' 'proto h2'; capture; timeout 30 node "$here/h2.js" http://127.0.0.1:8080 /page.html /chat /feed; }
+case_h2_tls_haproxy() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=app.example -keyout "$tmp/pem" -out "$tmp/cert" 2> /dev/null
+  cat "$tmp/cert" >> "$tmp/pem"; serve echo; haproxy_ 9000 '' "ssl crt $tmp/pem alpn h2"; capture
+  rm -f "${file%.pcap}.keys"; NODE_OPTIONS="--tls-keylog=${file%.pcap}.keys" timeout 30 node "$here/h2.js" https://127.0.0.1:8080 /chat
+}
+case_h2_connect_refused() { nginx_ 'return 204;' '8080 http2'; capture; timeout 30 node "$here/h2.js" http://127.0.0.1:8080 /chat || true; }
 case_mid_stream() { serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward"; call busy & c=$!; sleep 1; capture; sleep 1; done_; kill "$c" 2> /dev/null || true; }
 case_capture_loss() { serve echo; capture; URL=ws://127.0.0.1:9000/ws call eight; done_; node "$here/peer.js" drop "$file" 8,15; }
 case_snaplen_96() { serve echo; capture -s 96; URL=ws://127.0.0.1:9000/ws call talk; }

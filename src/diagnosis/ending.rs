@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use crate::diagnosis::parties::{self, Name};
+use crate::h2::ErrorCode;
 use crate::packet::Moment;
-use crate::session::leg::{LegEnd, Tunnel};
+use crate::session::leg::{EndOf, LegEnd, Tunnel};
 use crate::session::{Leg, Outcome, Session, Who};
 use crate::stream::Role;
+use crate::tcp::EndKind;
 use crate::ws::facts::Close;
 
 /// Whoever closes ends the connection within this time.
@@ -134,6 +136,15 @@ impl<'a> Ending<'a> {
     /// `FIN` or `RST`, or what stands for it on a stream of HTTP/2.
     pub fn flag(&self) -> &'static str {
         self.end.flag()
+    }
+
+    /// The same with the error that it names: `RST_STREAM (CANCEL)`.
+    pub fn sent(&self) -> String {
+        let error = self.on().h2.as_ref().and_then(|h2| h2.reset).filter(|(.., moment)| *moment == self.end.moment);
+        match error.filter(|_| self.end.of != EndOf::Connection && self.end.kind == EndKind::Rst) {
+            Some((_, code, _)) => format!("{} ({})", self.flag(), ErrorCode(code)),
+            None => self.flag().to_owned(),
+        }
     }
 
     /// The longest silence that the session survived, on the leg nearest to the client.

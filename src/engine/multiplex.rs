@@ -46,6 +46,7 @@ impl Watch<'_> {
             Event::Unknown(id, role, moment, event) => {
                 let flow = find(streams, id).or_else(|| self.unknown_stream(connection, streams, id, moment));
                 if let Some(flow) = flow {
+                    self.probe_stream(flow);
                     self.on_stream(flow, role, moment, event);
                 }
             }
@@ -112,9 +113,17 @@ impl Watch<'_> {
     ) -> Option<FlowId> {
         self.drop_bystanders(streams);
         let flow = self.stream_flow(connection, id, moment)?;
-        self.tracker.flows.find_mut(flow)?.app = App::Probing(Box::default());
         streams.push((id, flow));
         Some(flow)
+    }
+
+    /// What comes on a stream may be frames, although nothing that was captured says so.
+    fn probe_stream(&mut self, id: FlowId) {
+        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let Some(h2) = flow.rare.as_mut().and_then(|rare| rare.h2.as_mut()) else { return };
+        if !std::mem::replace(&mut h2.probed, true) && matches!(flow.app, App::Inert) {
+            flow.app = App::Probing(Box::default());
+        }
     }
 
     /// The flow of a stream, with what it has from its connection.

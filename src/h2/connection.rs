@@ -230,12 +230,23 @@ impl Speech {
     /// The next bytes of a stream, or a hole in it.
     fn data(&mut self, role: Role, id: StreamId, event: StreamEvent<'_>, call: &mut Call<'_>) {
         let Some(stream) = self.streams.find(id) else {
-            if self.lost && id.0 % 2 == 1 {
+            // Only a client whose packets are not captured can have begun it.
+            let begun_unseen = self.lost || !self.halves.client.settings_seen;
+            if begun_unseen && id.0 % 2 == 1 {
                 self.open(id, Kind::Unknown, call);
                 call.tell(Event::Unknown(id, role, call.moment, event));
             }
             return;
         };
+        // A client waits for the server's SETTINGS before an extended CONNECT, and for the answer before frames (RFC 8441
+        // §3, §5): where neither was seen they were not captured.
+        if let Kind::Asked(asked) = &stream.kind
+            && role == Role::Client
+            && asked.offer.extended_connect
+            && !self.halves.server.settings_seen
+        {
+            stream.kind = Kind::Unknown;
+        }
         match (&mut stream.kind, event) {
             (Kind::Tunnel, _) => call.tell(Event::TunnelStream(id, role, call.moment, event)),
             (Kind::Unknown, _) => call.tell(Event::Unknown(id, role, call.moment, event)),

@@ -53,14 +53,20 @@ impl Row<'_> {
     }
 }
 
-/// The request line, the fields that came in their order, then those that were put in.
+/// The request line, the fields that came in their order, then those that were put in. What HTTP/2 has in pseudo-header
+/// fields stands where HTTP/1 has it.
 pub fn compare<'a>(front: &'a Request, back: &'a Request) -> Vec<Row<'a>> {
     let mut rows = vec![Row { name: "", front: Some(request_line(front)), back: Some(request_line(back)) }];
     let mut seen = HashSet::new();
     for field in front.head.fields.iter().chain(back.head.fields.iter()) {
-        if seen.insert(field.name.to_ascii_lowercase()) {
-            let values = |request: &Request| values(request, field.name);
-            rows.push(Row { name: field.name, front: values(front), back: values(back) });
+        let name = match field.name {
+            ":authority" => "Host",
+            name if name.starts_with(':') => continue, // the request line has it
+            name => name,
+        };
+        if seen.insert(name.to_ascii_lowercase()) {
+            let values = |request: &Request| values(request, name);
+            rows.push(Row { name, front: values(front), back: values(back) });
         }
     }
     rows
@@ -76,6 +82,9 @@ pub fn request_line(request: &Request) -> String {
 }
 
 fn values(request: &Request, name: &str) -> Option<String> {
+    if name.eq_ignore_ascii_case("Host") {
+        return request.head.host().map(str::to_owned);
+    }
     let values: Vec<&str> = request.head.fields.all(name).collect();
     (!values.is_empty()).then(|| values.join(", "))
 }

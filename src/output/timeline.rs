@@ -110,7 +110,8 @@ impl Entries<'_> {
 
     fn exchange(&mut self, leg: &Leg) {
         if let Some(request) = &leg.request {
-            let what = format!("{} ({})", comparison::request_line(request), phrase::request(request));
+            let stream = leg.h2.as_ref().map(|h2| format!(" on stream {}", h2.stream_id)).unwrap_or_default();
+            let what = format!("{}{stream} ({})", comparison::request_line(request), phrase::request(request));
             self.add(request.moment, Some(Role::Client), what);
         }
         if let Some(response) = &leg.response {

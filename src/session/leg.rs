@@ -255,6 +255,8 @@ pub struct H2Facts {
     pub reset: Option<(Role, u32, Moment)>,
     /// Whether that was a GOAWAY.
     pub by_goaway: bool,
+    /// Whether frames were looked for although no answer that opens a WebSocket was captured.
+    pub probed: bool,
     /// The END_STREAM of each side, which stands for a FIN (RFC 8441 §5).
     pub finished: ByRole<Option<Moment>>,
     /// How long flow control let nothing of the peer pass: by the side that kept its window shut.
@@ -391,6 +393,15 @@ impl Leg {
     /// What TCP knows of what `role` sent.
     pub fn half(&self, role: Role) -> &crate::tcp::HalfFacts {
         &self.tcp.halves[self.side(role)]
+    }
+
+    /// How long `role` would not take more: its TCP window, or on HTTP/2 that of the stream, whichever was shut longer.
+    pub fn zero_window(&self, role: Role) -> ZeroWindow {
+        let tcp = self.half(role).zero_window;
+        match self.h2.as_deref().map(|h2| h2.zero_window[role]) {
+            Some(stream) if stream.longest > tcp.longest || (stream.open && !tcp.open) => stream,
+            _ => tcp,
+        }
     }
 
     /// FINs and RSTs in order of capture, and among them what ended the stream, where the leg is one of HTTP/2.

@@ -28,7 +28,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if end.who == Who::Proxy {
         return None;
     }
-    let (who, flag, idle, age) = (end.name(), end.flag(), Span(end.idle()), Span(end.age()));
+    let (who, flag, idle, age) = (end.name(), end.sent(), Span(end.idle()), Span(end.age()));
     Some(
         Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame"))
             .packet(end.last_byte, "the last byte")

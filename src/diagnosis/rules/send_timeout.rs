@@ -27,10 +27,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = ending_without_close(facts.session).filter(|end| end.who == Who::Proxy)?;
     let shut = facts.session.legs.iter().enumerate().find_map(|(index, leg)| {
         let role = Role::BOTH.into_iter().find(|&role| {
-            let window = leg.half(role).zero_window;
+            let window = leg.zero_window(role);
             window.open && window.first.is_some_and(|first| first < end.end.moment)
         })?;
-        Some((index, role, leg.half(role).zero_window))
+        Some((index, role, leg.zero_window(role)))
     });
     let (leg, role, window) = shut?;
     let first = window.first?;

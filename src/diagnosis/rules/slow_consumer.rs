@@ -46,7 +46,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 fn first_to_shut(session: &Session) -> Option<(usize, Role, ZeroWindow, Moment)> {
     let windows = session.legs.iter().enumerate().filter(|(_, leg)| leg.tunnel.is_some()).flat_map(|(index, leg)| {
         Role::BOTH.into_iter().filter_map(move |role| {
-            let window = leg.half(role).zero_window;
+            let window = leg.zero_window(role);
             Some((index, role, window, window.first?))
         })
     });

@@ -152,7 +152,8 @@ fn another_protocol_is_no_websocket() {
 #[test]
 fn a_refusal_has_a_body() {
     let said = [
-        (Role::Client, [PREFACE, &headers(4, 1, &CONNECT)].concat()),
+        (Role::Client, [PREFACE, &settings(&[]), &headers(4, 1, &CONNECT)].concat()),
+        (Role::Server, settings(&[])),
         (Role::Client, data(1, b"frames")),
         (Role::Server, [headers(4, 1, &[(":status", "400")]), frame(FrameType::DATA, 1, 1, b"no")].concat()),
         (Role::Server, frame(FrameType::RST_STREAM, 0, 1, &[0; 4])),
@@ -205,6 +206,15 @@ fn a_hole_over_frames_is_told_to_every_tunnel() {
 }
 
 #[test]
+fn with_one_direction_alone_frames_may_be_anything() {
+    let only = |role| dialogue().into_iter().filter(|(by, _)| *by == role).collect::<Vec<_>>();
+    let server = listen(&mut new(), &only(Role::Server));
+    assert_eq!(server[0], format!("1 unknown Server {:?}", StreamEvent::Data(b"page")));
+    let client = listen(&mut new(), &only(Role::Client));
+    assert!(client.contains(&format!("3 unknown Client {:?}", StreamEvent::Data(b"ab"))), "{client:?}");
+}
+
+#[test]
 fn a_head_with_fields_that_were_not_seen_says_so() {
     let mut connection = Connection::mid_stream(&Limits::default());
     let mut block = literal(":protocol", "websocket");
@@ -223,7 +233,8 @@ fn a_head_with_fields_that_were_not_seen_says_so() {
 fn what_a_peer_can_make_us_keep_is_bounded() {
     let limits = Limits { head_bytes: 64, early_bytes: 8, h2_streams: 4, h2_table_bytes: 256, ..Limits::default() };
     let mut connection = Connection::new(&limits);
-    let mut said = vec![(Role::Client, [PREFACE, &frame(FrameType::HEADERS, 0, 1, &[0; 60])].concat())];
+    let mut said = vec![(Role::Server, settings(&[]))];
+    said.push((Role::Client, [PREFACE, &frame(FrameType::HEADERS, 0, 1, &[0; 60])].concat()));
     said.extend((0..10).map(|_| (Role::Client, frame(FrameType::CONTINUATION, 0, 1, &[0; 60]))));
     said.push((Role::Client, frame(FrameType::CONTINUATION, 4, 1, &[])));
     let connect = [(":method", "CONNECT"), (":protocol", "websocket")];

@@ -147,7 +147,8 @@ fn server(row: &Row) -> String {
 fn leg_line(leg: &Leg, state: &State) -> Line<'static> {
     let mut what = match &leg.request {
         Some(request) => {
-            let line = format!("{} {} {}", request.head.method, request.head.target, version(request));
+            let stream = leg.h2.as_ref().map(|h2| format!(" on stream {}", h2.stream_id)).unwrap_or_default();
+            let line = format!("{} {} {}{stream}", request.head.method, request.head.target, version(request));
             format::wire(state.mask, &line)
         }
         None => tls(leg, state).unwrap_or_else(|| "no request seen".to_owned()),

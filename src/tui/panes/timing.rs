@@ -137,7 +137,7 @@ fn transport(page: &mut Page, leg: &Leg) {
         }
     }
     for role in Role::BOTH {
-        let zero = &leg.half(role).zero_window;
+        let zero = leg.zero_window(role);
         if zero.count > 0 {
             let name = format!("  {} took no more", role.name());
             let still = if zero.open { ", until the end" } else { "" };

@@ -82,7 +82,7 @@ impl Tcp {
             retransmissions: Sides::new(|role| leg.half(role).retransmissions),
             out_of_order: Sides::new(|role| leg.half(role).out_of_order),
             gap_bytes: Sides::new(|role| leg.half(role).gap_bytes),
-            zero_window_ms: Sides::new(|role| Ms(leg.half(role).zero_window.total)),
+            zero_window_ms: Sides::new(|role| Ms(leg.zero_window(role).total)),
         }
     }
 }
