@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod http2;
 mod joining;
 
 use std::io;
