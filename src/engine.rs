@@ -54,6 +54,8 @@ pub struct Engine {
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
+    /// The capture is over.
+    ending: bool,
     first: Option<Timestamp>,
     /// The greatest time of a packet.
     last: Timestamp,
@@ -74,6 +76,7 @@ impl Engine {
             tally: Tally::default(),
             now: Timestamp::ZERO,
             looked_at: 0,
+            ending: false,
             first: None,
             last: Timestamp::ZERO,
             packets: 0,
@@ -142,6 +145,7 @@ impl Engine {
 
     /// The capture is over: tells of everything that was kept, and the summary.
     pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
+        self.ending = true;
         self.tracker.recorder.span(self.first.unwrap_or_default(), self.now);
         for number in self.table.numbers() {
             let mut watch = Watch::new(&mut self.tracker, sink, self.now);
@@ -207,9 +211,10 @@ impl Engine {
         bounds
     }
 
-    /// Tells of sessions that are over: live at once; else when more are kept than the limits allow, the oldest first.
+    /// Tells of sessions that are over: live at once; else, and at the end, when more are kept than the limits allow, the
+    /// oldest first. At the end what explains a session may be on a connection that is put down after its own.
     fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        let keep = if self.options.live { 0 } else { self.tracker.limits.sessions };
+        let keep = if self.options.live && !self.ending { 0 } else { self.tracker.limits.sessions };
         while self.tracker.completed.len() > keep
             && let Some(id) = self.tracker.completed.pop_first()
         {

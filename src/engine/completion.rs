@@ -283,6 +283,8 @@ fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
         let (until, seeks) = match answering {
             Some(back) => (back.first().at, Seeks::EarlierAttempt { worked: back.server() }),
             None if leg.opened().is_some() => continue,
+            // Who answers something else than that the server failed (RFC 9110 §15.6) looked for no backend in vain.
+            None if leg.status().is_some_and(|status| status < 500) => continue,
             None => {
                 let until = leg.answered().map_or(leg.last().at, |answered| answered.at);
                 let alone = !record.entries.iter().any(|other| other.behind == Some(index));
