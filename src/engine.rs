@@ -6,6 +6,7 @@
 
 pub mod attempts;
 pub mod completion;
+pub mod dialling;
 pub mod encrypted;
 pub mod event;
 pub mod late_joins;
@@ -71,7 +72,7 @@ impl Engine {
         Engine {
             dissector: Dissector::new(limits),
             table: Table::new(limits),
-            tracker: Tracker::new(limits, wants),
+            tracker: Tracker::new(limits, wants, options.live),
             options,
             tally: Tally::default(),
             now: Timestamp::ZERO,
@@ -221,6 +222,7 @@ impl Engine {
             if !self.options.live {
                 self.tracker.bound("sessions kept");
             }
+            self.put_down_attempts_of(id);
             self.tracker.claim_strays(&[id]);
             self.judge(id, sink)?;
         }

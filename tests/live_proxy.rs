@@ -23,7 +23,7 @@ async def main():
 asyncio.run(main())
 ";
 
-/// The proxy, right and wrong in three ways.
+/// The proxy, right and wrong in four ways.
 const PROXY: &str = "
 user root;
 worker_processes 1;
@@ -54,6 +54,15 @@ http {
         listen 127.0.0.1:8083;
         location / {
             proxy_pass http://127.0.0.1:9002;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+        }
+    }
+    server { # nobody is there at all
+        listen 127.0.0.1:8085;
+        location / {
+            proxy_pass http://10.9.0.2:9001;
+            proxy_connect_timeout 2s;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
         }
@@ -108,7 +117,18 @@ struct Processes {
 
 impl Processes {
     fn start() -> Processes {
-        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip runs").success());
+        // Loopback, and a wire to an address where nobody answers.
+        for words in [
+            "link set lo up",
+            "link add wire type veth peer name nowhere",
+            "address add 10.9.0.1/24 dev wire",
+            "link set wire up",
+            "link set nowhere up",
+            "neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev wire",
+        ] {
+            let set = Command::new("ip").args(words.split(' ')).status().expect("ip runs");
+            assert!(set.success(), "{words}");
+        }
         let folder = tempfile::tempdir().expect("a folder");
         let mut backend = Command::new("/usr/bin/python3")
             .args(["-c", BACKEND])
@@ -159,9 +179,10 @@ fn sessions(printed: &[u8]) -> Vec<Value> {
     sessions
 }
 
-/// Four clients, each at a proxy of its own.
+/// Five clients, each at a proxy of its own.
 fn clients() {
     let url = |port: u16| format!("ws://127.0.0.1:{port}/ws");
+    assert!(tungstenite::connect(url(8085)).is_err());
     let (mut socket, _) = tungstenite::connect(url(8081)).expect("this one works");
     socket.send(Message::text("hello")).expect("sent");
     assert_eq!(socket.read().expect("sent back"), Message::text("hello"));
@@ -181,12 +202,15 @@ fn clients() {
 fn in_a_namespace_of_its_own() {
     let processes = Processes::start();
     let recorded = processes.file("recorded.pcapng");
-    let mut capture =
-        wsflow(&["-i", "lo", "-w", &recorded.display().to_string(), "tcp"]).spawn().expect("wsflow starts");
+    let mut capture = wsflow(&["-i", "lo", "-i", "wire", "-w", &recorded.display().to_string(), "tcp"])
+        .spawn()
+        .expect("wsflow starts");
     let mut stderr = BufReader::new(capture.stderr.take().expect("a pipe"));
     let mut said = String::new();
     stderr.read_line(&mut said).expect("it speaks");
     assert!(said.starts_with("listening on lo"), "{said}");
+    stderr.read_line(&mut said).expect("it speaks");
+    assert!(said.contains("listening on wire"), "{said}");
     clients();
     let id = capture.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
@@ -200,6 +224,7 @@ fn in_a_namespace_of_its_own() {
 /// Each cause by its name, and both legs of each.
 fn assert_named(live: &[Value]) {
     let expected = [
+        (8085, "rejected", Some("upstream-connect-timeout")),
         (8081, "closed", None),
         (8082, "rejected", Some("upgrade-headers-stripped")),
         (8083, "rejected", Some("upstream-refused")),

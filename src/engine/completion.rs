@@ -198,6 +198,9 @@ impl Watch<'_> {
         } else {
             self.tracker.not_websocket += 1;
         }
+        if self.tracker.dialling.as_mut().is_some_and(|dialling| dialling.is_over(facts.id)) {
+            return;
+        }
         let mut flow = Flow::new(facts.id, facts.endpoints, facts.syn.is_some(), facts.first);
         self.tracker.strays.add(flow.take_leg(facts));
     }
@@ -269,7 +272,7 @@ impl Tracker {
 }
 
 /// The legs of a session whose proxy may have tried to connect in vain: before it found somebody who answered, or at all.
-fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
+pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId, usize)>> {
     let mut fronts = Vec::new();
     for (index, entry) in record.entries.iter().enumerate() {
         let EntryState::Done(leg) = &entry.state else { continue };

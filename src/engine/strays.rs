@@ -80,15 +80,12 @@ impl Strays {
     /// Takes every connection that a front's proxy may have opened: from its address, while it waited, to somewhere
     /// else. When several waited, the last to ask has it.
     pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>], hosts: &Hosts) -> Vec<(T, Box<Leg>)> {
-        /// Captures on several interfaces are not in order.
-        const TOLERANCE: Duration = Duration::from_millis(2);
         if self.legs.is_empty() {
             return Vec::new();
         }
         let mut owners: BTreeMap<Place, (Fit, T, u32)> = BTreeMap::new();
         for front in fronts {
-            let from = Timestamp::from_nanos(front.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
-            let to = front.until.plus(TOLERANCE).max(from);
+            let (from, to) = front.waited();
             for (&place, leg) in self.legs.range((from, 0)..=(to, u64::MAX)) {
                 let Some(sure) = front.may_own(leg, hosts) else { continue };
                 let fit = (sure, front.asked);
@@ -112,8 +109,22 @@ impl Strays {
 }
 
 impl<T> Front<T> {
+    /// Whether its proxy may have opened connections then.
+    pub(super) fn waits_at(&self, opened: Timestamp) -> bool {
+        let (from, to) = self.waited();
+        (from..=to).contains(&opened)
+    }
+
+    /// From when until when its proxy may have opened connections.
+    fn waited(&self) -> (Timestamp, Timestamp) {
+        /// Captures on several interfaces are not in order.
+        const TOLERANCE: Duration = Duration::from_millis(2);
+        let from = Timestamp::from_nanos(self.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+        (from, self.until.plus(TOLERANCE).max(from))
+    }
+
     /// Whether this front's proxy may have opened a connection of that time, and whether that is sure by its address.
-    fn may_own(&self, leg: &Leg, hosts: &Hosts) -> Option<bool> {
+    pub(super) fn may_own(&self, leg: &Leg, hosts: &Hosts) -> Option<bool> {
         let failed = !leg.tcp.came_up();
         let wanted = match self.seeks {
             Seeks::Any | Seeks::Failure => true,

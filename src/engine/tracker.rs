@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
+use crate::engine::dialling::Dialling;
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
@@ -42,6 +43,8 @@ pub struct Tracker {
     pub(super) scratch: Scratch,
     pub(super) recorder: Recorder,
     pub(super) strays: Strays,
+    /// Connections that are being opened; live only.
+    pub(super) dialling: Option<Dialling>,
     pub(super) completed: BTreeSet<SessionId>,
     pub(super) secrets: Option<tls::SecretStore>,
     /// Legs that may belong to an encrypted one.
@@ -60,8 +63,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Follows within these limits, and tells what is wanted.
-    pub fn new(limits: &Limits, wants: Wants) -> Tracker {
+    /// Follows within these limits, and tells what is wanted. `live`: sessions are judged as soon as they are over.
+    pub fn new(limits: &Limits, wants: Wants, live: bool) -> Tracker {
         Tracker {
             limits: limits.clone(),
             wants,
@@ -72,6 +75,7 @@ impl Tracker {
             scratch: Scratch::new(limits),
             recorder: Recorder::new(limits.bystanders),
             strays: Strays::new(STRAYS),
+            dialling: live.then(Dialling::default),
             completed: BTreeSet::new(),
             secrets: Some(tls::SecretStore::new(limits)),
             partners: Partners::default(),
@@ -377,10 +381,17 @@ impl Watch<'_> {
 impl Listener for Watch<'_> {
     type Stream = Stream;
 
-    fn opened(&mut self, _connection: &Connection, _stream: &mut Stream, _moment: Moment) {}
+    fn opened(&mut self, connection: &Connection, _stream: &mut Stream, _moment: Moment) {
+        if let Some(dialling) = &mut self.tracker.dialling {
+            dialling.begins(connection);
+        }
+    }
 
     fn established(&mut self, connection: &Connection, _stream: &mut Stream, _moment: Moment) {
         self.tracker.recorder.established(connection.endpoint(Side::Responder));
+        if let Some(dialling) = &mut self.tracker.dialling {
+            dialling.comes_up(connection.id());
+        }
     }
 
     fn stream(
