@@ -119,6 +119,10 @@ impl<T> Front<T> {
     fn waited(&self) -> (Timestamp, Timestamp) {
         /// Captures on several interfaces are not in order.
         const TOLERANCE: Duration = Duration::from_millis(2);
+        if let Seeks::EarlierAttempt { .. } = self.seeks {
+            // A little before or behind it is another one's: this one has what it looked for.
+            return (self.asked, self.until.max(self.asked));
+        }
         let from = Timestamp::from_nanos(self.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
         (from, self.until.plus(TOLERANCE).max(from))
     }
