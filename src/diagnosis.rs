@@ -13,6 +13,7 @@ pub mod complaint;
 pub mod ending;
 pub mod evidence;
 pub mod fix;
+pub mod groups;
 pub mod hops;
 pub mod nearby;
 pub mod origin;
@@ -178,9 +179,9 @@ impl Diagnosis {
 /// A judgement on several sessions at once.
 #[derive(Clone, Debug)]
 pub struct GroupFinding {
-    /// The judgement; its evidence names no leg.
+    /// The judgement; its evidence names no leg, and counts all sessions.
     pub finding: Finding,
-    /// The sessions.
+    /// The sessions, the first thousand.
     pub sessions: Vec<crate::session::SessionId>,
 }
 
@@ -218,9 +219,4 @@ fn finding(session: &Session, found: Found) -> Finding {
         fix,
         reference: rule.reference,
     }
-}
-
-/// Judges all sessions of a capture together, once they are known: what only shows in their number and their times.
-pub fn judge_together(_neighbours: &Neighbours) -> Vec<GroupFinding> {
-    Vec::new()
 }

@@ -23,6 +23,7 @@ use std::io;
 pub use event::{Event, Sink, Summary, Wants};
 pub use snapshot::Snapshot;
 
+use crate::diagnosis::groups::Groups;
 use crate::diagnosis::{self, Facts, Severity};
 use crate::engine::event::{IgnoredCounts, Loss};
 use crate::engine::tracker::{Stream, Tracker, Watch};
@@ -52,6 +53,7 @@ pub struct Engine {
     tracker: Tracker,
     options: EngineOptions,
     tally: Tally,
+    groups: Groups,
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
@@ -75,6 +77,7 @@ impl Engine {
             tracker: Tracker::new(limits, wants, options.live),
             options,
             tally: Tally::default(),
+            groups: Groups::default(),
             now: Timestamp::ZERO,
             looked_at: 0,
             ending: false,
@@ -159,8 +162,7 @@ impl Engine {
         }
         self.tell_failures();
         self.release_all(sink)?;
-        for finding in diagnosis::judge_together(self.tracker.recorder.neighbours()) {
-            self.tally.finding(finding.finding.id, finding.finding.severity);
+        for finding in std::mem::take(&mut self.groups).into_findings() {
             sink.event(&Event::Finding(&finding))?;
         }
         let summary = self.summary();
@@ -244,6 +246,7 @@ impl Engine {
         let diagnosis =
             diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
         self.tally.session(&session);
+        self.groups.add(session.id, &diagnosis);
         for finding in &diagnosis.findings {
             self.tally.finding(finding.id, finding.severity);
         }

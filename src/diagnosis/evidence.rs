@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::diagnosis::Severity;
+use crate::diagnosis::groups::Shared;
 use crate::packet::{Moment, PacketNumber};
 use crate::session::Confidence;
 
@@ -23,6 +24,8 @@ pub struct Evidence {
     pub may_be_cause: bool,
     /// A fix that fits this case better than the rule's general one.
     pub fix: Option<String>,
+    /// What it shares with the findings of other sessions.
+    pub shared: Option<Shared>,
     /// A sentence for the verdict, without the final full stop; else one is made of title and detail.
     pub verdict: Option<String>,
 }
@@ -38,6 +41,7 @@ impl Evidence {
             confidence: Confidence::High,
             may_be_cause: true,
             fix: None,
+            shared: None,
             verdict: None,
         }
     }
@@ -93,6 +97,13 @@ impl Evidence {
             Some(fix) => self.fix(fix),
             None => self,
         }
+    }
+
+    /// Shared with other sessions.
+    #[must_use]
+    pub fn shared(mut self, shared: Shared) -> Evidence {
+        self.shared = Some(shared);
+        self
     }
 
     /// With this sentence as the verdict.

@@ -157,7 +157,7 @@ impl<W: Write> Sink for Text<W> {
             Event::Session(session, diagnosis) => self.session(session, diagnosis),
             Event::Summary(summary) => self.summary(summary),
             Event::Finding(group) => {
-                self.findings.add(group.finding.severity, 1);
+                // Each session has counted its own.
                 if self.options.brief {
                     brief::write_group(&mut self.line, group);
                 } else {

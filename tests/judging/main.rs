@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)]
 
+mod article;
+mod healthy;
 mod http2;
 mod joining;
 

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use crate::diagnosis::ending::{Ending, ending_without_close};
+use crate::diagnosis::groups::Shared;
 use crate::diagnosis::proxies::{self, Fingerprint, Software};
 use crate::diagnosis::timers::{self, Fit};
 use crate::diagnosis::wording::{Between, Span};
@@ -60,22 +61,28 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     {
         return None;
     }
-    Some(evidence(&end, idle, fit, &Shared { same, all: endings.cut(own.server) }, alone))
+    let timer = Recurring { same, all: endings.cut(own.server) };
+    let shared = Shared {
+        place: (own.server.ip, own.server.port),
+        time: None,
+        words: format!("{} closed them for an idle timer of {} s{timer}", end.name(), fit.seconds),
+    };
+    Some(evidence(&end, idle, fit, &timer, alone).shared(shared))
 }
 
 /// Sessions of the same server that were cut off: after the same silence, and all.
-struct Shared {
+struct Recurring {
     same: Recurrence,
     all: u32,
 }
 
-impl Shared {
+impl Recurring {
     fn others(&self) -> u32 {
         self.same.sessions.saturating_sub(1)
     }
 }
 
-impl Display for Shared {
+impl Display for Recurring {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let silences = Between(self.same.shortest, self.same.longest);
         match (self.others(), self.all) {
@@ -90,7 +97,7 @@ impl Display for Shared {
     }
 }
 
-fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, shared: &Shared, alone: bool) -> Evidence {
+fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, shared: &Recurring, alone: bool) -> Evidence {
     let proxy = end.name();
     let known = fit.known.map(|known| format!("; {} s is also {known}", fit.seconds)).unwrap_or_default();
     let confidence = match (alone, shared.others()) {

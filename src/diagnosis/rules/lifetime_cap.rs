@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::ending_without_close;
+use crate::diagnosis::groups::Shared;
 use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
@@ -50,6 +51,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         .packet(end.opened, "opened")
         .packet(end.end.moment, "the end")
         .confidence(if same.moments > LEAST { Confidence::High } else { Confidence::Medium })
+        .shared(Shared {
+            place: (own.server.ip, own.server.port),
+            time: None,
+            words: format!("{who} ended {} of {all} that it cut off when they were {ages} old", same.sessions),
+        })
         .verdict(format!(
             "{who} ended the session {} after it was opened although data was flowing, and {others} others at the same age \
              ({ages})",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnosis::ending::ending_without_close;
+use crate::diagnosis::groups::Shared;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::{Confidence, Who};
@@ -25,6 +26,9 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+/// Sessions that end within this time of another one of them end together.
+const TOGETHER: Duration = Duration::from_millis(150);
+
 /// Fewer may be chance.
 const LEAST: u32 = 3;
 
@@ -45,6 +49,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(end.leg, format!("{who} ended this session and {count} others within {within}"))
             .packet(end.end.moment, "the end")
             .confidence(confidence)
+            .shared(Shared {
+                place: (own.server.ip, own.server.port),
+                time: Some((end.end.moment.at, TOGETHER)),
+                words: format!("{who} ended them at the same instant, without a Close frame: a reload, a restart or a crash"),
+            })
             .verdict(format!(
                 "{who} ended this session and {count} others within {within}, without a Close frame: a reload, a restart \
                  or a crash"

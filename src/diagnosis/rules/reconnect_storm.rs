@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::groups::Shared;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, ranking};
 use crate::session::neighbours::ending::SHORT;
+use crate::session::neighbours::storm::WINDOW;
 use crate::session::{Confidence, Outcome, Session};
 
 /// `reconnect-storm`.
@@ -15,7 +17,7 @@ pub const RULE: Rule = Rule {
     title: "One client comes again and again",
     explanation: "The same client opens session after session for the same target, and each fails or ends soon, \
         for the same reason. Many clients doing so at once keep a server from coming back.",
-    signature: "five or more sessions of one client for one target within a minute, none of which lasted or \
+    signature: "five or more sessions of one client for one target within a minute, one after the other, none of which lasted or \
         closed normally",
     fix: "Remove the shared reason; let clients wait with a growing, random pause before they come back.",
     look_alikes: "A page that opens several sessions, or is loaded again: these close with 1001 or stay open.",
@@ -42,6 +44,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(session.first_leg().tcp.first, "this session")
             .confidence(Confidence::High)
             .not_cause()
+            .shared(Shared {
+                place: (client, 0),
+                time: Some((session.start, WINDOW)),
+                words: format!("{said}; waiting between attempts would help the server to come back"),
+            })
             .verdict(said),
     )
 }
@@ -103,5 +110,18 @@ pub(super) mod tests {
         let alone = || example().alone();
         assert!(alone().check(&RULE).is_none());
         assert!(again(alone(), 1001).check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_on_many_sockets_that_one_client_has_at_once() {
+        let session = example().alone();
+        let own = ending(&session.session);
+        let together = session.neighbours(|neighbours| {
+            for n in 2..8 {
+                let start = own.start.plus(Duration::from_micros(n * 100));
+                neighbours.endings.add(&Ending { session: SessionId(n), start, ..own.clone() });
+            }
+        });
+        assert!(together.check(&RULE).is_none());
     }
 }

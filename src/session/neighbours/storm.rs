@@ -19,6 +19,8 @@ pub struct Storm {
     pub span: (Timestamp, Timestamp),
     /// Whether so many came within [`WINDOW`] that it is a storm.
     pub dense: bool,
+    /// When the first of them was over: who comes before that is there at the same time, not again.
+    first_end: Timestamp,
     /// The latest beginnings.
     latest: [Timestamp; LEAST - 1],
 }
@@ -59,8 +61,14 @@ impl Storms {
             VecDeque::new()
         });
         match storms.back_mut().filter(|storm| ending.start.distance(storm.span.1) <= WINDOW) {
-            Some(storm) => storm.goes_on(ending.start),
-            None => storms.push_back(Storm::begun(ending.start)),
+            Some(storm) if ending.start >= storm.first_end => storm.goes_on(ending.start),
+            // Sessions are told of when they are over for good, which may be out of order.
+            Some(storm) if ending.end.is_some_and(|end| end <= storm.span.0) => {
+                storm.first_end = ending.end.unwrap_or(storm.first_end);
+                storm.goes_on(ending.start);
+            }
+            Some(_) => {}
+            None => storms.push_back(Storm::begun(ending)),
         }
         if storms.len() > KEPT_EACH {
             storms.pop_front();
@@ -80,11 +88,13 @@ impl Storms {
 }
 
 impl Storm {
-    fn begun(at: Timestamp) -> Storm {
+    fn begun(ending: &Ending) -> Storm {
+        let at = ending.start;
         Storm {
             sessions: 1,
             span: (at, at),
             dense: false,
+            first_end: ending.end.unwrap_or(at),
             latest: [Timestamp::ZERO, Timestamp::ZERO, Timestamp::ZERO, at],
         }
     }
