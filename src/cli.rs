@@ -85,6 +85,10 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub write: Option<PathBuf>,
 
+    /// Put the TLS secrets of the sessions written into the file of -w, so that Wireshark opens them
+    #[arg(long, requires = "write", help_heading = "Output")]
+    pub embed_secrets: bool,
+
     /// Show credentials, cookies and tokens as they are; by default they are masked
     #[arg(long, help_heading = "Output")]
     pub show_secrets: bool,

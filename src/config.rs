@@ -24,6 +24,8 @@ pub struct Config {
     pub query: Option<String>,
     /// The file to write the packets of the sessions shown to.
     pub write: Option<PathBuf>,
+    /// Whether that file gets the TLS secrets of these sessions.
+    pub embed_secrets: bool,
     /// Also every message and control frame.
     pub messages: bool,
     /// Notes in full.
@@ -136,6 +138,7 @@ impl Config {
         }
         let rotation = rotation(&args)?;
         Ok(Config {
+            embed_secrets: embed_secrets(&args)?,
             write: args.write.clone(),
             filter: filter(&args)?,
             keylog: keylog(args.keylog, surroundings),
@@ -231,6 +234,16 @@ fn query(expression: Option<String>, messages: bool) -> Result<Option<String>, U
         }
         expression => Ok(expression),
     }
+}
+
+/// Which sessions there are, and which secrets open them, is known at the end only; their block comes first in a file.
+fn embed_secrets(args: &Args) -> Result<bool, UsageError> {
+    if args.embed_secrets && args.read.is_empty() {
+        return Err(usage(
+            "--embed-secrets is for -w with files: capture first, then wsflow -r FILE --keylog KEYS -w FILE",
+        ));
+    }
+    Ok(args.embed_secrets)
 }
 
 /// tcpdump's `-C` counts in millions of bytes.

@@ -20,6 +20,8 @@ pub mod tunnels;
 use std::collections::BTreeMap;
 use std::io;
 
+use zeroize::Zeroizing;
+
 pub use event::{Event, Sink, Summary, Wants};
 pub use snapshot::Snapshot;
 
@@ -34,6 +36,7 @@ use crate::stream::Side;
 use crate::tcp::Table;
 use crate::time::Timestamp;
 use crate::tls::Origin;
+use crate::tls::secrets::ClientRandom;
 use crate::wire::{Dissected, Dissector, Ignored};
 
 /// How an engine behaves, limits aside.
@@ -125,6 +128,11 @@ impl Engine {
         let mut watch = Watch::new(&mut self.tracker, sink, self.now);
         watch.secrets_end(origin);
         watch.result()
+    }
+
+    /// The TLS secrets of connections, by the random values of their ClientHellos, in NSS key log format.
+    pub fn key_log(&self, client_randoms: &[ClientRandom]) -> Zeroizing<Vec<u8>> {
+        self.tracker.secrets.as_ref().map(|secrets| secrets.key_log(client_randoms)).unwrap_or_default()
     }
 
     /// Takes the time of a silent line.

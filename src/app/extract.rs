@@ -1,6 +1,6 @@
 //! `-w` with files: they are read a second time, and the packets of the sessions shown are written.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::cli::UsageError;
 use crate::limits::Limits;
 use crate::output::pcapng::Writer;
 use crate::output::pcapng::selection::{Picker, Selection};
-use crate::source::{Filter, Input, Savefiles, Source, SourceError};
+use crate::source::{Filter, Input, Savefiles, SecretsFormat, Source, SourceError};
 
 /// The file that is written. It is made before anything is read: a mistake in its name shows at once.
 pub(super) struct Extract {
@@ -18,8 +18,8 @@ pub(super) struct Extract {
 }
 
 impl Extract {
-    /// Makes the file.
-    pub(super) fn create(name: &Path, files: &[PathBuf]) -> Result<Extract, Failure> {
+    /// Makes the file. One with secrets in it is for its owner's eyes.
+    pub(super) fn create(name: &Path, files: &[PathBuf], with_secrets: bool) -> Result<Extract, Failure> {
         if files.iter().any(|file| file == Path::new("-")) {
             let text = "-w needs files that can be read twice, which standard input cannot: tcpdump ... | tee FILE | wsflow -r -";
             return Err(UsageError(text.to_owned()).into());
@@ -29,21 +29,32 @@ impl Extract {
         {
             return Err(UsageError(format!("-w {} would overwrite what -r reads", name.display())).into());
         }
-        let file = File::create(name).map_err(|error| Failure::Write(name.to_owned(), error))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        if with_secrets {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        let file = options.open(name).map_err(|error| Failure::Write(name.to_owned(), error))?;
         Ok(Extract { name: name.to_owned(), file })
     }
 
-    /// Reads the files again and writes what is selected of the first `count` packets.
+    /// Reads the files again and writes what is selected of the first `count` packets, and `secrets` in front of them.
+    /// Secrets that the files hold themselves are not written: those that are asked for are among `secrets`.
     pub(super) fn run(
         &self,
         files: &[PathBuf],
         filter: Option<Filter>,
         count: Option<u64>,
         selection: &Selection,
+        secrets: &[u8],
     ) -> Result<(), Failure> {
         let failed = |error| Failure::Write(self.name.clone(), error);
         let mut source = Savefiles::open(files, filter)?;
         let mut writer = Writer::new(BufWriter::with_capacity(64 << 10, &self.file)).map_err(failed)?;
+        if !secrets.is_empty() {
+            writer.secrets(SecretsFormat::TLS_KEY_LOG, secrets).map_err(failed)?;
+        }
         let mut picker = Picker::new(selection, &Limits::default());
         let (mut packets, mut picked) = (0, Vec::new());
         while count.is_none_or(|count| packets < count) {
@@ -62,8 +73,7 @@ impl Extract {
                     let interface = source.interfaces().get(interface.0 as usize);
                     writer.packet(&packet, interface, selection.comment(number)).map_err(failed)?;
                 }
-                Ok(Some(Input::Secrets { format, data })) => writer.secrets(format, data).map_err(failed)?,
-                Ok(Some(Input::Idle(_) | Input::Interface { .. })) => {}
+                Ok(Some(Input::Secrets { .. } | Input::Idle(_) | Input::Interface { .. })) => {}
                 Ok(None) => break,
                 // It was complained about when it was met for the first time.
                 Err(SourceError::Damaged { .. }) => {}

@@ -21,13 +21,18 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
         signals::listen(printer.asked());
     }
     let reader = Reader::open(config, files)?;
-    let extract = config.write.as_deref().map(|file| Extract::create(file, files)).transpose()?;
+    let extract = config.write.as_deref().map(|file| Extract::create(file, files, config.embed_secrets)).transpose()?;
     let done = reader.run(&mut printer)?;
     for error in &done.damage {
         complain(error);
     }
     if let (Some(extract), Some(selection)) = (extract, printer.selection()) {
-        extract.run(files, filter_of(&config.filter)?, config.count, selection)?;
+        let randoms = if config.embed_secrets { selection.client_randoms() } else { &[] };
+        let secrets = done.engine.key_log(randoms);
+        if config.embed_secrets && secrets.is_empty() {
+            complain(&"no TLS secrets of these sessions are known: none were written");
+        }
+        extract.run(files, filter_of(&config.filter)?, config.count, selection, &secrets)?;
     }
     Ok(status(config, printer.worst(&done.summary), !done.damage.is_empty()))
 }

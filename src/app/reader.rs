@@ -28,6 +28,8 @@ pub(super) struct Done {
     pub(super) summary: Summary,
     /// What was wrong with the files, behind what could be read.
     pub(super) damage: Vec<SourceError>,
+    /// What read them: it still knows the secrets.
+    pub(super) engine: Engine,
 }
 
 /// Who listens to the engine, and looks at what it knows now and then.
@@ -76,7 +78,7 @@ impl Reader {
         tell_counts(&mut engine, &mut self.source);
         listener.before_the_end(&mut engine, &mut self.source);
         let summary = engine.finish(listener).map_err(Failure::Output)?;
-        Ok(Done { summary, damage })
+        Ok(Done { summary, damage, engine })
     }
 }
 

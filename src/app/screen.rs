@@ -64,9 +64,9 @@ fn save_packets(config: &Config, files: &[PathBuf]) -> Option<SavePackets> {
         if path.exists() {
             return Err(format!("{} is there already", path.display()));
         }
-        let extract = Extract::create(path, files).map_err(|failure| failure.to_string())?;
+        let extract = Extract::create(path, files, false).map_err(|failure| failure.to_string())?;
         let filter = filter_of(&config.filter).map_err(|failure| failure.to_string())?;
-        extract.run(files, filter, config.count, &selection).map_err(|failure| failure.to_string())
+        extract.run(files, filter, config.count, &selection, &[]).map_err(|failure| failure.to_string())
     }))
 }
 

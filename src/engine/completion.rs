@@ -147,7 +147,8 @@ impl Watch<'_> {
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
             let refused = tls.client_left_after_server_flight || tls.server_dismissed_client().is_some();
             let readable = matches!(flow.app, App::H2(_));
-            if failed || refused || (!readable && !tls.likely_websocket.is_empty()) {
+            let likely = !readable && !tls.likely_websocket.is_empty();
+            if failed || refused || tls.lacks_certificate() || likely {
                 self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
             }
             return;

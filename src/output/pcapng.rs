@@ -7,6 +7,8 @@ pub mod selection;
 
 use std::io::{self, Write};
 
+use zeroize::Zeroize;
+
 use crate::packet::{InterfaceId, LinkType, Packet};
 use crate::source::{Interface, SecretsFormat};
 use crate::time::Timestamp;
@@ -59,13 +61,17 @@ impl<W: Write> Writer<W> {
         self.end()
     }
 
-    /// Writes a block of secrets.
+    /// Writes a block of secrets. They come in front of the packets that they open.
     pub fn secrets(&mut self, format: SecretsFormat, data: &[u8]) -> io::Result<()> {
         self.begin(block::DECRYPTION_SECRETS);
+        // At once, so that no copy is left behind by growing.
+        self.block.reserve(data.len() + 64);
         self.put(&format.0.to_le_bytes());
         self.put(&(data.len() as u32).to_le_bytes());
         self.put_padded(data);
-        self.end()
+        let written = self.end();
+        self.block.zeroize();
+        written
     }
 
     /// Writes what was dropped on the interfaces that packets came from.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::secrets::ClientRandom;
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role};
 use crate::time::Timestamp;
@@ -11,6 +12,8 @@ use crate::time::Timestamp;
 pub struct TlsFacts {
     /// `TLS 1.3`.
     pub version: Option<&'static str>,
+    /// The random value of the ClientHello: by it key logs name the connection. No secret.
+    pub client_random: Option<ClientRandom>,
     /// The server name that the client asked for. Hostile text.
     pub sni: Option<String>,
     /// The application protocols that the client offered. Hostile text.
@@ -31,9 +34,10 @@ pub struct TlsFacts {
     pub server_hello: Option<Moment>,
     /// Whether both Finished messages went by, as far as can be told.
     pub handshake_done: Option<Moment>,
-    /// Whether the server asked for a client certificate (TLS 1.2, or decrypted).
+    /// Whether the server asked for a client certificate: read in TLS 1.2 or where it was decrypted; in TLS 1.3 by the
+    /// size of an answer without one.
     pub client_certificate_requested: bool,
-    /// Whether the client sent an empty list of certificates (TLS 1.2, or decrypted).
+    /// Whether the client sent an empty list of certificates; known as above.
     pub client_certificate_empty: bool,
     /// The server's certificate, where it is in clear (TLS 1.2) or was decrypted.
     pub certificate: Option<Certificate>,
@@ -86,6 +90,17 @@ impl TlsFacts {
         let alert = self.alerts.iter().find(|alert| alert.by == Role::Server && alert.description.is_none())?;
         let at_once = alert.moment >= done && alert.moment.at.since(done.at) < AT_ONCE;
         (at_once && self.bytes.server == 0 && self.bytes.client > 0).then_some(alert.moment)
+    }
+
+    /// Whether the server wanted a certificate that the client does not have, and let it come to nothing: an alert
+    /// behind the handshake, or a short answer and the end.
+    pub fn lacks_certificate(&self) -> bool {
+        /// The pages that say so are shorter.
+        const PAGE: u64 = 1024;
+        let by_alert = self.bytes.server == 0 && self.alerts.iter().any(|alert| alert.by == Role::Server);
+        let by_page =
+            self.opening.is_some_and(|opening| opening.looks == OpeningLooks::Refused && opening.reply < PAGE);
+        self.client_certificate_requested && self.client_certificate_empty && (by_alert || by_page)
     }
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 use super::secrets::{Label, Origin, Secret};
 
 /// The longest line of a key log that may be of use is 161 bytes.
-const LINE: usize = 256;
+pub(super) const LINE: usize = 256;
 
 /// Cuts text into lines. Holds the beginning of the last one until its end comes.
 #[derive(Default)]
@@ -100,6 +100,20 @@ const LABELS: [(&[u8], Label); 6] = [
     (b"CLIENT_TRAFFIC_SECRET_0", Label::ClientTraffic),
     (b"SERVER_TRAFFIC_SECRET_0", Label::ServerTraffic),
 ];
+
+/// Writes the line that says this secret.
+pub(super) fn write_line(secret: &Secret, client_random: &[u8], out: &mut Vec<u8>) {
+    let Some((name, _)) = LABELS.iter().find(|(_, label)| *label == secret.label()) else { return };
+    // Reserved at once, so that no copy is left behind by growing.
+    out.reserve(LINE);
+    out.extend_from_slice(name);
+    for bytes in [client_random, secret.bytes()] {
+        out.push(b' ');
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        bytes.iter().for_each(|byte| out.extend([digit(byte >> 4), digit(byte & 0xF)]));
+    }
+    out.push(b'\n');
+}
 
 fn label(name: &[u8]) -> Option<Label> {
     LABELS.iter().find(|(known, _)| *known == name).map(|&(_, label)| label)

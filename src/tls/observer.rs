@@ -200,6 +200,7 @@ impl Observer {
     pub fn facts(&self) -> TlsFacts {
         let ended = ByRole { client: self.directions.client.ended, server: self.directions.server.ended };
         let mut facts = self.visible.conclude(ended);
+        facts.client_random = self.negotiation.hellos.client_random;
         facts.not_decrypted = self.why_not_decrypted();
         let said = facts.record_count.client + facts.record_count.server;
         if said > 0 && facts.not_decrypted.is_some() && !self.is_decrypting() {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::keylog::{self, Line, LineReader};
 use crate::limits::Limits;
@@ -263,6 +263,18 @@ impl SecretStore {
     /// The secrets of one label for a client random, the newest first. There is more than one when sources disagree.
     pub fn secrets(&self, client_random: &ClientRandom, label: Label) -> impl Iterator<Item = &Secret> {
         self.of(client_random).filter(move |secret| secret.label == label)
+    }
+
+    /// All secrets for these client randoms, in key log format, to be written where somebody asked for it.
+    pub fn key_log(&self, client_randoms: &[ClientRandom]) -> Zeroizing<Vec<u8>> {
+        let lines = client_randoms.iter().map(|random| self.count(random)).sum::<usize>();
+        let mut text = Zeroizing::new(Vec::with_capacity(lines * keylog::LINE));
+        for random in client_randoms {
+            // The oldest first: what conflicts with it came later.
+            let secrets: Vec<&Secret> = self.of(random).collect();
+            secrets.into_iter().rev().for_each(|secret| keylog::write_line(secret, random, &mut text));
+        }
+        text
     }
 
     /// Whether there is a secret of that label.

@@ -12,6 +12,10 @@ use crate::time::Timestamp;
 /// The plaintext of an alert: level and description.
 const ALERT: u32 = 2;
 
+/// The plaintext of a Certificate message without a certificate: a header of four bytes, no context, an empty list
+/// (RFC 8446 §4.4.2). The answer of a client that was asked for one and has none.
+const NO_CERTIFICATE: usize = 8;
+
 /// An opening handshake's request is about 300 to 900 bytes; cookies make it longer.
 const REQUEST: std::ops::RangeInclusive<u64> = 120..=16_000;
 
@@ -119,6 +123,11 @@ impl Shape {
         } else if usize::from(length) == ALERT as usize + 1 + tag {
             return Sealed::Rejection;
         } else {
+            if self.client_flight == 0 && usize::from(length) == NO_CERTIFICATE + 1 + tag && facts.early_data.is_none()
+            {
+                facts.client_certificate_requested = true;
+                facts.client_certificate_empty = true;
+            }
             self.client_flight = self.client_flight.saturating_add(1);
         }
         Sealed::Handshake
@@ -156,7 +165,10 @@ impl Shape {
         if let Some(last) = self.last.replace(moment.at) {
             facts.longest_silence = facts.longest_silence.max(moment.at.since(last));
         }
-        self.exchange(role, moment, size);
+        // A client's frames are masked, none is so short (RFC 6455 §5.3): it takes its leave.
+        if !(tls13 && role == Role::Client && size == ALERT) {
+            self.exchange(role, moment, size);
+        }
         if size <= SMALL {
             self.beat(role, moment.at, size);
         }

@@ -27,7 +27,10 @@ impl Visible {
                     match self.shape.sealed_tls13(role, moment, header.length, hellos.suite, facts) {
                         Sealed::Data => {}
                         Sealed::Handshake => return,
-                        Sealed::Rejection => return self.note(encrypted_alert),
+                        Sealed::Rejection => {
+                            facts.client_left_after_server_flight = true;
+                            return self.note(encrypted_alert);
+                        }
                     }
                 }
                 let (least, _) = hellos.overhead();

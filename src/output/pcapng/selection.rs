@@ -9,6 +9,7 @@ use crate::engine::event::{Event, Sink, Wants};
 use crate::limits::Limits;
 use crate::packet::{Packet, PacketNumber};
 use crate::session::Session;
+use crate::tls::secrets::ClientRandom;
 use crate::wire::{Dissected, Dissector, Endpoint, Ignored};
 
 /// Which packets, and what findings say of them.
@@ -17,6 +18,7 @@ pub struct Selection {
     /// The first and the last packet of connections, by their two ends in order.
     connections: HashMap<Ends, Vec<(PacketNumber, PacketNumber)>>,
     comments: HashMap<PacketNumber, String>,
+    client_randoms: Vec<ClientRandom>,
 }
 
 impl Selection {
@@ -25,6 +27,7 @@ impl Selection {
         for leg in &session.legs {
             let span = (leg.tcp.first.packet, leg.tcp.last.packet);
             self.connections.entry(ends(leg.client, leg.server)).or_default().push(span);
+            self.client_randoms.extend(leg.tls.as_ref().and_then(|tls| tls.client_random));
         }
         for finding in &diagnosis.findings {
             for (packet, note) in &finding.evidence.packets {
@@ -39,6 +42,11 @@ impl Selection {
     /// What findings say of a packet.
     pub fn comment(&self, packet: PacketNumber) -> Option<&str> {
         self.comments.get(&packet).map(String::as_str)
+    }
+
+    /// The random values of the ClientHellos of its connections.
+    pub fn client_randoms(&self) -> &[ClientRandom] {
+        &self.client_randoms
     }
 
     fn has(&self, one: Endpoint, other: Endpoint, packet: PacketNumber) -> bool {
