@@ -61,6 +61,8 @@ impl Watch<'_> {
                 }
                 return;
             }
+            // When secrets came late, nobody waits any more, or somebody does who is to be found behind this one.
+            _ if self.join_late(id) => {}
             (Some(Match::Behind(front)), _) => {
                 if let Some(server) = self.tracker.flows.find(front).map(Flow::server) {
                     self.tracker.joiner.learn_host(server.ip, waiting.client.ip);

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::tracker::{Tracker, Watch};
+use crate::http::handshake::Key;
 use crate::session::course::{Course, FORWARDING, InClear, Likeness, TOLERANCE};
 use crate::session::flow::{App, Flow};
 use crate::session::leg::JoinReason;
@@ -283,7 +284,51 @@ fn only_whole(judged: &[(Likeness, FlowId)]) -> Option<FlowId> {
     whole.next().filter(|_| whole.next().is_none()).map(|(_, id)| *id)
 }
 
+impl Tracker {
+    /// The leg with the same key, of an attempt that came to light late: its secrets did. And whether that is the one in
+    /// front. Of several, the one that asked at about the same time.
+    fn partner_by_key(&self, id: FlowId) -> Option<(FlowId, bool)> {
+        let flow = self.flows.find(id)?;
+        let request = |flow: &Flow| flow.request.as_ref().map(|request| (request.offer.key, request.moment.at));
+        let (key @ Key::Valid(_), asked) = request(flow)? else { return None };
+        let from = Timestamp::from_nanos(asked.as_nanos().saturating_sub(FORWARDING.as_nanos() as u64));
+        let mut found = self.partners.before(from, asked);
+        found.extend(self.partners.after(asked, asked.plus(FORWARDING)));
+        let same = found.into_iter().filter_map(|other| {
+            let leg = self.flows.find(other)?;
+            let (other_key, at) = request(leg)?;
+            let other_session = leg.session != flow.session || flow.session.is_none();
+            let fits = other != id && other_key == key && leg.server() != flow.server() && other_session;
+            let in_front = at < asked;
+            // Test tools use one key again and again: a leg in front was waiting for its answer.
+            let answered = leg.response.as_ref().map(|response| response.begun.at);
+            let over = answered.or(leg.first_end.map(|(_, _, moment)| moment.at));
+            let waited = over.is_none_or(|over| over.plus(TOLERANCE) >= asked);
+            let free = if in_front { !self.is_behind(id) && waited } else { !self.is_behind(other) };
+            (fits && free).then_some((at.distance(asked), other, in_front))
+        });
+        same.min_by_key(|&(apart, ..)| apart).map(|(_, other, in_front)| (other, in_front))
+    }
+}
+
 impl Watch<'_> {
+    /// An attempt was read on an encrypted connection, perhaps late. Whether a leg with its key was found.
+    pub(super) fn join_late(&mut self, id: FlowId) -> bool {
+        let listed = self.tracker.flows.find(id).and_then(|flow| flow.rare.as_ref()?.listed);
+        if listed.is_none() {
+            return false; // not encrypted
+        }
+        let Some((other, in_front)) = self.tracker.partner_by_key(id) else { return false };
+        self.ensure_session(id);
+        let (front, back) = if in_front { (other, id) } else { (id, other) };
+        if let Some((front, back)) = self.tracker.flows.find(front).zip(self.tracker.flows.find(back)) {
+            let (server, client) = (front.server().ip, back.client().ip);
+            self.tracker.joiner.learn_host(server, client);
+        }
+        self.join_sessions(front, back, JoinReason::Key);
+        true
+    }
+
     /// Records came on an encrypted connection: it may have become clear which leg in clear goes with it.
     pub(super) fn look_for_partner(&mut self, id: FlowId) {
         self.tracker.list_request(id);

@@ -4,6 +4,7 @@ use wsflow::http::handshake::accept_value;
 use wsflow::script::{Script, Spoken, close, text};
 use wsflow::session::{JoinReason, Outcome};
 use wsflow::stream::Role::{self, Client, Server};
+use wsflow::tls::Origin;
 
 use crate::legs::{TlsLeg, Told, run, run_with};
 use crate::peers::Setup;
@@ -29,6 +30,13 @@ impl Leg {
                 let script = script.leg(address(client), address(server));
                 if role == Client { script.client(bytes.to_vec()) } else { script.server(bytes.to_vec()) }
             }
+        }
+    }
+
+    fn keys(&self) -> Option<String> {
+        match self {
+            Leg::Tls(leg) => Some(leg.keys()),
+            Leg::Clear { .. } => None,
         }
     }
 
@@ -73,7 +81,7 @@ impl Relay {
 
     fn key(&self) -> String {
         // Sixteen bytes in base64, another one for each.
-        format!("AAAAAAAAAAAAAAAAAAAAA{}A==", char::from(b'A' + self.number as u8))
+        format!("AAAAAAAAAAAAAAAAAAAA{}A==", char::from(b'A' + self.number as u8))
     }
 
     fn request(&self, lines: &str) -> String {
@@ -299,6 +307,34 @@ fn a_stripped_upgrade_behind_tls_is_named_without_a_key() {
         assert_eq!(session.legs[1].joined_by, Some(JoinReason::Time));
         assert_eq!(session.legs[0].outcome, Outcome::Encrypted);
         assert_eq!(told.sessions.len(), others + 1);
+    }
+}
+
+#[test]
+fn secrets_that_come_late_join_all_the_same() {
+    for (front, back) in
+        [(Some(Setup::tls13()), None), (None, Some(Setup::tls12())), (Some(Setup::tls13()), Some(Setup::tls13()))]
+    {
+        let (script, mut relays) = crowd(3, front.as_ref(), back.as_ref());
+        let mut script = talk(script, &mut relays, 2);
+        for relay in &mut relays {
+            script = relay.end(script);
+        }
+        let keys: String = relays.iter().flat_map(|relay| [&relay.front, &relay.back]).filter_map(Leg::keys).collect();
+        let packets = script.packets().len();
+        for arrival in (0..=packets).step_by(9).chain([packets]) {
+            let told = run_with(&script, false, |engine, told, index| {
+                if index == 0 {
+                    engine.secrets(Origin::KeyLog, b"", told).unwrap();
+                }
+                if index == arrival {
+                    engine.secrets(Origin::KeyLog, keys.as_bytes(), told).unwrap();
+                }
+            });
+            let ports: Vec<_> = pairs(&told).into_iter().map(|(front, back, _)| (front, back)).collect();
+            assert_eq!(ports, [(0, 0), (1, 1), (2, 2)], "arrival {arrival} of {packets}");
+            assert!(told.sessions.iter().all(|(session, _)| session.legs.iter().all(|leg| leg.tunnel.is_some())));
+        }
     }
 }
 
