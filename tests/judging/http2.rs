@@ -148,6 +148,34 @@ fn a_server_that_has_none() {
     assert_eq!(refused(ENABLE_CONNECT_PROTOCOL, status("404")), Some("endpoint-not-found"));
 }
 
+#[test]
+fn an_answer_that_never_comes() {
+    let asked = || begun(ENABLE_CONNECT_PROTOCOL).client(connect(1, "/chat"));
+    let closed = judge(&asked().after_ms(2_000).server_fin().client_fin());
+    assert_eq!((closed.only().0.outcome, closed.cause()), (Outcome::Unanswered, Some("no-answer")));
+    let cancelled = asked().after_ms(10_000).client(frame(3, 0, 1, &8_u32.to_be_bytes()));
+    assert_eq!(judge(&cancelled).cause(), Some("client-gave-up"));
+}
+
+/// An Upgrade has no place in HTTP/2 (RFC 9113 §8.2.2): who sends one is told what came of it.
+#[test]
+fn an_upgrade_as_in_http1() {
+    let request = [
+        (":method", "GET"),
+        (":path", "/chat"),
+        (":scheme", "http"),
+        ("upgrade", "websocket"),
+        ("connection", "upgrade"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ];
+    let script = begun(&[]).client(headers(1, 1, &request)).server(headers(1, 1, &[(":status", "400")]));
+    let judged = judge(&script.client_fin().server_fin());
+    assert_eq!(judged.only().0.outcome, Outcome::Rejected);
+    assert_eq!(judged.cause(), Some("handshake-rejected"));
+    assert!(judged.verdicts()[0].contains("Upgrade, which has no place in HTTP/2"), "{:?}", judged.verdicts());
+}
+
 /// A proxy that speaks HTTP/2 in front and HTTP/1.1 behind makes a key of its own.
 #[test]
 fn a_proxy_between_two_versions() {

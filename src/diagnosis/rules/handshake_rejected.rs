@@ -3,7 +3,10 @@
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::Meaning;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::http::handshake::Upgrade;
+use crate::http::head::Version;
 use crate::session::Confidence;
+use crate::session::leg::Request;
 
 /// `handshake-rejected`.
 pub const RULE: Rule = Rule {
@@ -30,10 +33,14 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     };
     let stopping = match refusal.meaning() {
         Some(Meaning::Stopping) => ": its WebSocket server is being closed and takes nobody any more",
+        _ if refusal.request.is_some_and(is_upgrade_in_http2) => {
+            ": it came with Upgrade, which has no place in HTTP/2; there a WebSocket begins with an extended CONNECT"
+        }
         _ => "",
     };
     let request = match refusal.request {
         None => "the request was not seen",
+        Some(request) if is_upgrade_in_http2(request) => "Upgrade has no place in HTTP/2",
         Some(_) if refusal.request_was_intact() => "the request was a complete handshake",
         Some(request) if request.cut => "the request was not captured whole",
         Some(_) => "the request was not a complete handshake",
@@ -48,6 +55,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
                 None => format!("{maker} answered {said} to a request that was not captured{unseen}"),
             }),
     )
+}
+
+/// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).
+fn is_upgrade_in_http2(request: &Request) -> bool {
+    request.head.version == Some(Version::HTTP_2) && request.offer.upgrade != Upgrade::Absent
 }
 
 fn unseen(refusal: &Refusal<'_>) -> &'static str {

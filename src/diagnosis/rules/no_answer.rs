@@ -37,7 +37,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (index, leg) = session.legs.iter().enumerate().rev().find(|(_, leg)| leg.request.is_some())?;
     let request = leg.request.as_deref()?;
     let server = leg.half(Role::Server);
-    let silent = leg.response.is_none() && leg.odd_answer.is_none() && server.bytes == 0 && server.packets > 0;
+    // On HTTP/2 the server has sent its SETTINGS at least, and answers on other streams.
+    let nothing = server.bytes == 0 || leg.h2.is_some();
+    let silent = leg.response.is_none() && leg.odd_answer.is_none() && nothing && server.packets > 0;
     if !silent || leg.half(Role::Client).unacknowledged_since.is_some() || leg.has_holes() {
         return None;
     }

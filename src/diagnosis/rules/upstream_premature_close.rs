@@ -60,8 +60,8 @@ pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment
     if back.response.is_some() || back.odd_answer.is_some() || back.tls.is_some() {
         return None;
     }
-    // Bytes of earlier answers came before the request.
-    let spoke = back.half(Role::Server).last_data.is_some_and(|last| last > asked);
+    // Bytes of earlier answers came before the request; on HTTP/2 those of other streams come at any time.
+    let spoke = back.h2.is_none() && back.half(Role::Server).last_data.is_some_and(|last| last > asked);
     let end = back.first_end().filter(|end| end.by == Role::Server)?;
     (!spoke).then_some((asked, end))
 }

@@ -66,7 +66,8 @@ fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let end = back.first_end().filter(|end| end.by == Role::Client)?;
     let client_left =
         attempt.front.first_end().is_some_and(|front| front.by == Role::Client && front.moment.at < end.moment.at);
-    let answered = back.half(Role::Server).last_data.is_some_and(|last| last > asked.moment && last.at < end.moment.at);
+    let answered = back.h2.is_none()
+        && back.half(Role::Server).last_data.is_some_and(|last| last > asked.moment && last.at < end.moment.at);
     let refused = attempt.front.status().is_some_and(|status| status >= 500);
     (refused && !client_left && !answered && back.half(Role::Client).unacknowledged_since.is_none())
         .then_some((asked, end))
