@@ -362,6 +362,7 @@ impl Watch<'_> {
     fn join_keyless(&mut self, id: FlowId, waiting: &Waiting) {
         let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
         let candidates: Vec<Waiting> = self.tracker.joiner.keyless_fronts(waiting).take(64).copied().collect();
+        let only = candidates.len() == 1;
         let best = candidates
             .into_iter()
             .filter_map(|front| {
@@ -370,13 +371,20 @@ impl Watch<'_> {
                 let alone = !self.has_back(front.flow)?;
                 let near = self.tracker.joiner.hosts().may_be_one(front.server.ip, waiting.client.ip);
                 let alike = if have_one_key(asked, &request) { likeness(asked, &request, front.client.ip) } else { 0 };
+                // Where nobody else waits, the same visitor is enough: the proxy has changed the target.
+                let alone_with_it = only && near && alone && have_one_key(asked, &request);
+                let same_visitor = alone_with_it && is_same_visitor(asked, &request);
+                let (alike, reason) = match alike {
+                    0 => (u32::from(same_visitor), JoinReason::Time),
+                    _ => (alike, JoinReason::Request),
+                };
                 // Where nothing says that the proxy dials from there, the requests must be alike in more than the target.
-                (alike >= if near { 1 } else { 4 }).then_some((alone, alike, front))
+                (alike >= if near { 1 } else { 4 }).then_some((alone, alike, front, reason))
             })
-            .max_by_key(|&(alone, alike, front)| (alone, alike, front.asked));
-        if let Some((.., front)) = best {
+            .max_by_key(|&(alone, alike, front, _)| (alone, alike, front.asked));
+        if let Some((.., front, reason)) = best {
             self.tracker.joiner.learn_host(front.server.ip, waiting.client.ip);
-            self.join_behind(front.flow, id, JoinReason::Request);
+            self.join_behind(front.flow, id, reason);
         }
     }
 
@@ -400,6 +408,15 @@ fn have_one_key(one: &Request, other: &Request) -> bool {
         request.head.fields.first("Sec-WebSocket-Key")
     }
     key(one).zip(key(other)).is_none_or(|(one, other)| one == other)
+}
+
+/// Whether two requests come from the same program and page, as far as they say.
+fn is_same_visitor(one: &Request, other: &Request) -> bool {
+    let same = |name| {
+        let (one, other) = (one.head.fields.first(name), other.head.fields.first(name));
+        one.is_some() && one == other
+    };
+    same("Cookie") || same("Authorization") || (same("User-Agent") && same("Origin"))
 }
 
 /// How much a request looks like what a proxy made of an attempt of this client; 0 when it does not.

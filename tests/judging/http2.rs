@@ -192,6 +192,26 @@ fn a_proxy_between_two_versions() {
     assert_eq!((judged.legs(), judged.alarms()), (expected.to_vec(), vec![]));
 }
 
+/// Where a proxy changes the target, the same visitor must do, and nobody else may wait.
+#[test]
+fn a_proxy_that_changes_the_target() {
+    let visitor = [("user-agent", "browser"), ("origin", "http://server.example.com")];
+    let ask = |stream, path| {
+        let fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path)];
+        headers(stream, 0, &[&fields[..], &visitor].concat())
+    };
+    let request = "GET /app/chat HTTP/1.1\r\nUser-Agent: browser\r\nOrigin: http://server.example.com\r\n\
+        Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+    let legs = |asked: Vec<u8>| {
+        let script = begun(ENABLE_CONNECT_PROTOCOL).client(asked);
+        let script = script.leg(([203, 0, 113, 9], 50_000), ([203, 0, 113, 10], 9000));
+        judge(&script.connect().request(request).response(Script::RESPONSE)).0.len()
+    };
+    assert_eq!(legs(ask(1, "/chat")), 1);
+    assert_eq!(legs([ask(1, "/one"), ask(3, "/two")].concat()), 3, "it may belong to either");
+}
+
 /// What a peer did not take for more than a second is told, as a TCP window of zero is.
 #[test]
 fn a_stream_whose_window_stays_shut() {
