@@ -34,6 +34,7 @@ pub mod test_session;
 
 mod doubt;
 
+pub use doubt::weigh_drops;
 pub use evidence::Evidence;
 
 use crate::diagnosis::ranking::Found;

@@ -39,6 +39,9 @@ use crate::tls::Origin;
 use crate::tls::secrets::ClientRandom;
 use crate::wire::{Dissected, Dissector, Ignored};
 
+/// Times of loss that are told apart; more are taken for one.
+const DROPS: usize = 1024;
+
 /// How an engine behaves, limits aside.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EngineOptions {
@@ -60,6 +63,9 @@ pub struct Engine {
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
+    /// From when until when packets were dropped, as far as can be told: live.
+    drops: Vec<(Timestamp, Timestamp)>,
+    asked_for_drops: Timestamp,
     /// The capture is over.
     ending: bool,
     first: Option<Timestamp>,
@@ -83,6 +89,8 @@ impl Engine {
             groups: Groups::default(),
             now: Timestamp::ZERO,
             looked_at: 0,
+            drops: Vec::new(),
+            asked_for_drops: Timestamp::ZERO,
             ending: false,
             first: None,
             last: Timestamp::ZERO,
@@ -146,6 +154,15 @@ impl Engine {
 
     /// Adds to what is counted as lost outside: by the kernel and the interface, live.
     pub fn lost(&mut self, kernel: u64, interface: u64) {
+        let more = kernel + interface > self.loss.kernel + self.loss.interface;
+        if more && self.options.live {
+            let full = self.drops.len() == DROPS;
+            match self.drops.last_mut() {
+                Some((_, until)) if full || *until == self.asked_for_drops => *until = self.now,
+                _ => self.drops.push((self.asked_for_drops, self.now)),
+            }
+        }
+        self.asked_for_drops = self.now;
         self.loss.kernel = kernel;
         self.loss.interface = interface;
     }
@@ -251,8 +268,11 @@ impl Engine {
         let Some(session) = self.tracker.records.take(id).and_then(|record| records::complete(id, record)) else {
             return Ok(());
         };
-        let diagnosis =
+        let mut diagnosis =
             diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
+        if self.drops.iter().any(|&(from, until)| from <= session.end && session.start <= until) {
+            diagnosis::weigh_drops(&session, &mut diagnosis);
+        }
         self.tally.session(&session);
         self.groups.add(session.id, &diagnosis);
         for finding in &diagnosis.findings {

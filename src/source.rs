@@ -40,6 +40,13 @@ pub enum Input<'a> {
         /// Whether it is up now.
         up: bool,
     },
+    /// Packets of an interface were dropped since the last time. From live sources only.
+    Dropped {
+        /// Which.
+        id: InterfaceId,
+        /// How many, by the kernel and the interface.
+        packets: u64,
+    },
 }
 
 /// The format of a secrets block (draft-ietf-opsawg-pcapng, Decryption Secrets Block). Unknown ones keep their value.

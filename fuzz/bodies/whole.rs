@@ -22,7 +22,7 @@ pub fn engine(data: &[u8]) {
             Input::Packet(packet) => engine.packet(&packet, &mut both),
             Input::Secrets { data, .. } => engine.secrets(Origin::SecretsBlock, data, &mut both),
             Input::Idle(now) => engine.advance(now, &mut both),
-            Input::Interface { .. } => Ok(()),
+            Input::Interface { .. } | Input::Dropped { .. } => Ok(()),
         }
         .expect("this sink takes everything");
     }

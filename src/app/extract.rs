@@ -73,7 +73,7 @@ impl Extract {
                     let interface = source.interfaces().get(interface.0 as usize);
                     writer.packet(&packet, interface, selection.comment(number)).map_err(failed)?;
                 }
-                Ok(Some(Input::Secrets { .. } | Input::Idle(_) | Input::Interface { .. })) => {}
+                Ok(Some(Input::Secrets { .. } | Input::Idle(_) | Input::Interface { .. } | Input::Dropped { .. })) => {}
                 Ok(None) => break,
                 // It was complained about when it was met for the first time.
                 Err(SourceError::Damaged { .. }) => {}

@@ -49,6 +49,10 @@ impl Listener for Printer {
         complain(what);
     }
 
+    fn dropped(&mut self, what: &dyn fmt::Display) {
+        complain(what);
+    }
+
     fn before_the_end(&mut self, _engine: &mut Engine, source: &mut impl Source) {
         self.captured_on(source.interfaces());
     }

@@ -42,6 +42,9 @@ pub(super) trait Listener: Sink {
     /// Something happened to the source that the person should know now.
     fn notice(&mut self, what: &dyn fmt::Display);
 
+    /// Packets were dropped while capturing. What the screen shows all the time need not be told.
+    fn dropped(&mut self, _what: &dyn fmt::Display) {}
+
     /// All packets were read; the sessions that are still open come next.
     fn before_the_end(&mut self, _engine: &mut Engine, _source: &mut impl Source) {}
 }
@@ -96,7 +99,7 @@ pub(super) fn read(
         if let Some(keylog) = &mut keylog {
             keylog.follow(engine, listener)?;
         }
-        let mut changed = None;
+        let (mut changed, mut dropped) = (None, None);
         let handled = match source.next() {
             Ok(Some(Input::Packet(packet))) => {
                 packets += 1;
@@ -116,6 +119,10 @@ pub(super) fn read(
                 changed = Some((id, up));
                 Ok(())
             }
+            Ok(Some(Input::Dropped { id, packets })) => {
+                dropped = Some((id, packets));
+                Ok(())
+            }
             Ok(None) => break,
             Err(error) if error.goes_on() => {
                 if !matches!(error, SourceError::Damaged { .. }) {
@@ -131,16 +138,26 @@ pub(super) fn read(
             }
         };
         handled.map_err(Failure::Output)?;
-        if let Some((InterfaceId(index), up)) = changed {
-            let interface = source.interfaces().get(index as usize).and_then(|interface| interface.name.as_deref());
+        if let Some((id, up)) = changed {
             let state = if up { "up again" } else { "down" };
-            listener.notice(&format_args!("the interface {} is {state}", interface.unwrap_or("?")));
+            listener.notice(&format_args!("the interface {} is {state}", name_of(source, id)));
+        }
+        if let Some((id, packets)) = dropped {
+            tell_counts(engine, source);
+            let name = name_of(source, id);
+            listener.dropped(&format_args!(
+                "{packets} packets were dropped on {name}; a larger buffer may help: -B 262144"
+            ));
         }
         if listener.between(engine, source) {
             break;
         }
     }
     Ok(damage)
+}
+
+fn name_of(source: &impl Source, InterfaceId(index): InterfaceId) -> String {
+    source.interfaces().get(index as usize).and_then(|interface| interface.name.clone()).unwrap_or_default()
 }
 
 /// Tells the engine what became of packets before they got there.

@@ -211,6 +211,10 @@ impl<L: Listener> Listener for Witness<'_, L> {
         self.listener.notice(what);
     }
 
+    fn dropped(&mut self, what: &dyn fmt::Display) {
+        self.listener.dropped(what);
+    }
+
     fn before_the_end(&mut self, engine: &mut Engine, source: &mut impl Source) {
         self.listener.before_the_end(engine, source);
     }

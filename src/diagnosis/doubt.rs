@@ -1,6 +1,6 @@
 //! What makes a finding less sure: a capture that did not see everything.
 
-use crate::diagnosis::{Evidence, Rule, Stage};
+use crate::diagnosis::{Diagnosis, Evidence, Rule, Stage, rules};
 use crate::session::{Leg, Session};
 use crate::stream::{Role, Side};
 
@@ -18,9 +18,28 @@ pub fn weigh(session: &Session, rule: &Rule, mut evidence: Evidence) -> Evidence
     evidence
 }
 
+/// Packets were dropped while the session went on: lowers the confidence of what they may have contradicted by one.
+pub fn weigh_drops(session: &Session, diagnosis: &mut Diagnosis) {
+    for finding in &mut diagnosis.findings {
+        let Some(rule) = rules::find(finding.id).filter(|rule| rule.stage != Stage::Capture) else { continue };
+        let evidence = &mut finding.evidence;
+        let leg = evidence.leg.and_then(|index| session.legs.get(index));
+        let doubted = evidence.detail.contains("; less sure, because ");
+        if !doubted && !leg.is_some_and(|leg| rests_on_heads(leg, rule.stage)) {
+            evidence.confidence = evidence.confidence.lowered();
+            evidence.detail.push_str("; less sure, because packets were dropped while it was captured");
+        }
+    }
+}
+
+/// Whether two whole heads say it.
+fn rests_on_heads(leg: &Leg, stage: Stage) -> bool {
+    stage < Stage::Frames && leg.request.is_some() && leg.response.is_some()
+}
+
 fn reason(leg: &Leg, stage: Stage) -> Option<&'static str> {
     // A head is read from bytes without a hole: what is missing elsewhere cannot change what it says.
-    if stage < Stage::Frames && leg.request.is_some() && leg.response.is_some() {
+    if rests_on_heads(leg, stage) {
         return None;
     }
     // The silence of a server that never answered a SYN is what was found.

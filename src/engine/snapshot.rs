@@ -166,6 +166,40 @@ mod tests {
         assert_eq!(sink.0.len(), 1);
     }
 
+    #[test]
+    fn what_was_dropped_meanwhile_makes_findings_less_sure() {
+        let script = Script::new().opening_handshake().client(text("once")).after_ms(50).client_fin().server_fin();
+        let details = |dropped: u64| {
+            let (mut engine, mut sink) = (live(), Details::default());
+            for packet in script.packets() {
+                engine.packet(&packet.packet(), &mut sink).expect("it takes everything");
+            }
+            engine.lost(dropped, 0);
+            engine.finish(&mut sink).expect("it takes everything");
+            sink.0
+        };
+        let less_sure = |details: &[String]| details.iter().any(|detail| detail.contains("packets were dropped while"));
+        assert!(!details(0).is_empty() && !less_sure(&details(0)));
+        assert!(less_sure(&details(3)), "{:?}", details(3));
+    }
+
+    /// Remembers what findings say.
+    #[derive(Default)]
+    struct Details(Vec<String>);
+
+    impl Sink for Details {
+        fn wants(&self) -> Wants {
+            Wants::default()
+        }
+
+        fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+            if let Event::Session(_, diagnosis) = event {
+                self.0.extend(diagnosis.findings.iter().map(|finding| finding.evidence.detail.clone()));
+            }
+            Ok(())
+        }
+    }
+
     /// The client's side of a proxy that speaks TLS, without keys.
     #[test]
     #[cfg(feature = "live")]

@@ -79,10 +79,7 @@ impl fmt::Display for SourceError {
             SourceError::Filter(error) => error.fmt(f),
             SourceError::Live(text) => f.write_str(text),
             SourceError::Gone { name, reason } => {
-                write!(
-                    f,
-                    "the interface {name} is gone ({reason}); should it come back: -i any follows all that come and go"
-                )
+                write!(f, "the interface {name} is gone ({reason}); with -i any, interfaces may come and go")
             }
             SourceError::Recording { name, error } => {
                 write!(

@@ -59,7 +59,8 @@ pub struct Live {
     asked: Timestamp,
     /// It is time to ask again.
     due: bool,
-    changes: VecDeque<(InterfaceId, bool)>,
+    /// Interfaces that went down or came up, and those that lost packets, as they are to be told.
+    changes: VecDeque<Input<'static>>,
     stopped: Option<Timestamp>,
     received: u64,
 }
@@ -158,12 +159,20 @@ impl Live {
     /// What was dropped, and which interfaces went up or down.
     fn look_around(&mut self) {
         (self.asked, self.due) = (now(), false);
+        let dropped = |interface: &Interface| interface.drops.kernel + interface.drops.interface;
+        let before: Vec<u64> = self.interfaces.iter().map(dropped).collect();
         self.ask_for_drops();
+        for ((before, interface), device) in before.into_iter().zip(&self.interfaces).zip(&self.devices) {
+            let packets = dropped(interface) - before;
+            if packets > 0 {
+                self.changes.push_back(Input::Dropped { id: device.id, packets });
+            }
+        }
         for (device, interface) in self.devices.iter_mut().zip(&self.interfaces) {
             let up = interface.name.as_deref().and_then(is_up).unwrap_or(device.up);
             if up != device.up {
                 device.up = up;
-                self.changes.push_back((device.id, up));
+                self.changes.push_back(Input::Interface { id: device.id, up });
             }
         }
     }
@@ -178,8 +187,8 @@ impl Source for Live {
         if self.due {
             self.look_around();
         }
-        if let Some((id, up)) = self.changes.pop_front() {
-            return Ok(Some(Input::Interface { id, up }));
+        if let Some(change) = self.changes.pop_front() {
+            return Ok(Some(change));
         }
         if self.silent >= self.devices.len() {
             wait(&mut self.waits, if self.stopped.is_some() { GATHER_MS } else { PATIENCE_MS });

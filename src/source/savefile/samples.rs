@@ -142,7 +142,7 @@ pub(super) fn yields(source: &mut Savefiles) -> (Vec<String>, Vec<SourceError>) 
             Ok(Some(Input::Secrets { format, data })) => {
                 lines.push(format!("secrets {:08x}: {}", format.0, String::from_utf8_lossy(data)));
             }
-            Ok(Some(Input::Idle(_) | Input::Interface { .. })) => lines.push("idle".to_owned()),
+            Ok(Some(Input::Idle(_) | Input::Interface { .. } | Input::Dropped { .. })) => lines.push("idle".to_owned()),
             Ok(None) => return (lines, errors),
             Err(error) => errors.push(error),
         }
