@@ -32,6 +32,8 @@ pub struct Endings {
     order: VecDeque<(IpAddr, Endpoint, Option<PathId>, Timestamp, u64)>,
     /// In which second a session began at which port of which host.
     ports: BTreeSet<(u64, u16, IpAddr)>,
+    /// The latest of these: most sessions begin where the one before did.
+    last_port: Option<(u64, u16, IpAddr)>,
 }
 
 /// Sessions remembered one by one, and instants remembered: more than are kept for judgement at a time.
@@ -172,7 +174,11 @@ impl Endings {
         if self.starts.insert(entry) {
             self.order.push_back(entry);
         }
-        self.ports.insert((seconds(ending.start), ending.server.port, ending.server.ip));
+        let port = (seconds(ending.start), ending.server.port, ending.server.ip);
+        if self.last_port != Some(port) {
+            self.ports.insert(port);
+            self.last_port = Some(port);
+        }
         if self.ports.len() > REMEMBERED {
             self.ports.pop_first();
         }
@@ -227,7 +233,7 @@ struct Times {
 
 impl Times {
     /// Times kept of one server.
-    const KEPT: usize = 4096;
+    const KEPT: usize = 512;
 
     /// They come nearly in order.
     fn add(&mut self, time: Timestamp) {
