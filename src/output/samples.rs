@@ -175,40 +175,20 @@ pub fn summary() -> Summary {
 /// A leg with a TCP handshake of 50 µs and nothing else.
 pub fn leg(client: &str, server: &str, connection: u64) -> Leg {
     let (client, server) = (endpoint(client), endpoint(server));
-    Leg {
-        connection: ConnectionId(connection),
-        client_side: Side::Originator,
-        client,
-        server,
-        role: LegRole::Direct,
-        behind: None,
-        joined_by: None,
-        outcome: Outcome::Open,
-        proxy_header: None,
-        first_bytes: ByRole::default(),
-        request: None,
-        earlier_requests: 0,
-        incomplete_request: None,
-        response: None,
-        odd_answer: None,
-        tunnel: None,
-        tls: None,
-        h2: None,
-        tcp: ConnectionFacts {
-            id: ConnectionId(connection),
-            endpoints: Pair { originator: client, responder: server },
-            first: moment(1, 0),
-            last: moment(2, 50),
-            syn: Some(moment(1, 0)),
-            syn_retransmissions: 0,
-            syn_ack: Some(moment(2, 50)),
-            established: Some(moment(3, 60)),
-            refused: None,
-            icmp: Vec::new(),
-            ends: Vec::new(),
-            halves: Pair { originator: half(), responder: half() },
-        },
-    }
+    Leg::new(ConnectionFacts {
+        id: ConnectionId(connection),
+        endpoints: Pair { originator: client, responder: server },
+        first: moment(1, 0),
+        last: moment(2, 50),
+        syn: Some(moment(1, 0)),
+        syn_retransmissions: 0,
+        syn_ack: Some(moment(2, 50)),
+        established: Some(moment(3, 60)),
+        refused: None,
+        icmp: Vec::new(),
+        ends: Vec::new(),
+        halves: Pair { originator: half(), responder: half() },
+    })
 }
 
 fn half() -> HalfFacts {

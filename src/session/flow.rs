@@ -5,7 +5,7 @@ use crate::http::handshake::Upgrade;
 use crate::http::{self, FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::session::joiner::Ticket;
-use crate::session::leg::{H2Facts, Leg, LegRole, Outcome, Request, Response, SessionId};
+use crate::session::leg::{H2Facts, Leg, Request, Response, SessionId};
 use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
 use crate::stream::{ByRole, Pair, Role, Side};
@@ -226,21 +226,13 @@ impl Flow {
             client_side: self.client_side,
             client: self.client(),
             server: self.server(),
-            role: LegRole::Direct,
-            behind: None,
-            joined_by: None,
-            outcome: Outcome::Open,
             proxy_header: rare.and_then(|rare| rare.proxy_header),
             first_bytes,
-            request: None,
             earlier_requests: self.earlier_requests,
-            incomplete_request: None,
-            response: None,
-            odd_answer: None,
             tunnel,
             tls: rare.and_then(|rare| rare.tls.as_ref()).map(|tls| Box::new(tls.facts())),
             h2: rare.and_then(|rare| rare.h2.clone()),
-            tcp,
+            ..Leg::new(tcp)
         }
     }
 }

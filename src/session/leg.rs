@@ -369,6 +369,32 @@ pub struct Leg {
 }
 
 impl Leg {
+    /// A leg of which only its connection is known: the client is taken to have opened it.
+    #[inline]
+    pub fn new(tcp: ConnectionFacts) -> Leg {
+        Leg {
+            connection: tcp.id,
+            client_side: Side::Originator,
+            client: tcp.endpoints.originator,
+            server: tcp.endpoints.responder,
+            role: LegRole::Direct,
+            behind: None,
+            joined_by: None,
+            outcome: Outcome::Open,
+            proxy_header: None,
+            first_bytes: ByRole::default(),
+            request: None,
+            earlier_requests: 0,
+            incomplete_request: None,
+            response: None,
+            odd_answer: None,
+            tunnel: None,
+            tls: None,
+            h2: None,
+            tcp,
+        }
+    }
+
     /// The side that plays `role`.
     pub fn side(&self, role: Role) -> Side {
         match role {
@@ -460,9 +486,6 @@ impl Leg {
 
     /// Whether bytes of either side are missing from the capture, by loss or by the snap length.
     pub fn has_holes(&self) -> bool {
-        Side::BOTH.into_iter().any(|side| {
-            let half = &self.tcp.halves[side];
-            half.gap_bytes > 0 || half.cut_bytes > 0
-        })
+        Side::BOTH.into_iter().any(|side| self.tcp.halves[side].has_holes())
     }
 }

@@ -143,6 +143,13 @@ pub struct HalfFacts {
     pub ttl: Option<u8>,
 }
 
+impl HalfFacts {
+    /// Whether bytes of this side are missing from the capture, by loss or by the snap length.
+    pub fn has_holes(&self) -> bool {
+        self.gap_bytes > 0 || self.cut_bytes > 0
+    }
+}
+
 /// How long a receiver kept its window shut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ZeroWindow {

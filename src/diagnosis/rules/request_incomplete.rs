@@ -26,7 +26,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (index, leg) = session.legs.iter().enumerate().find(|(_, leg)| leg.incomplete_request.is_some())?;
     let (bytes, beginning) = leg.incomplete_request.as_ref()?;
     let half = leg.half(Role::Client);
-    if half.gap_bytes > 0 || half.cut_bytes > 0 || !leg.both_directions_seen() {
+    if half.has_holes() || !leg.both_directions_seen() {
         return None;
     }
     let ended = leg.first_end().filter(|end| end.by == Role::Server);

@@ -30,7 +30,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (leg, by, frame) = Role::BOTH.into_iter().find_map(|by| born(session, by))?;
     let leg_end = session.legs[leg].ends().find(|end| end.by == by)?;
     let first = session.legs[leg].first_end()?;
-    if close_before(&frame) || session.legs[leg].half(by).gap_bytes > 0 || session.legs[leg].half(by).cut_bytes > 0 {
+    if close_before(&frame) || session.legs[leg].half(by).has_holes() {
         return None;
     }
     if first.by != by && first.moment < leg_end.moment {

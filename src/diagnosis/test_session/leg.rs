@@ -8,10 +8,10 @@ use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead, Version};
 use crate::packet::{Moment, PacketNumber};
 use crate::session::leg::{
-    Direction, FirstBytes, H2Facts, JoinReason, LegRole, ProxyHeader, Request, Response, TlsAlert, TlsFacts, Tunnel,
+    Direction, FirstBytes, H2Facts, JoinReason, ProxyHeader, Request, Response, TlsAlert, TlsFacts, Tunnel,
 };
 use crate::session::{Leg, Outcome};
-use crate::stream::{ByRole, Pair, Role, Side};
+use crate::stream::{Pair, Role};
 use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind, HalfFacts};
 use crate::wire::{Endpoint, IcmpError, IcmpKind};
 use crate::ws::facts::{Close, Violation, ViolationKind};
@@ -324,27 +324,7 @@ pub(super) fn new(index: usize, behind: Option<usize>) -> Leg {
         ends: Vec::new(),
         halves: Pair { originator: half(), responder: half() },
     };
-    Leg {
-        connection: tcp.id,
-        client_side: Side::Originator,
-        client,
-        server,
-        role: LegRole::Direct,
-        behind,
-        joined_by: behind.map(|_| JoinReason::Key),
-        outcome: Outcome::Open,
-        proxy_header: None,
-        first_bytes: ByRole::default(),
-        request: None,
-        earlier_requests: 0,
-        incomplete_request: None,
-        response: None,
-        odd_answer: None,
-        tunnel: None,
-        tls: None,
-        h2: None,
-        tcp,
-    }
+    Leg { behind, joined_by: behind.map(|_| JoinReason::Key), ..Leg::new(tcp) }
 }
 
 /// What became of a leg that a test tells.

@@ -4,7 +4,7 @@ use crate::engine::event::{MessageKind, Place};
 use crate::packet::Moment;
 use crate::session::leg::{EndOf, LegEnd, LegRole, Outcome, Tunnel};
 use crate::session::{JoinReason, Leg, Session};
-use crate::stream::{ByRole, Pair, Role, Side};
+use crate::stream::{Pair, Role};
 use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind};
 use crate::time::Timestamp;
 use crate::tui::feed::Heard;
@@ -126,27 +126,7 @@ fn close(heard: &Heard) -> Close {
 fn new_leg(place: Place, moment: Moment) -> Leg {
     let id = ConnectionId(0);
     let endpoints = Pair { originator: place.client, responder: place.server };
-    Leg {
-        connection: id,
-        client_side: Side::Originator,
-        client: place.client,
-        server: place.server,
-        role: LegRole::Direct,
-        behind: None,
-        joined_by: None,
-        outcome: Outcome::Open,
-        proxy_header: None,
-        first_bytes: ByRole::default(),
-        request: None,
-        earlier_requests: 0,
-        incomplete_request: None,
-        response: None,
-        odd_answer: None,
-        tunnel: None,
-        tls: None,
-        h2: None,
-        tcp: ConnectionFacts::nothing(id, endpoints, moment),
-    }
+    Leg::new(ConnectionFacts::nothing(id, endpoints, moment))
 }
 
 /// The last leg with so many proxies in front of it, less one.
