@@ -45,3 +45,19 @@ pub fn meaning(code: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::test_session::*;
+
+    #[test]
+    fn code_and_reason_are_quoted() {
+        for code in [1001, 1002, 1003, 1007, 1008, 1010, 1011, 1012, 1013, 1014, 3000, 4401] {
+            let diagnosis = closed_with(code, "shutting down").diagnose();
+            let said = format!("closed with {code}{} \"shutting down\" after", super::meaning(code));
+            assert!(diagnosis.cause().is_some(), "{code}");
+            assert!(diagnosis.verdict.contains(&said), "{}", diagnosis.verdict);
+        }
+        assert_eq!(closed_with(1000, "done").cause(), None);
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::Evidence;
 use crate::diagnosis::parties::{self, Name};
+use crate::diagnosis::wording::Span;
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
 use crate::session::leg::{EndOf, LegEnd, Tunnel};
@@ -58,6 +60,20 @@ pub fn ending_without_close(session: &Session) -> Option<Ending<'_>> {
         return None;
     }
     ending(session).filter(Ending::without_close)
+}
+
+/// Evidence that the client or the server, not a proxy between them, was the first to leave, in this way and without a Close
+/// frame.
+pub fn left_without_close(session: &Session, kind: EndKind) -> Option<Evidence> {
+    let end = ending_without_close(session).filter(|end| end.end.kind == kind && end.who != Who::Proxy)?;
+    let (who, flag, idle, age) = (end.name(), end.sent(), Span(end.idle()), Span(end.age()));
+    let ended = format!("{who} ended the session with {flag} after {age}, {idle} after the last byte");
+    Some(
+        Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame"))
+            .packet(end.last_byte, "the last byte")
+            .packet(end.end.moment, format!("the {flag}"))
+            .verdict(format!("{ended}, without a Close frame")),
+    )
 }
 
 /// The first Close frame of a session, by whom, on the leg where it was born: it appears there first.

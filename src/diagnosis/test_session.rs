@@ -18,7 +18,9 @@ use crate::session::leg::LegRole;
 use crate::session::neighbours::Ending;
 use crate::session::{Confidence, EndedBy, Neighbours, Outcome, Phase, Session, SessionId, Via, Who};
 use crate::stream::Role;
+use crate::tcp::EndKind;
 use crate::time::Timestamp;
+use crate::ws::facts::ViolationKind;
 
 /// A browser's opening handshake for `/ws` on `app.example`.
 pub const ASKED: &str = "GET /ws HTTP/1.1\nHost: app.example\nOrigin: http://app.example\nUpgrade: websocket\n\
@@ -84,6 +86,34 @@ pub fn refused_with(answer: &str) -> TestSession {
 /// A direct session whose complete request got this answer.
 pub fn answered(answer: &str) -> TestSession {
     session().client_leg(|leg| leg.request(ASKED).response(answer).fin(Role::Client))
+}
+
+/// A direct session of which the server closes after two messages, and the client repeats the code.
+pub fn closed_with(code: u16, reason: &str) -> TestSession {
+    session().client_leg(|leg| {
+        let leg = leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 2);
+        leg.close(Role::Server, code, reason).close(Role::Client, code, "").fin(Role::Server)
+    })
+}
+
+/// A session through nginx that works, until the backend leaves in this way; nginx passes it on as a FIN.
+pub fn backend_left(kind: EndKind) -> TestSession {
+    let open = |leg: TestLeg| leg.open().messages(Role::Server, 3);
+    session()
+        .client_leg(|leg| open(leg.request(ASKED).response(SWITCHED)).after_ms(500).fin(Role::Server))
+        .backend_leg(|leg| {
+            let leg = open(leg.request(FORWARDED).response(SWITCHED));
+            if kind == EndKind::Rst { leg.rst(Role::Server) } else { leg.fin(Role::Server) }
+        })
+        .outcome(Outcome::Aborted)
+}
+
+/// A direct session in which this side does that, and the other one closes with 1002.
+pub fn violated(by: Role, kind: ViolationKind) -> TestSession {
+    session().client_leg(|leg| {
+        let leg = leg.request(ASKED).response(SWITCHED).open().violation(by, kind);
+        leg.close(by.peer(), 1002, "").fin(by.peer())
+    })
 }
 
 /// `text` with its line that begins with `field` replaced; with an empty `line`, taken out.

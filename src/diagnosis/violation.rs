@@ -62,3 +62,24 @@ fn reaction(session: &Session, found: &Found) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    #[test]
+    fn tells_who_did_it_how_often_and_how_the_peer_took_it() {
+        for by in Role::BOTH {
+            let mut broken = violated(by, ViolationKind::ReservedBits(4));
+            let violations = &mut broken.session.legs[0].tunnel.as_mut().unwrap().sides[by].violations;
+            violations.push(violations[0]);
+            let found = find(&broken.session, |_, _| true).unwrap();
+            let facts = Facts { session: &broken.session, neighbours: &broken.neighbours };
+            let told = evidence(&facts, &found, "it");
+            let (sender, peer) = (named(&broken.session, 0, by), named(&broken.session, 0, by.peer()));
+            assert_eq!(told.detail, format!("{sender} sent it, 2 times in all"));
+            assert_eq!(told.verdict, Some(format!("{sender} sent it; {peer} closed with 1002")));
+        }
+    }
+}
