@@ -87,6 +87,12 @@ fn first_message(dialogue: &Dialogue) -> usize {
     dialogue.sent.iter().position(|(role, bytes)| *role == Server && bytes[0] == 23 && bytes.len() < 60).unwrap()
 }
 
+/// Whether the ciphertext of the server, which is random, holds a type and a version by chance: one dialogue in a thousand.
+fn looks_like_a_header_inside(dialogue: &Dialogue) -> bool {
+    let mut records = dialogue.sent.iter().filter(|(role, bytes)| *role == Server && bytes[0] == 23);
+    records.any(|(_, bytes)| bytes[1..].windows(3).any(|three| matches!(three, [20..=24, 3, 0..=4])))
+}
+
 #[test]
 fn whole_records_that_are_missing_are_counted_exactly() {
     for setup in [Setup::tls13(), Setup::tls12()] {
@@ -225,6 +231,8 @@ proptest! {
         tls13 in any::<bool>(), late in any::<bool>(), from in 0.0f64..1.0, length in 1usize..3000,
     ) {
         let dialogue = records(&if tls13 { Setup::tls13() } else { Setup::tls12() }, 60);
+        // Where a record goes on behind a hole, what looks like a header is taken for one.
+        prop_assume!(!looks_like_a_header_inside(&dialogue));
         let first = first_message(&dialogue);
         let all: usize = dialogue.sent[first..].iter().map(|(_, bytes)| bytes.len()).sum();
         let from = (all as f64 * from) as usize;
