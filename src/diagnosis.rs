@@ -30,6 +30,8 @@ pub mod violation;
 pub mod wording;
 
 #[cfg(test)]
+mod consequences;
+#[cfg(test)]
 pub mod test_session;
 
 mod doubt;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::diagnosis::answer;
 use crate::diagnosis::parties;
+use crate::http::handshake::{Accept, Upgrade};
 use crate::packet::Moment;
 use crate::session::leg::Response;
 use crate::session::{Leg, Session};
@@ -23,6 +24,14 @@ pub fn broken_101(session: &Session, is_broken: impl Fn(&Leg, &Response) -> bool
     })
 }
 
+/// Whether a 101 has what a client must find in it (RFC 6455 §4.1).
+pub fn proves_a_websocket(response: &Response) -> bool {
+    let answer = &response.answer;
+    matches!(answer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
+        && answer.connection_upgrade
+        && !matches!(answer.accept, Accept::Wrong | Accept::Absent)
+}
+
 /// How the client left right after the answer, without a message: by a Close, a FIN or an RST of its own.
 pub fn client_left_at_once(session: &Session) -> Option<Moment> {
     let leg = session.first_leg();
@@ -36,7 +45,7 @@ pub fn client_left_at_once(session: &Session) -> Option<Moment> {
         let close = client.close.as_ref().filter(|_| tunnel.first_close == Some(Role::Client));
         left = close.map(|close| close.moment).or(left);
     }
-    left.filter(|left| left.at.since(answered.at) <= LEAVES)
+    left.filter(|&left| left >= answered && left.at.since(answered.at) <= LEAVES)
 }
 
 /// Whether the session goes on in spite of a flawed 101: the client has sent something.

@@ -56,6 +56,21 @@ pub fn behind(session: &Session, leg: usize) -> Option<usize> {
     session.legs.iter().rposition(|other| other.behind == Some(leg))
 }
 
+/// The legs from the client on; behind them those of attempts that their proxy followed by another.
+pub fn decisive_first(session: &Session) -> impl Iterator<Item = (usize, &Leg)> {
+    let legs = move |followed| {
+        let legs = session.legs.iter().enumerate();
+        legs.filter(move |(index, _)| was_followed(session, *index) == followed)
+    };
+    legs(false).chain(legs(true))
+}
+
+/// Whether the proxy in front of this leg made another attempt behind it: what came of this one decided nothing.
+pub fn was_followed(session: &Session, leg: usize) -> bool {
+    let front = session.legs.get(leg).and_then(|leg| leg.behind);
+    front.is_some_and(|front| behind(session, front) != Some(leg))
+}
+
 /// Whether this leg is the last attempt of the proxy in front of it, which then answered by what came of it.
 pub fn is_last_attempt(session: &Session, leg: usize) -> bool {
     let front = session.legs.get(leg).and_then(|leg| leg.behind);

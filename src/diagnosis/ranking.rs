@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 
 use crate::diagnosis::ending::{first_close, who};
+use crate::diagnosis::parties;
 use crate::diagnosis::{Evidence, Rule, Severity, Stage, rules};
+use crate::packet::PacketNumber;
 use crate::session::{Confidence, Outcome, Session, Who};
 
 /// A rule, and what it found.
@@ -39,8 +41,8 @@ pub fn rank(session: &Session, found: &mut Vec<Found>) -> Option<usize> {
     cause.map(|_| 0)
 }
 
-/// The order of decision: the earlier stage explains the later one; within a stage the surer finding, then the worse one,
-/// then the one that stands first in the catalogue. A fallback only when nothing else explains.
+/// The order of decision: the earlier stage explains the later one; within a stage the surer finding, then the earlier frame,
+/// then the worse finding, then the one that stands first in the catalogue. A fallback only when nothing else explains.
 fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
     let least = least_severity(session);
     let explains = |found: &Found| match least {
@@ -49,20 +51,48 @@ fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
     };
     (0..found.len())
         .filter(|&index| found[index].evidence.may_be_cause && explains(&found[index]))
-        .min_by_key(|&index| order_of_decision(&found[index]))
+        .min_by_key(|&index| order_of_decision(session, &found[index]))
 }
 
-type Order = (bool, Stage, Reverse<Confidence>, Reverse<Severity>, usize);
+type Order = (bool, bool, Stage, Reverse<Confidence>, Option<PacketNumber>, Reverse<Severity>, usize);
 
-fn order_of_decision(found: &Found) -> Order {
+fn order_of_decision(session: &Session, found: &Found) -> Order {
     let rule = found.rule;
     (
         FALLBACKS.contains(&rule.id),
-        rule.stage,
+        decided_nothing(session, found),
+        stage_of_decision(found),
         Reverse(found.evidence.confidence),
+        first_frame(found),
         Reverse(found.severity()),
         rules::position(rule.id),
     )
+}
+
+/// A connection of a proxy did not come up, and the proxy made another: what its client got came of that one.
+fn decided_nothing(session: &Session, found: &Found) -> bool {
+    let connecting = matches!(found.rule.stage, Stage::ProxyHeader | Stage::Tls);
+    connecting && found.evidence.leg.is_some_and(|leg| parties::was_followed(session, leg))
+}
+
+/// Nobody read the request: what is wrong in it, and what a proxy made of it, has had no effect yet.
+const NOBODY_READ_THE_REQUEST: &[&str] = &[
+    "upstream-refused",
+    "upstream-connect-timeout",
+    "upstream-unreachable",
+    "upstream-not-dialled",
+    "wrong-upstream-protocol",
+];
+
+fn stage_of_decision(found: &Found) -> Stage {
+    let sure = found.evidence.confidence == Confidence::High;
+    if sure && NOBODY_READ_THE_REQUEST.contains(&found.rule.id) { Stage::Connect } else { found.rule.stage }
+}
+
+/// Behind a frame that broke the protocol nothing is what it seems: of several the first counts.
+fn first_frame(found: &Found) -> Option<PacketNumber> {
+    let packets = found.evidence.packets.first().filter(|_| found.rule.stage == Stage::Frames);
+    packets.map(|(packet, _)| *packet)
 }
 
 /// How bad a finding must be to explain what became of the session; `None` when there is nothing to explain.
@@ -146,4 +176,44 @@ fn restates(other: &Found, cause: &str, cause_stage: Stage) -> bool {
 
 fn stage_of(found: &[Found], id: &str) -> Stage {
     found.iter().find(|found| found.rule.id == id).map_or(Stage::Capture, |found| found.rule.stage)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
+    use crate::ws::facts::ViolationKind;
+
+    #[test]
+    fn a_backend_that_is_not_there_explains_more_than_what_it_would_have_been_sent() {
+        let stripped = replaced(FORWARDED, "Upgrade", "");
+        let chain = refused_with(NGINX_502).backend_leg(|leg| leg.request(&stripped)).leg(2, TestLeg::refused);
+        assert_eq!(chain.ids()[..2], ["upstream-refused", "upgrade-headers-stripped"]);
+    }
+
+    #[test]
+    fn an_attempt_that_was_followed_by_another_explains_only_what_nothing_else_does() {
+        let alert = |leg: TestLeg| leg.tls(|_| {}).alert(Role::Server, 70).fin(Role::Server);
+        let asked = || session().client_leg(|leg| leg.request(ASKED).after_ms(100).response(NGINX_502));
+        let refused = asked().attempt(alert).attempt(TestLeg::refused);
+        assert_eq!(refused.cause(), Some("upstream-refused"));
+        let both = asked().attempt(alert).attempt(alert);
+        assert_eq!(both.cause(), Some("tls-version-mismatch"));
+        assert_eq!(both.finding("tls-version-mismatch").unwrap().evidence.leg, Some(2), "the last one decided");
+        let unclear = asked().attempt(alert).attempt(|leg| leg.tls(|_| {}).server_hello("TLS 1.3"));
+        assert_eq!(unclear.cause(), Some("tls-version-mismatch"));
+    }
+
+    #[test]
+    fn of_several_broken_frames_the_first_counts() {
+        let broken = |first, second| {
+            session().client_leg(|leg| {
+                let leg = leg.request(ASKED).response(SWITCHED).open();
+                leg.violation(Role::Client, first).violation(Role::Client, second).fin(Role::Server)
+            })
+        };
+        let (opcode, unmasked) = (ViolationKind::ReservedOpcode(3), ViolationKind::Unmasked);
+        assert_eq!(broken(opcode, unmasked).cause(), Some("reserved-opcode"));
+        assert_eq!(broken(unmasked, opcode).cause(), Some("unmasked-client-frame"));
+    }
 }

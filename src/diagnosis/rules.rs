@@ -296,10 +296,8 @@ mod tests {
     use super::*;
     use crate::diagnosis::Evidence;
     use crate::diagnosis::Severity;
-    use crate::diagnosis::test_session::{ASKED, TestLeg, TestSession, healthy, session};
-    use crate::session::Leg;
+    use crate::diagnosis::test_session::{ASKED, TestLeg, healthy, session};
     use crate::stream::Role;
-    use crate::ws::facts::{Violation, ViolationKind};
 
     /// The public ids. They never change: scripts and habits hang on them.
     const CATALOGUE: &[&str] = &[
@@ -497,53 +495,6 @@ mod tests {
             let speaking: Vec<&str> = spared.filter(|rule| example.check(rule).is_some()).map(|rule| rule.id).collect();
             assert!(speaking.is_empty(), "{speaking:?}");
         }
-    }
-
-    /// What is found behind an earlier cause does not push it aside: beside the causes of other examples, behind a frame
-    /// that broke the protocol, behind a proxy that stripped the request. Rules that no such scenario shows as a consequence
-    /// are listed.
-    #[test]
-    fn rules_that_are_never_seen_as_a_consequence() {
-        let examples = examples();
-        let follows =
-            |rule: &Rule, session: &TestSession| session.check(rule).is_some() && session.cause() != Some(rule.id);
-        let unseen = examples.iter().filter(|(rule, example)| {
-            let beside = examples.iter().any(|(other, example)| other.id != rule.id && follows(rule, example));
-            !beside
-                && !follows(rule, &behind_a_bad_frame(example))
-                && !follows(rule, &behind_a_stripped_request(example))
-        });
-        let unseen: Vec<&str> = unseen.map(|(rule, _)| rule.id).collect();
-        insta::assert_snapshot!(unseen.join("\n"));
-    }
-
-    /// The same session, and its client's first frame had a reserved opcode.
-    fn behind_a_bad_frame(example: &TestSession) -> TestSession {
-        let mut session = example.clone();
-        for leg in &mut session.session.legs {
-            if let Some(tunnel) = &mut leg.tunnel {
-                let violation = Violation { kind: ViolationKind::ReservedOpcode(3), moment: tunnel.opened };
-                tunnel.sides.client.violations.insert(0, violation);
-            }
-        }
-        session
-    }
-
-    /// The same session behind a proxy that did not pass Upgrade on.
-    fn behind_a_stripped_request(example: &TestSession) -> TestSession {
-        let first = example.session.first_leg().clone();
-        let stripped = "GET /ws HTTP/1.0\nHost: app.example\nConnection: close\n\n";
-        let session = session().client_leg(|leg| leg.request(ASKED)).backend_leg(|leg| leg.request(stripped));
-        let mut session = session.outcome(example.session.outcome);
-        session.neighbours = example.neighbours.clone();
-        for (index, leg) in session.session.legs.iter_mut().enumerate() {
-            let (request, behind, client, server) = (leg.request.take(), leg.behind, leg.client, leg.server);
-            *leg = Leg { behind, client, server, role: leg.role, joined_by: leg.joined_by, ..first.clone() };
-            if index > 0 || leg.request.is_none() {
-                leg.request = request;
-            }
-        }
-        session
     }
 
     /// The examples of its own stage are what a rule is most easily taken for: it is silent on some of them, and on all

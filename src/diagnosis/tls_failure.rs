@@ -18,9 +18,9 @@ pub struct TlsFailure<'a> {
     pub tls: &'a TlsFacts,
 }
 
-/// The legs on which a ClientHello was sent and nothing of an application ever came, from the client on.
+/// The legs on which a ClientHello was sent and nothing of an application ever came: those first that decided.
 pub fn tls_failures(session: &Session) -> impl Iterator<Item = TlsFailure<'_>> {
-    session.legs.iter().enumerate().filter_map(move |(index, leg)| {
+    parties::decisive_first(session).filter_map(move |(index, leg)| {
         let tls = leg.tls.as_deref()?;
         let failed = tls.client_hello.is_some()
             && leg.request.is_none()

@@ -38,7 +38,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn by_alert(session: &Session) -> Option<Evidence> {
-    let (index, tls, alert) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+    let (index, tls, alert) = parties::decisive_first(session).find_map(|(index, leg)| {
         let tls = leg.tls.as_deref().filter(|_| leg.tunnel.is_none())?;
         Some((index, tls, demand(tls)?))
     })?;
@@ -81,7 +81,7 @@ fn by_answer(session: &Session) -> Option<Evidence> {
 
 /// nginx finishes the handshake without a certificate and refuses in HTTP, inside TLS: one short exchange, and the end.
 fn by_shape(session: &Session) -> Option<Evidence> {
-    let (index, leg, tls) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+    let (index, leg, tls) = parties::decisive_first(session).find_map(|(index, leg)| {
         let tls = leg.tls.as_deref().filter(|tls| tls.client_certificate_requested && tls.client_certificate_empty)?;
         (leg.request.is_none() && leg.tunnel.is_none()).then_some((index, leg, tls))
     })?;
@@ -102,7 +102,7 @@ fn by_shape(session: &Session) -> Option<Evidence> {
 /// In TLS 1.3 the alert is encrypted, and comes when the client believes the handshake done.
 fn by_dismissal(session: &Session) -> Option<Evidence> {
     let unread = |leg: &Leg| leg.request.is_none() && leg.tunnel.is_none() && !leg.has_holes();
-    let legs = session.legs.iter().enumerate().filter(|(_, leg)| unread(leg));
+    let legs = parties::decisive_first(session).filter(|(_, leg)| unread(leg));
     let dismissed = |tls: &TlsFacts| Some((tls.server_hello, tls.server_dismissed_client()?));
     let (index, hello, alert) = legs
         .filter_map(|(index, leg)| dismissed(leg.tls.as_deref()?).map(|(hello, alert)| (index, hello, alert)))

@@ -1,6 +1,6 @@
 //! The backend agreed to an extension, and the client was not told.
 
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, parties};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, agreement, parties};
 
 /// `extension-answer-stripped`.
 pub const RULE: Rule = Rule {
@@ -28,15 +28,18 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     })?;
     let (front, back) = (proxy.front.response.as_deref()?, proxy.back.response.as_deref()?);
     let name = parties::server_of(session, proxy.front_index)?;
-    Some(
-        Evidence::on(proxy.back_index, "the backend's 101 agrees to permessage-deflate, the client's 101 does not")
-            .packet(back.moment, "101 with the extension")
-            .packet(front.moment, "101 without it")
-            .verdict(format!(
-                "{name} took permessage-deflate out of the answer of {}: the backend compresses, the client does not know",
-                proxy.back.server
-            )),
+    let evidence = Evidence::on(
+        proxy.back_index,
+        "the backend's 101 agrees to permessage-deflate, the client's 101 does not",
     )
+    .packet(back.moment, "101 with the extension")
+    .packet(front.moment, "101 without it")
+    .verdict(format!(
+        "{name} took permessage-deflate out of the answer of {}: the backend compresses, the client does not know",
+        proxy.back.server
+    ));
+    // A client that must refuse the answer never gets to a compressed frame.
+    Some(if agreement::proves_a_websocket(front) { evidence } else { evidence.not_cause() })
 }
 
 #[cfg(test)]

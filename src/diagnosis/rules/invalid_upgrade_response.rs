@@ -87,4 +87,13 @@ pub(super) mod tests {
         let lower = "HTTP/1.1 101 Switching Protocols\nupgrade: WebSocket\nconnection: keep-alive, upgrade\n\n";
         assert!(session().client_leg(|leg| leg.request(ASKED).response(lower)).check(&RULE).is_none());
     }
+
+    #[test]
+    fn a_client_that_had_left_before_did_not_leave_for_that() {
+        let bare = replaced(SWITCHED, "Upgrade", "");
+        let late = |leg: TestLeg| leg.request(ASKED).after_ms(1200).fin(Role::Client).response(&bare);
+        let session = session().client_leg(late).outcome(Outcome::Unanswered);
+        assert_eq!(session.cause(), Some("client-gave-up"));
+        assert!(!session.finding(RULE.id).unwrap().evidence.detail.contains("at once"));
+    }
 }

@@ -32,7 +32,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, leg, (said, moment, confidence)) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+    let (index, leg, (said, moment, confidence)) = parties::decisive_first(session).find_map(|(index, leg)| {
         let asked = leg.request.is_some() && leg.tls.is_none() && leg.tunnel.is_none();
         Some((index, leg, asked.then(|| answered_by_tls(facts, leg))??))
     })?;

@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, leg, end) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+    let (index, leg, end) = parties::decisive_first(session).find_map(|(index, leg)| {
         let server = leg.half(Role::Server);
         let silent = leg.proxy_header.is_none()
             && leg.response.is_none()

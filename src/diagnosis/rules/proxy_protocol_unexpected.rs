@@ -29,7 +29,7 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, leg, header, (said, moment, confidence)) =
-        session.legs.iter().enumerate().find_map(|(index, leg)| {
+        parties::decisive_first(session).find_map(|(index, leg)| {
             let header = leg.proxy_header.filter(|_| leg.tunnel.is_none())?;
             Some((index, leg, header, refused(leg)?))
         })?;

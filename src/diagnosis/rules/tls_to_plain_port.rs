@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, leg, (said, moment, confidence)) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+    let (index, leg, (said, moment, confidence)) = parties::decisive_first(session).find_map(|(index, leg)| {
         let hello = leg.first_bytes.client == Some(FirstBytes::TlsHandshake) && leg.tunnel.is_none();
         Some((index, leg, hello.then(|| answered_in_clear(facts, leg))??))
     })?;

@@ -1,5 +1,7 @@
 //! The upgrade was asked for with another method than GET.
 
+use crate::diagnosis::answer::Refusal;
+use crate::diagnosis::complaint::Complaint;
 use crate::diagnosis::hops::{asks_for_websocket, first_request};
 use crate::diagnosis::proxies::is_curl;
 use crate::diagnosis::wording::quote;
@@ -32,7 +34,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         (true, "HEAD") => ", as curl -I does: the test is wrong, the server may be right",
         _ => "",
     };
-    Some(
+    let evidence =
         Evidence::on(index, format!("the upgrade was asked for with {method}{how}; answered {}", refusal.said()))
             .packet(request.moment, "the request")
             .packet(refusal.response.moment, "the refusal")
@@ -40,8 +42,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
                 "{client} asked for the upgrade with {method}{how}; {} answered {}",
                 refusal.maker(),
                 refusal.status()
-            )),
-    )
+            ));
+    Some(if is_about_something_else(&refusal) { evidence.not_cause() } else { evidence })
+}
+
+/// A proxy without a backend and a server whose buffer is full say the same to every method.
+fn is_about_something_else(refusal: &Refusal<'_>) -> bool {
+    matches!(refusal.status(), 502..=504) || refusal.complains_about(Complaint::HeadTooLarge).is_some()
 }
 
 #[cfg(test)]
@@ -71,6 +78,14 @@ pub(super) mod tests {
             .client_leg(|leg| leg.request(&head()))
             .backend_leg(|leg| leg.request(&stripped));
         assert_eq!(session.ids()[..2], [RULE.id, "upgrade-headers-stripped"]);
+    }
+
+    #[test]
+    fn is_not_the_cause_of_what_any_method_is_told() {
+        let full = example().client_leg(|leg| leg.response("HTTP/1.1 431 Request Header Fields Too Large\n\n"));
+        assert_eq!(full.ids(), ["request-header-too-large", RULE.id]);
+        let down = example().client_leg(|leg| leg.response(NGINX_502)).backend_leg(TestLeg::refused);
+        assert_eq!(down.ids(), ["upstream-refused", RULE.id]);
     }
 
     #[test]
