@@ -18,7 +18,7 @@ use wsflow::source::{Input, Savefiles, Source};
 use wsflow::stream::{Side, StreamEvent};
 use wsflow::tcp::{Connection, Listener, SeqNumber, Table};
 use wsflow::time::Timestamp;
-use wsflow::wire::{Dissected, Dissector, Endpoint, Flags, Segment};
+use wsflow::wire::{Dissected, Dissector, Endpoint, Ends, Flags, Segment};
 
 /// Hears everything and does next to nothing. Keeps 16 bytes beside each connection.
 #[derive(Default)]
@@ -66,8 +66,7 @@ impl Traffic {
         let number = self.segments.len() as u64 + 1;
         self.segments.push(Segment {
             moment: Moment { at: Timestamp::from_nanos(number * 20_000), packet: PacketNumber(number) },
-            source,
-            destination,
+            ends: Ends::new(source, destination),
             seq: SeqNumber(seq),
             ack: SeqNumber(ack),
             flags: Flags(flags),

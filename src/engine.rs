@@ -109,18 +109,21 @@ impl Engine {
         self.last = self.last.max(packet.at);
         self.now = self.now.max(packet.at);
         let mut watch = Watch::new(&mut self.tracker, sink, self.now);
-        self.table.advance(self.now, &mut watch);
         match self.dissector.dissect(packet) {
+            // The table takes the time from the segment.
             Dissected::Tcp(segment) => self.table.handle(&segment, &mut watch),
             Dissected::Icmp(error) => self.table.icmp(&error, &mut watch),
-            Dissected::Dns(message) => watch.tracker.recorder.dns(message),
-            Dissected::Ignored(reason) => self.ignored.count(reason),
+            Dissected::Dns(message) => {
+                self.table.advance(self.now, &mut watch);
+                watch.tracker.recorder.dns(message);
+            }
+            Dissected::Ignored(reason) => {
+                self.table.advance(self.now, &mut watch);
+                self.ignored.count(reason);
+            }
         }
         watch.result()?;
-        if !self.tracker.completed.is_empty() {
-            self.release(sink)?;
-        }
-        Ok(())
+        if self.tracker.completed.len() > self.kept() { self.release(sink) } else { Ok(()) }
     }
 
     /// Takes TLS secrets in NSS key log format; a line may come in pieces.
@@ -242,8 +245,7 @@ impl Engine {
     /// Tells of sessions that are over: live at once; else, and at the end, when more are kept than the limits allow, the
     /// oldest first. At the end what explains a session may be on a connection that is put down after its own.
     fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        let keep = if self.options.live && !self.ending { 0 } else { self.tracker.limits.sessions };
-        while self.tracker.completed.len() > keep
+        while self.tracker.completed.len() > self.kept()
             && let Some(id) = self.tracker.completed.pop_first()
         {
             if !self.options.live {
@@ -254,6 +256,12 @@ impl Engine {
             self.judge(id, sink)?;
         }
         Ok(())
+    }
+
+    /// How many sessions that are over may wait for the others.
+    #[inline]
+    fn kept(&self) -> usize {
+        if self.options.live && !self.ending { 0 } else { self.tracker.limits.sessions }
     }
 
     /// Tells of all sessions, in order of their start.

@@ -86,6 +86,7 @@ pub struct Packet<'a> {
 
 impl Packet<'_> {
     /// Number and time.
+    #[inline]
     pub fn moment(&self) -> Moment {
         Moment { at: self.at, packet: self.number }
     }

@@ -18,6 +18,7 @@ impl Side {
     pub const BOTH: [Side; 2] = [Side::Originator, Side::Responder];
 
     /// The other end.
+    #[inline]
     pub const fn peer(self) -> Side {
         match self {
             Side::Originator => Side::Responder,
@@ -40,6 +41,7 @@ impl Role {
     pub const BOTH: [Role; 2] = [Role::Client, Role::Server];
 
     /// The other end.
+    #[inline]
     pub const fn peer(self) -> Role {
         match self {
             Role::Client => Role::Server,
@@ -67,6 +69,7 @@ pub struct Pair<T> {
 
 impl<T> Index<Side> for Pair<T> {
     type Output = T;
+    #[inline]
     fn index(&self, side: Side) -> &T {
         match side {
             Side::Originator => &self.originator,
@@ -76,6 +79,7 @@ impl<T> Index<Side> for Pair<T> {
 }
 
 impl<T> IndexMut<Side> for Pair<T> {
+    #[inline]
     fn index_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::Originator => &mut self.originator,
@@ -95,6 +99,7 @@ pub struct ByRole<T> {
 
 impl<T> Index<Role> for ByRole<T> {
     type Output = T;
+    #[inline]
     fn index(&self, role: Role) -> &T {
         match role {
             Role::Client => &self.client,
@@ -104,6 +109,7 @@ impl<T> Index<Role> for ByRole<T> {
 }
 
 impl<T> IndexMut<Role> for ByRole<T> {
+    #[inline]
     fn index_mut(&mut self, role: Role) -> &mut T {
         match role {
             Role::Client => &mut self.client,

@@ -14,21 +14,25 @@ impl Timestamp {
     pub const ZERO: Timestamp = Timestamp(0);
 
     /// From nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Timestamp(nanos)
     }
 
     /// From seconds and a fraction in nanoseconds.
+    #[inline]
     pub const fn from_parts(seconds: u64, nanos: u32) -> Self {
         Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos as u64))
     }
 
     /// Nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// The time since `earlier`; zero when `earlier` is later.
+    #[inline]
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -39,6 +43,7 @@ impl Timestamp {
     }
 
     /// This instant moved later.
+    #[inline]
     pub const fn plus(self, duration: Duration) -> Timestamp {
         let nanos = duration.as_nanos();
         let nanos = if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 };

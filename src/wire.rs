@@ -5,6 +5,7 @@
 
 mod bytes;
 mod dns;
+mod ends;
 mod fragments;
 mod icmp;
 mod ip;
@@ -21,6 +22,8 @@ use std::net::IpAddr;
 use crate::limits::Limits;
 use crate::packet::{InterfaceId, Moment, Packet};
 use crate::tcp::SeqNumber;
+
+pub use ends::{Addresses, Ends};
 
 use bytes::Bytes;
 use fragments::FragmentTable;
@@ -68,6 +71,7 @@ impl Flags {
     pub const ACK: u8 = 0x10;
 
     /// Whether all of `bits` are set.
+    #[inline]
     pub const fn has(self, bits: u8) -> bool {
         self.0 & bits == bits
     }
@@ -91,10 +95,8 @@ pub struct TcpOptions {
 pub struct Segment<'a> {
     /// Packet number and time.
     pub moment: Moment,
-    /// From where.
-    pub source: Endpoint,
-    /// To where.
-    pub destination: Endpoint,
+    /// From where to where.
+    pub ends: Ends,
     /// Sequence number of the first byte (of the SYN, if it has one).
     pub seq: SeqNumber,
     /// Acknowledgment number; meaningful when `flags` has ACK.
@@ -227,6 +229,7 @@ impl Dissector {
     }
 
     /// Peels a packet down to what is for us. Checksums are not looked at: captures are full of unfinished ones.
+    #[inline(always)]
     pub fn dissect<'a>(&'a mut self, packet: &Packet<'a>) -> Dissected<'a> {
         match usual::segment(packet) {
             Some(segment) => Dissected::Tcp(segment),
@@ -408,8 +411,8 @@ mod tests {
                         LaxNetSlice::Ipv6(ip) => (ip.header().source_addr().into(), ip.header().destination_addr().into()),
                         LaxNetSlice::Arp(_) => return Err(TestCaseError::fail("ARP")),
                     };
-                    prop_assert_eq!(ours.source, Endpoint { ip: source, port: tcp.source_port() });
-                    prop_assert_eq!(ours.destination, Endpoint { ip: destination, port: tcp.destination_port() });
+                    prop_assert_eq!(ours.ends.source(), Endpoint { ip: source, port: tcp.source_port() });
+                    prop_assert_eq!(ours.ends.destination(), Endpoint { ip: destination, port: tcp.destination_port() });
                     prop_assert_eq!((ours.seq.0, ours.ack.0), (tcp.sequence_number(), tcp.acknowledgment_number()));
                     prop_assert_eq!((ours.window, ours.ttl), (tcp.window_size(), ttl));
                     prop_assert_eq!(ours.flags, Flags(Flags::ACK | Flags::PSH));

@@ -9,7 +9,7 @@ use wsflow::packet::{InterfaceId, Moment, PacketNumber};
 use wsflow::stream::{GapCause, Role, Side, StreamEvent};
 use wsflow::tcp::{Connection, Listener, SeqNumber, Table};
 use wsflow::time::Timestamp;
-use wsflow::wire::{Endpoint, Flags, Segment};
+use wsflow::wire::{Endpoint, Ends, Flags, Segment};
 use wsflow::ws::facts::DirectionFacts;
 use wsflow::ws::message::{FrameListener, Message, SHORT_TEXT};
 use wsflow::ws::{Agreed, Decoder, DeflateDirection, Scratch};
@@ -34,8 +34,7 @@ pub fn reassembly(mut data: &[u8]) {
         table.handle(
             &Segment {
                 moment: Moment { at: Timestamp::from_nanos(now), packet: PacketNumber(number) },
-                source,
-                destination,
+                ends: Ends::new(source, destination),
                 seq: SeqNumber(seq),
                 ack: SeqNumber(u32::from(u16::from_be_bytes([*c, *d]))),
                 flags: Flags(flags & 0x3F),

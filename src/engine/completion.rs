@@ -3,6 +3,7 @@
 use crate::engine::event::Event;
 use crate::engine::strays::{Front, Seeks};
 use crate::engine::tracker::{Tracker, Watch};
+use crate::engine::tunnels;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::{EndOf, JoinReason, LegEnd};
@@ -95,24 +96,9 @@ impl Watch<'_> {
             }
             _ => {}
         }
-        if let Some(flow) = self.tracker.flows.find_mut(id)
-            && let App::Tunnel(tunnel) = &mut flow.app
-        {
-            let place = crate::engine::event::Place {
-                session: flow.session.unwrap_or_default(),
-                client: flow.endpoints[flow.client_side],
-                server: flow.endpoints[flow.client_side.peer()],
-                leg: usize::from(flow.depth),
-            };
-            let (sink, error) = (&mut *self.sink, &mut self.error);
-            let mut teller = crate::engine::tunnels::Teller {
-                place,
-                wants: self.tracker.wants,
-                preview: self.tracker.limits.preview_bytes,
-                sink,
-                error,
-            };
-            tunnel.finish(&self.tracker.limits, &mut self.tracker.scratch, &mut teller);
+        let (flows, room) = self.split();
+        if let Some(flow) = flows.find_mut(id) {
+            tunnels::finish(flow, room);
         }
     }
 

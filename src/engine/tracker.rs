@@ -7,7 +7,7 @@ use crate::engine::dialling::Dialling;
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
-use crate::engine::tunnels::Teller;
+use crate::engine::tunnels::{self, Room};
 use crate::h2;
 use crate::http::{self, FirstBytes, HeadStore};
 use crate::limits::Limits;
@@ -143,12 +143,14 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// At work at this time.
+    #[inline]
     pub fn new(tracker: &'a mut Tracker, sink: &'a mut dyn Sink, now: Timestamp) -> Watch<'a> {
         tracker.now = now;
         Watch { tracker, sink, error: None }
     }
 
     /// What went wrong with the listener, if anything did.
+    #[inline]
     pub fn result(self) -> io::Result<()> {
         self.error.map_or(Ok(()), Err)
     }
@@ -177,26 +179,11 @@ impl Watch<'_> {
 
     /// Bytes, a gap or an end of one direction, for whatever is spoken on this flow.
     pub(super) fn application(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
-        let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let (flows, room) = self.split();
+        let Some(flow) = flows.find_mut(id) else { return };
         let role = flow.role_of(side);
-        match &mut flow.app {
-            App::Tunnel(tunnel) => {
-                let place = Place {
-                    session: flow.session.unwrap_or_default(),
-                    client: flow.endpoints[flow.client_side],
-                    server: flow.endpoints[flow.client_side.peer()],
-                    leg: usize::from(flow.depth),
-                };
-                let (sink, error) = (&mut *self.sink, &mut self.error);
-                let mut teller = Teller {
-                    place,
-                    wants: self.tracker.wants,
-                    preview: self.tracker.limits.preview_bytes,
-                    sink,
-                    error,
-                };
-                tunnel.handle(role, event, moment, &self.tracker.limits, &mut self.tracker.scratch, &mut teller);
-            }
+        match &flow.app {
+            App::Tunnel(_) => tunnels::go_on(flow, side, moment, event, room),
             App::Inert | App::Speaking => {}
             App::H2(_) => self.multiplex(id, role, moment, event),
             App::Http(_) => {
@@ -206,6 +193,13 @@ impl Watch<'_> {
             App::Probing(_) => self.probe(id, side, moment, event),
             App::Waiting => self.first_data(id, side, moment, event),
         }
+    }
+
+    /// The flows, and what a tunnel on one of them needs.
+    #[inline]
+    pub(super) fn split(&mut self) -> (&mut Slab<Flow>, Room<'_>) {
+        let Tracker { flows, limits, scratch, wants, .. } = &mut *self.tracker;
+        (flows, Room { wants: *wants, limits, scratch, sink: &mut *self.sink, error: &mut self.error })
     }
 
     /// The first thing that a connection says: decides who is the client, and what is spoken.
@@ -407,10 +401,11 @@ impl Listener for Watch<'_> {
             (None, StreamEvent::Data(_) | StreamEvent::Gap(..)) => self.flow(connection, stream, moment),
             (None, _) => return,
         };
-        let encrypted = self.tracker.flows.find(id).is_some_and(Flow::is_encrypted);
-        match encrypted {
-            true => self.encrypted(id, side, moment, event),
-            false => self.application(id, side, moment, event),
+        let (flows, room) = self.split();
+        match flows.find_mut(id) {
+            Some(flow) if flow.is_encrypted() => self.encrypted(id, side, moment, event),
+            Some(flow) if flow.is_tunnel() => tunnels::go_on(flow, side, moment, event, room),
+            _ => self.application(id, side, moment, event),
         }
         if !self.tracker.streams_over.is_empty() {
             self.put_down_streams(id, connection);

@@ -139,6 +139,7 @@ impl Flow {
     }
 
     /// The role that `side` plays.
+    #[inline]
     pub fn role_of(&self, side: Side) -> Role {
         if side == self.client_side { Role::Client } else { Role::Server }
     }
@@ -165,7 +166,14 @@ impl Flow {
         })
     }
 
+    /// Whether a WebSocket is open on it.
+    #[inline]
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.app, App::Tunnel(_))
+    }
+
     /// Whether the connection carries TLS.
+    #[inline]
     pub fn is_encrypted(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.tls.is_some())
     }

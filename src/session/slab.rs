@@ -52,11 +52,13 @@ impl<T> Slab<T> {
     }
 
     /// The value, if it is there.
+    #[inline]
     pub fn find(&self, id: FlowId) -> Option<&T> {
         self.entries.get(id.0 as usize)?.as_deref()
     }
 
     /// The value, if it is there.
+    #[inline]
     pub fn find_mut(&mut self, id: FlowId) -> Option<&mut T> {
         self.entries.get_mut(id.0 as usize)?.as_deref_mut()
     }

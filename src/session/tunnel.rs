@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 use crate::ws::facts::{Close, Opcode};
 use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Held, Message, Scratch, heartbeat};
 
+/// A pause that is worth to be remembered.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Who hears of messages and closes while a tunnel is open.
 pub trait TunnelListener {
     /// How many bytes of each message are wanted; 0 when messages are not.
@@ -84,6 +87,7 @@ impl TunnelState {
     }
 
     /// The stream that `role` sends goes on.
+    #[inline]
     pub fn handle<L: TunnelListener>(
         &mut self,
         role: Role,
@@ -188,18 +192,23 @@ impl TunnelState {
 }
 
 impl Both {
+    #[inline]
     fn byte(&mut self, role: Role, moment: Moment) {
-        match self.last_byte {
-            Some(last) => {
-                let silence = moment.at.since(last.at);
-                self.longest_idle = self.longest_idle.max(silence);
-                if silence >= Duration::from_secs(1) {
-                    self.last_silence = Some((silence, moment));
-                }
-            }
-            None => self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet,
+        let Some(last) = &mut self.last_byte else {
+            self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet;
+            self.last_byte = Some(moment);
+            return;
+        };
+        let silence = moment.at.since(last.at);
+        if silence > self.longest_idle {
+            self.longest_idle = silence;
         }
-        self.last_byte = self.last_byte.max(Some(moment));
+        if silence >= SILENCE {
+            self.last_silence = Some((silence, moment));
+        }
+        if moment > *last {
+            *last = moment;
+        }
     }
 }
 
@@ -237,6 +246,7 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
         self.listener.control(self.role, &control);
     }
 
+    #[inline]
     fn message(&mut self, message: Message<'_>) {
         if message.opcode == Opcode::TEXT
             && !message.truncated

@@ -95,6 +95,7 @@ impl Savefiles {
 }
 
 impl Source for Savefiles {
+    #[inline]
     fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
         loop {
             let more = match &mut self.lanes[..] {

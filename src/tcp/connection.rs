@@ -194,6 +194,12 @@ impl Connection {
         self.flags & flag != 0
     }
 
+    /// Whether it is up, and nothing rare is known of it.
+    #[inline]
+    pub(super) fn is_well(&self) -> bool {
+        self.flags & (Self::UP | Self::ENDED) == Self::UP && self.rare.is_none()
+    }
+
     pub(super) fn set(&mut self, flag: u32) {
         self.flags |= flag;
     }

@@ -43,6 +43,7 @@ impl Fingerprint {
     }
 }
 
+#[inline]
 fn ticks(at: Timestamp) -> u16 {
     (at.as_nanos() >> Fingerprint::TICK_BITS) as u16
 }
@@ -79,7 +80,8 @@ impl Recent {
 
     #[inline]
     pub(super) fn contains(&self, print: Fingerprint) -> bool {
-        self.prints().any(|recent| recent.matches(print))
+        let [one, other] = self.both();
+        one.matches(print) || other.matches(print)
     }
 
     #[inline]
@@ -89,9 +91,10 @@ impl Recent {
     }
 
     /// Newest first.
-    pub(super) fn prints(&self) -> impl Iterator<Item = Fingerprint> {
-        let both = [0, 1].map(|i| Fingerprint { digest: self.digests[i], at: self.ticks[i] });
-        both.into_iter()
+    #[inline]
+    pub(super) fn both(&self) -> [Fingerprint; 2] {
+        let ([one, other], [at, earlier]) = (self.digests, self.ticks);
+        [Fingerprint { digest: one, at }, Fingerprint { digest: other, at: earlier }]
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
     use crate::packet::{InterfaceId, Moment};
     use crate::tcp::SeqNumber;
-    use crate::wire::Endpoint;
+    use crate::wire::{Endpoint, Ends};
 
     const OPTIONS: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 7];
 
@@ -128,8 +131,7 @@ mod tests {
         let end = Endpoint { ip: std::net::Ipv4Addr::LOCALHOST.into(), port: 1 };
         Segment {
             moment: Moment { at: Timestamp::from_nanos(1_000_000_000 + micros * 1000), ..Moment::default() },
-            source: end,
-            destination: end,
+            ends: Ends::new(end, end),
             seq: SeqNumber(7),
             ack: SeqNumber(9),
             flags: Flags(Flags::ACK),

@@ -49,6 +49,12 @@ impl Half {
     /// The capture holds packets of it twice.
     pub(super) const DUPLICATED: u8 = 1 << 6;
 
+    /// Of the flags, those that say whether anything but the ordinary may come.
+    pub(super) const STATE: u8 = Half::STEADY | Half::FINISHED | Half::SHUT | Half::DUPLICATED;
+
+    /// Nothing but the ordinary: both its numbers are known, and it is not about to end.
+    pub(super) const STEADY: u8 = Half::PINNED | Half::ACKED;
+
     /// The SYN had no window scale option.
     pub(super) const SCALE_ABSENT: u8 = 0xFE;
     /// The SYN was not seen.
@@ -76,6 +82,12 @@ impl Half {
         self.flags & flag != 0
     }
 
+    /// Whether it goes its ordinary way.
+    #[inline]
+    pub(super) fn is_steady(&self) -> bool {
+        self.flags & Half::STATE == Half::STEADY
+    }
+
     /// The stream goes on at `next`.
     pub(super) fn pin(&mut self, next: SeqNumber) {
         self.next = next;
@@ -83,6 +95,7 @@ impl Half {
     }
 
     /// Behind the last byte that was delivered: `next`, but for a FIN.
+    #[inline]
     pub(super) fn end_of_data(&self) -> SeqNumber {
         self.next.plus(if self.is(Half::FINISHED) { u32::MAX } else { 0 })
     }
@@ -94,6 +107,7 @@ impl Half {
     }
 
     /// Bytes that were delivered and not acknowledged. Meaningful only when anything ever was.
+    #[inline]
     pub(super) fn outstanding(&self) -> u32 {
         if self.is(Half::ACKED) { self.end_of_data().distance(self.acked).max(0) as u32 } else { 0 }
     }

@@ -31,18 +31,23 @@ struct Bytes<'a> {
 
 impl<L: Listener> Reception<'_, L> {
     /// A segment with payload, on a connection that is up.
-    #[inline]
     pub(super) fn data(&mut self, side: Side, segment: &Segment<'_>) {
         let (half, peer) = self.halves(side);
         let in_order = segment.seq == half.next && half.flags & (Half::PINNED | Half::FINISHED) == Half::PINNED;
         if in_order && !peer.is(Half::SHUT) && !self.connection.is_waiting(side) {
-            let bytes = Bytes::of(segment);
-            self.note_sent(side, bytes.seq.plus(bytes.length), bytes.length, bytes.moment);
-            self.note_data(side, bytes.moment);
-            self.deliver(side, bytes);
+            self.data_in_order(side, segment);
         } else {
             self.unusual_data(side, segment);
         }
+    }
+
+    /// A segment with the next payload, behind which nothing waits.
+    #[inline]
+    pub(super) fn data_in_order(&mut self, side: Side, segment: &Segment<'_>) {
+        let bytes = Bytes::of(segment);
+        self.note_sent(side, bytes.seq.plus(bytes.length), bytes.length, bytes.moment);
+        self.note_data(side, bytes.moment);
+        self.deliver(side, bytes);
     }
 
     /// Data that is not in order, or may have to do with what waits, or tries a window of zero.

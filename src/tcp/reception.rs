@@ -1,8 +1,8 @@
 //! What one segment does to its connection.
 //!
 //! [`Reception`] has the connection and everybody who must hear of it in its hands while a segment, a deadline or the
-//! end of the capture is dealt with. Here: duplicates, acknowledgments, windows. The rest stands beside it: `handshake`,
-//! `reassembly`, `closing`.
+//! end of the capture is dealt with. Here: the usual segment, duplicates, acknowledgments, windows. The rest stands beside
+//! it: `handshake`, `reassembly`, `closing`.
 
 use std::time::Duration;
 
@@ -65,6 +65,46 @@ impl<L: Listener> Reception<'_, L> {
     /// Takes the next segment, sent by `side`.
     #[inline]
     pub(super) fn segment(&mut self, side: Side, segment: &Segment<'_>) {
+        if self.is_usual(side, segment) { self.usual(side, segment) } else { self.any(side, segment) }
+    }
+
+    /// Whether it is a segment as nearly all are: in order, on a connection that is up and well.
+    #[inline]
+    fn is_usual(&self, side: Side, segment: &Segment<'_>) -> bool {
+        let (half, peer) = self.halves(side);
+        segment.flags.0 & (Flags::SYN | Flags::RST | Flags::FIN | Flags::ACK) == Flags::ACK
+            && segment.seq == half.next
+            && segment.window > 0
+            && half.is_steady()
+            && peer.is_steady()
+            && self.connection.is_well()
+    }
+
+    /// Takes such a segment: what [`Reception::any`] comes to, with little to ask.
+    #[inline]
+    fn usual(&mut self, side: Side, segment: &Segment<'_>) {
+        let print = Fingerprint::of(segment);
+        let half = &mut self.connection.halves[side];
+        if segment.payload_length == 0 && half.recent.contains(print) {
+            return self.duplicated(side, print);
+        }
+        half.recent.push(print);
+        half.vote(segment.ttl);
+        half.window = segment.window;
+        let overflow = half.count();
+        self.connection.touch(segment.moment);
+        if overflow {
+            self.connection.trouble_mut(side).packets_carry += 1;
+        }
+        self.acknowledge(side.peer(), segment.ack, segment.moment);
+        if segment.payload_length > 0 {
+            self.data_in_order(side, segment);
+        }
+    }
+
+    /// Takes any segment.
+    #[inline(never)]
+    fn any(&mut self, side: Side, segment: &Segment<'_>) {
         if self.is_duplicate(side, segment) {
             return;
         }
@@ -108,7 +148,6 @@ impl<L: Listener> Reception<'_, L> {
     }
 
     /// Whether the capture holds this packet already. What brings news cannot be a duplicate.
-    #[inline]
     fn is_duplicate(&mut self, side: Side, segment: &Segment<'_>) -> bool {
         let print = Fingerprint::of(segment);
         let half = &mut self.connection.halves[side];
@@ -146,12 +185,11 @@ impl<L: Listener> Reception<'_, L> {
         let trouble = self.connection.trouble_mut(side);
         trouble.duplicates = trouble.duplicates.saturating_add(1);
         if first {
-            known.prints().filter(|recent| *recent != print).for_each(|recent| trouble.recent.push(recent));
+            known.both().into_iter().filter(|recent| *recent != print).for_each(|recent| trouble.recent.push(recent));
             trouble.recent.push(print);
         }
     }
 
-    #[inline]
     fn note_packet(&mut self, side: Side, segment: &Segment<'_>) {
         let half = &mut self.connection.halves[side];
         let overflow = half.count();
@@ -170,7 +208,6 @@ impl<L: Listener> Reception<'_, L> {
     }
 
     /// The window that `side` offers.
-    #[inline]
     fn window(&mut self, side: Side, segment: &Segment<'_>) {
         let half = &mut self.connection.halves[side];
         half.window = segment.window;
@@ -204,6 +241,18 @@ impl<L: Listener> Reception<'_, L> {
         if half.is(Half::ACKED) && ack.distance(half.acked) <= 0 {
             return;
         }
+        if ack == half.next && half.is_steady() && self.connection.flights.is_none() && self.connection.rare.is_none() {
+            // One segment was in flight, if any, and has arrived.
+            let before = std::mem::replace(&mut half.acked, ack);
+            half.largest_acknowledged = half.largest_acknowledged.max(ack.distance(before) as u32);
+            return;
+        }
+        self.acknowledge_any(side, ack, moment);
+    }
+
+    #[inline(never)]
+    fn acknowledge_any(&mut self, side: Side, ack: SeqNumber, moment: Moment) {
+        let half = &mut self.connection.halves[side];
         if half.flags & (Half::ACKED | Half::PINNED) != Half::ACKED | Half::PINNED {
             return self.first_acknowledgment(side, ack);
         }
@@ -341,15 +390,18 @@ impl<L: Listener> Reception<'_, L> {
         flight.push(end, length, sent);
     }
 
+    #[inline]
     pub(super) fn tell(&mut self, side: Side, moment: Moment, event: StreamEvent<'_>) {
         self.listener.stream(self.connection, self.stream, side, moment, event);
     }
 
+    #[inline]
     pub(super) fn half(&self, side: Side) -> &Half {
         &self.connection.halves[side]
     }
 
     /// Both halves, that of `side` first.
+    #[inline]
     pub(super) fn halves(&self, side: Side) -> (&Half, &Half) {
         let Pair { originator, responder } = &self.connection.halves;
         match side {

@@ -8,12 +8,14 @@ pub struct SeqNumber(pub u32);
 
 impl SeqNumber {
     /// This number moved on by `bytes`.
+    #[inline]
     #[must_use]
     pub const fn plus(self, bytes: u32) -> SeqNumber {
         SeqNumber(self.0.wrapping_add(bytes))
     }
 
     /// How far `self` is behind (negative) or ahead of (positive) `base`, as the shorter way round.
+    #[inline]
     pub const fn distance(self, base: SeqNumber) -> i32 {
         self.0.wrapping_sub(base.0) as i32
     }

@@ -14,7 +14,7 @@ use crate::tcp::slab::Slab;
 use crate::tcp::tuple::Key;
 use crate::tcp::{ConnectionId, Listener};
 use crate::time::Timestamp;
-use crate::wire::{Endpoint, Flags, IcmpError, Segment};
+use crate::wire::{Endpoint, Ends, Flags, IcmpError, Segment};
 
 /// What the table saw, and which bounds it reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -122,7 +122,7 @@ impl<S: Default> Table<S> {
     #[inline]
     pub fn handle<L: Listener<Stream = S>>(&mut self, segment: &Segment<'_>, listener: &mut L) {
         self.advance(segment.moment.at, listener);
-        let (key, source_is_lower) = Key::of(&segment.source, &segment.destination);
+        let (key, source_is_lower) = Key::of(&segment.ends);
         let Some(index) = self.find(&key) else {
             return self.begin(key, source_is_lower, segment, listener);
         };
@@ -139,7 +139,7 @@ impl<S: Default> Table<S> {
     /// Takes an ICMP error.
     pub fn icmp<L: Listener<Stream = S>>(&mut self, error: &IcmpError, listener: &mut L) {
         self.advance(error.moment.at, listener);
-        let (key, _) = Key::of(&error.source, &error.destination);
+        let (key, _) = Key::of(&Ends::new(error.source, error.destination));
         match self.find(&key) {
             Some(index) => self.slots[index].connection.rare_mut().note_icmp(error),
             None => self.shared.counters.strays += 1,
@@ -190,7 +190,7 @@ impl<S: Default> Table<S> {
 
     /// The connection between these two that is being followed now.
     pub fn connection(&self, one: &Endpoint, other: &Endpoint) -> Option<&Connection> {
-        let (key, _) = Key::of(one, other);
+        let (key, _) = Key::of(&Ends::new(*one, *other));
         self.find(&key).map(|index| &self.slots[index].connection)
     }
 
@@ -392,7 +392,7 @@ impl Beginning {
         match self {
             Beginning::Syn => Side::Originator,
             Beginning::SynAck => Side::Responder,
-            Beginning::MidStream if segment.source.port < segment.destination.port => Side::Responder,
+            Beginning::MidStream if segment.ends.ports[0] < segment.ends.ports[1] => Side::Responder,
             Beginning::MidStream => Side::Originator,
         }
     }

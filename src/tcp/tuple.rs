@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
 
-use crate::wire::Endpoint;
+use crate::wire::{Addresses, Endpoint, Ends};
 
 /// What a segment is looked up by. Whole words: they are compared for every packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,23 +17,24 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// The key of two endpoints, and whether the first of them is the lower one.
+    /// The key of two endpoints, and whether the source is the lower one.
     #[inline]
-    pub(super) fn of(a: &Endpoint, b: &Endpoint) -> (Key, bool) {
-        match (a.ip, b.ip) {
-            (IpAddr::V4(ip_a), IpAddr::V4(ip_b)) => {
-                let (ip_a, ip_b) = (u64::from(ip_a.to_bits()), u64::from(ip_b.to_bits()));
-                if ip_a << 16 | u64::from(a.port) <= ip_b << 16 | u64::from(b.port) {
-                    (Key::V4(ip_a << 32 | ip_b, ports(a.port, b.port)), true)
+    pub(super) fn of(ends: &Ends) -> (Key, bool) {
+        let [port_a, port_b] = ends.ports;
+        match &ends.addresses {
+            Addresses::V4([a, b]) => {
+                let (ip_a, ip_b) = (u64::from(*a), u64::from(*b));
+                if ip_a << 16 | u64::from(port_a) <= ip_b << 16 | u64::from(port_b) {
+                    (Key::V4(ip_a << 32 | ip_b, ports(port_a, port_b)), true)
                 } else {
-                    (Key::V4(ip_b << 32 | ip_a, ports(b.port, a.port)), false)
+                    (Key::V4(ip_b << 32 | ip_a, ports(port_b, port_a)), false)
                 }
             }
-            (ip_a, ip_b) => Key::of_v6((v6(ip_a), a.port), (v6(ip_b), b.port)),
+            Addresses::V6([a, b]) => Key::of_v6((u128::from_be_bytes(*a), port_a), (u128::from_be_bytes(*b), port_b)),
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn of_v6(a: (u128, u16), b: (u128, u16)) -> (Key, bool) {
         if a <= b {
             (Key::V6([a.0, b.0], ports(a.1, b.1)), true)
@@ -53,15 +54,9 @@ impl Key {
     }
 }
 
+#[inline]
 fn ports(lower: u16, higher: u16) -> u32 {
     u32::from(lower) << 16 | u32::from(higher)
-}
-
-fn v6(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(ip) => ip.to_bits(),
-    }
 }
 
 /// A key as a connection keeps it: 16 bytes, and for IPv6 a box.
@@ -126,9 +121,9 @@ mod tests {
             ("[::1]:80", "[::1]:443"),
         ] {
             let (a, b) = (endpoint(a), endpoint(b));
-            let (key, lower) = Key::of(&a, &b);
-            assert_eq!((key, lower), (Key::of(&b, &a).0, true));
-            assert!(!Key::of(&b, &a).1);
+            let (key, lower) = Key::of(&Ends::new(a, b));
+            assert_eq!((key, lower), (Key::of(&Ends::new(b, a)).0, true));
+            assert!(!Key::of(&Ends::new(b, a)).1);
             let tuple = Tuple::new(key);
             assert!(tuple.is(&key) && !tuple.is(&Key::V4(0, 0)));
             assert_eq!((tuple.endpoint(true), tuple.endpoint(false), tuple.key()), (a, b, key));
@@ -145,7 +140,7 @@ mod tests {
         let seed = RandomState::default();
         let server = endpoint("10.0.0.2:80");
         let hashes: std::collections::HashSet<u32> =
-            (0..1000).map(|port| Key::of(&Endpoint { port, ..server }, &server).0.hash(&seed)).collect();
+            (0..1000).map(|port| Key::of(&Ends::new(Endpoint { port, ..server }, server)).0.hash(&seed)).collect();
         assert!(hashes.len() > 990);
     }
 }

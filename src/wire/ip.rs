@@ -68,7 +68,6 @@ impl<'a> Datagram<'a> {
     }
 
     /// Reads an IPv4 header with its options.
-    #[inline(always)]
     pub(super) fn v4(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
         let (header, rest) = bytes.split::<20>()?;
         let options = (usize::from(header[0] & 0x0F) * 4).checked_sub(20).ok_or(Ignored::Malformed)?;
@@ -96,7 +95,6 @@ impl<'a> Datagram<'a> {
     }
 
     /// Reads an IPv6 header without its extension headers.
-    #[inline(always)]
     pub(super) fn v6(bytes: Bytes<'a>) -> Result<Datagram<'a>, Ignored> {
         let (header, rest) = bytes.split::<40>()?;
         // 0 stands for a jumbogram (RFC 2675), and for a segment that the network card was to cut.
@@ -269,12 +267,12 @@ mod tests {
         let mut data = tcp4(b"");
         (data[4], data[5], data[8]) = (0x12, 0x34, 61);
         with_segment(&packet(LinkType::RAW, &data), |segment| {
-            assert_eq!(segment.source.to_string(), "10.0.0.1:40000");
-            assert_eq!(segment.destination.to_string(), "10.0.0.2:80");
+            assert_eq!(segment.ends.source().to_string(), "10.0.0.1:40000");
+            assert_eq!(segment.ends.destination().to_string(), "10.0.0.2:80");
             assert_eq!((segment.ttl, segment.ip_id), (61, 0x1234));
         });
         with_segment(&packet(LinkType::RAW, &tcp6(b"")), |segment| {
-            assert_eq!(segment.source.to_string(), "[fd00::1]:40000");
+            assert_eq!(segment.ends.source().to_string(), "[fd00::1]:40000");
             assert_eq!((segment.ttl, segment.ip_id), (64, 0));
         });
     }

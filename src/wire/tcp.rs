@@ -2,11 +2,10 @@
 
 use super::bytes::{u16_at, u32_at};
 use super::ip::Datagram;
-use super::{Endpoint, Flags, Ignored, Origin, Segment, TcpOptions};
+use super::{Endpoint, Ends, Flags, Ignored, Origin, Segment, TcpOptions};
 use crate::tcp::SeqNumber;
 
 /// The segment in a datagram. Options that the snap length cut are read as far as they go.
-#[inline(always)]
 pub(super) fn segment<'a>(datagram: &Datagram<'a>, origin: Origin) -> Result<Segment<'a>, Ignored> {
     let (header, rest) = datagram.payload.split::<20>()?;
     let options = (usize::from(header[12] >> 4) * 4).checked_sub(20).ok_or(Ignored::Malformed)?;
@@ -14,8 +13,10 @@ pub(super) fn segment<'a>(datagram: &Datagram<'a>, origin: Origin) -> Result<Seg
     let (raw_options, payload) = rest.captured().split_at(options.min(rest.captured().len()));
     Ok(Segment {
         moment: origin.moment,
-        source: Endpoint { ip: datagram.source, port: u16_at(header, 0) },
-        destination: Endpoint { ip: datagram.destination, port: u16_at(header, 2) },
+        ends: Ends::new(
+            Endpoint { ip: datagram.source, port: u16_at(header, 0) },
+            Endpoint { ip: datagram.destination, port: u16_at(header, 2) },
+        ),
         seq: SeqNumber(u32_at(header, 4)),
         ack: SeqNumber(u32_at(header, 8)),
         flags: Flags(header[13]),

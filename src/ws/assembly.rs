@@ -26,6 +26,7 @@ pub(super) struct Assembly {
 }
 
 /// How many bytes of a message's beginning are shown.
+#[inline]
 pub(super) fn shown(opcode: Opcode, preview: usize) -> usize {
     if opcode == Opcode::TEXT { preview.max(SHORT_TEXT) } else { preview }
 }

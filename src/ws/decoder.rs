@@ -25,7 +25,7 @@ use crate::ws::header::{FrameHeader, MAX_CONTROL, MAX_HEADER, RSV1};
 use crate::ws::mask::MaskingKey;
 use crate::ws::message::FrameListener;
 use crate::ws::resync::{Held, Search};
-use crate::ws::scratch::Scratch;
+use crate::ws::scratch::{CHUNK, Scratch};
 use crate::ws::tally::{Rare, Tally};
 
 /// permessage-deflate for one direction, as agreed (RFC 7692 §7.1).
@@ -298,10 +298,32 @@ impl Decoder {
     #[inline]
     fn begin_frame<L: FrameListener>(&mut self, bytes: &[u8], context: &mut Context<'_, L>) -> usize {
         match FrameHeader::read(bytes) {
+            Some(header) if header.is_plain_message(self.role) && self.cold.is_none() => {
+                self.plain_message(&header, bytes, context)
+            }
             Some(header) if header.is_proper(self.role) && header.reserved() & !self.allowed(&header) == 0 => {
                 self.frame(&header, bytes, context)
             }
             header => self.odd_frame(header, bytes, context),
+        }
+    }
+
+    /// A frame that is a message of its own, on a direction where nothing special was seen so far.
+    #[inline]
+    fn plain_message<L: FrameListener>(
+        &mut self,
+        header: &FrameHeader,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) -> usize {
+        let size = header.size();
+        let end = usize::try_from(header.length).map_or(usize::MAX, |length| size.saturating_add(length));
+        match bytes.get(size..end) {
+            Some(payload) if payload.len() <= CHUNK && self.tally.data_frame(header.opcode(), context.moment) => {
+                self.simple_message(header, payload, context);
+                end
+            }
+            _ => self.frame(header, bytes, context),
         }
     }
 
@@ -312,7 +334,7 @@ impl Decoder {
     }
 
     /// A frame, as much as is there of it. Returns how many bytes were used.
-    #[inline]
+    #[inline(never)]
     fn frame<L: FrameListener>(&mut self, header: &FrameHeader, bytes: &[u8], context: &mut Context<'_, L>) -> usize {
         self.announce(header, context.moment);
         let (start, payload) = bytes.split_at(header.size());

@@ -23,11 +23,13 @@ impl Opcode {
     pub const PONG: Opcode = Opcode(0xA);
 
     /// Whether it is a control opcode: the highest of its four bits is set.
+    #[inline]
     pub const fn is_control(self) -> bool {
         self.0 & 0x8 != 0
     }
 
     /// Whether RFC 6455 defines it.
+    #[inline]
     pub const fn is_known(self) -> bool {
         matches!(self.0, 0x0..=0x2 | 0x8..=0xA)
     }

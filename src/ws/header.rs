@@ -107,6 +107,15 @@ impl FrameHeader {
         }
     }
 
+    /// Whether it is that of a whole message of its own, text or binary, as `sender` may send it without any extension.
+    #[inline]
+    pub const fn is_plain_message(&self, sender: Role) -> bool {
+        const FINAL: u8 = 0x80;
+        const TEXT: u8 = FINAL | Opcode::TEXT.0;
+        const BINARY: u8 = FINAL | Opcode::BINARY.0;
+        matches!(self.first, TEXT | BINARY) && self.is_masked() == matches!(sender, Role::Client) && self.is_minimal()
+    }
+
     /// Whether `sender` may send a frame with this header, reserved bits and the order of fragments aside.
     #[inline]
     pub const fn is_proper(&self, sender: Role) -> bool {

@@ -36,11 +36,16 @@ pub fn recognise(sender: Role, text: &[u8]) -> Option<Heartbeat> {
     match text {
         [b'2' | b'3', ..] => engine_io(text),
         b"\n" | b"\r\n" => beat(HeartbeatProtocol::Stomp),
+        // Behind a key that is nobody's, as most are, there is nothing to look for.
+        [b'{', b'"', key, ..] if !FIRST_OF_KEYS.contains(key) => None,
         [b'{', ..] if text.len() <= LONGEST => object(sender, text),
         [b'[', ..] if text.len() <= LONGEST => array(sender, text),
         _ => None,
     }
 }
+
+/// What the first key in an object of any of these protocols begins with: type, topic, event, payload, ref, join_ref.
+const FIRST_OF_KEYS: &[u8] = b"teprj";
 
 /// Packet types 2 (ping) and 3 (pong). In version 4 the server pings, in version 3 the client; `probe` goes with the first
 /// ones on a new transport.
@@ -55,7 +60,10 @@ fn engine_io(text: &[u8]) -> Option<Heartbeat> {
 /// A JSON object. Its first key tells whose it may be, and that it is nobody's for most messages.
 #[inline]
 fn object(sender: Role, text: &[u8]) -> Option<Heartbeat> {
-    let key = skip(text, b"{\"")?;
+    let key = match text {
+        [b'{', b'"', key @ ..] => key,
+        spaced => skip(spaced, b"{\"")?,
+    };
     match key {
         [b't', b'y', ..] => typed(sender, skip(key, b"type\":")?),
         [b't', b'o', ..] | [b'e' | b'p' | b'r' | b'j', ..] => phoenix_object(sender, text),
@@ -65,12 +73,18 @@ fn object(sender: Role, text: &[u8]) -> Option<Heartbeat> {
 
 /// Behind `{"type":`.
 fn typed(sender: Role, kind: &[u8]) -> Option<Heartbeat> {
-    if skip(kind, b"6}") == Some(b"\x1E") {
-        return beat(HeartbeatProtocol::SignalR);
+    match kind.trim_ascii_start() {
+        [b'6', ..] if skip(kind, b"6}") == Some(b"\x1E") => beat(HeartbeatProtocol::SignalR),
+        [b'"', name @ ..] => match name.trim_ascii_start().first()? {
+            b'k' if skip(kind, b"\"ka\"}") == Some(b"") => beat(HeartbeatProtocol::GraphqlWs),
+            b'p' => typed_ping_or_pong(sender, kind),
+            _ => None,
+        },
+        _ => None,
     }
-    if skip(kind, b"\"ka\"}") == Some(b"") {
-        return beat(HeartbeatProtocol::GraphqlWs);
-    }
+}
+
+fn typed_ping_or_pong(sender: Role, kind: &[u8]) -> Option<Heartbeat> {
     if let Some(rest) = skip(kind, b"\"ping\"") {
         // Only ActionCable puts a time into its ping, and only its server sends it.
         if let Some(time) = skip(rest, b",\"message\":") {
@@ -117,6 +131,9 @@ fn array(sender: Role, text: &[u8]) -> Option<Heartbeat> {
 
 /// What follows `json` in the text, whatever white space a serializer has put between the tokens.
 fn skip<'a>(mut text: &'a [u8], json: &[u8]) -> Option<&'a [u8]> {
+    if let Some(rest) = text.strip_prefix(json) {
+        return Some(rest);
+    }
     for expected in json {
         if text.first() != Some(expected) {
             text = text.trim_ascii_start();

@@ -39,9 +39,14 @@ impl MaskingKey {
         for (word, plain_word) in words.iter().zip(plain_words) {
             *plain_word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
         }
-        // A word is twice the key, so the tail begins with the key's first byte.
-        for (index, (byte, plain_byte)) in tail.iter().zip(plain_tail).enumerate() {
-            *plain_byte = byte ^ self.0[index & 3];
+        // A word is twice the key, so the tail begins with the key's first byte; and so does what is behind half a word.
+        let (halves, rest) = tail.as_chunks::<4>();
+        let (plain_halves, plain_rest) = plain_tail.as_chunks_mut::<4>();
+        for (half, plain_half) in halves.iter().zip(plain_halves) {
+            *plain_half = (u32::from_ne_bytes(*half) ^ key as u32).to_ne_bytes();
+        }
+        for (index, (byte, plain_byte)) in rest.iter().zip(plain_rest).enumerate() {
+            *plain_byte = byte ^ self.0[index];
         }
         plain
     }

@@ -48,18 +48,9 @@ impl Tally {
     #[inline]
     #[must_use]
     pub(super) fn frame(&mut self, opcode: Opcode, moment: Moment) -> u64 {
-        if self.has_frames() {
-            let silence = moment.at.as_nanos().saturating_sub(self.last_frame.at.as_nanos());
-            if silence > u64::from(self.silence) * NANOS_PER_MILLI {
-                self.silence = u32::try_from(silence / NANOS_PER_MILLI).unwrap_or(u32::MAX);
-            }
-        }
-        self.last_frame = moment;
+        self.note_frame(moment);
         if !opcode.is_control() {
-            self.last_data = moment;
-            if self.first_data == Moment::default() {
-                self.first_data = moment;
-            }
+            self.note_data(moment);
         }
         match opcode {
             Opcode::TEXT => carry32(&mut self.text),
@@ -68,6 +59,42 @@ impl Tally {
             Opcode::PONG => carry16(&mut self.pong),
             Opcode::CLOSE => carry16(&mut self.close),
             _ => 1,
+        }
+    }
+
+    /// Counts a text or binary frame at its header; does nothing, and says no, where that is not as simple as for nearly
+    /// all of them.
+    #[inline]
+    #[must_use]
+    pub(super) fn data_frame(&mut self, opcode: Opcode, moment: Moment) -> bool {
+        let count = if opcode == Opcode::TEXT { &mut self.text } else { &mut self.binary };
+        if *count == u32::MAX {
+            return false;
+        }
+        *count += 1;
+        self.note_frame(moment);
+        self.note_data(moment);
+        true
+    }
+
+    /// A frame was seen.
+    #[inline]
+    fn note_frame(&mut self, moment: Moment) {
+        if self.has_frames() {
+            let silence = moment.at.as_nanos().saturating_sub(self.last_frame.at.as_nanos());
+            if silence > u64::from(self.silence) * NANOS_PER_MILLI {
+                self.silence = u32::try_from(silence / NANOS_PER_MILLI).unwrap_or(u32::MAX);
+            }
+        }
+        self.last_frame = moment;
+    }
+
+    /// It was no control frame.
+    #[inline]
+    fn note_data(&mut self, moment: Moment) {
+        self.last_data = moment;
+        if self.first_data == Moment::default() {
+            self.first_data = moment;
         }
     }
 

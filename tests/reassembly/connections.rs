@@ -368,12 +368,12 @@ fn icmp_errors_find_their_connection() {
     let error = |port, packet| IcmpError {
         moment: Moment { at: Timestamp::from_nanos(START + packet), packet: PacketNumber(packet) },
         from: Ipv4Addr::new(10, 0, 0, 254).into(),
-        source: Endpoint { port, ..segment.source },
-        destination: segment.destination,
+        source: Endpoint { port, ..segment.ends.source() },
+        destination: segment.ends.destination(),
         kind: IcmpKind::Unreachable(1),
     };
     for packet in 2..9 {
-        table.icmp(&error(segment.source.port, packet), &mut seen);
+        table.icmp(&error(segment.ends.ports[0], packet), &mut seen);
     }
     table.icmp(&error(9, 9), &mut seen);
     table.finish(&mut seen);

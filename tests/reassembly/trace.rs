@@ -18,7 +18,7 @@ use wsflow::packet::{InterfaceId, Moment, PacketNumber};
 use wsflow::stream::{Side, StreamEvent};
 use wsflow::tcp::{Connection, ConnectionFacts, Counters, HalfFacts, Listener, SeqNumber, Table};
 use wsflow::time::Timestamp;
-use wsflow::wire::{Endpoint, Flags, Segment};
+use wsflow::wire::{Endpoint, Ends, Flags, Segment};
 
 /// The beginning of a connection: three packets in the first millisecond.
 pub const HANDSHAKE: &str = "
@@ -76,8 +76,7 @@ impl Line {
         };
         Segment {
             moment: Moment { at: Timestamp::from_nanos(START + self.nanos), packet: PacketNumber(number) },
-            source,
-            destination,
+            ends: Ends::new(source, destination),
             seq: SeqNumber(self.seq),
             ack: SeqNumber(self.ack),
             flags: Flags(self.flags),

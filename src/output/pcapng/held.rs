@@ -78,8 +78,8 @@ impl Held {
         self.forget_unclaimed(packet.at);
         match self.dissector.dissect(packet) {
             Dissected::Tcp(segment) => {
-                let key = ends(segment.source, segment.destination);
-                let (flags, lower) = (segment.flags, segment.source == key.0);
+                let key = ends(segment.ends.source(), segment.ends.destination());
+                let (flags, lower) = (segment.flags, segment.ends.source() == key.0);
                 self.add(key, packet, flags, lower);
             }
             // It quotes a segment of a connection that is there already.

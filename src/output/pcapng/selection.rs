@@ -78,7 +78,9 @@ impl<'a> Picker<'a> {
     /// Whether a packet is picked. Fragments are, whoever they belong to: that is known with the last one only.
     pub fn picks(&mut self, packet: &Packet<'_>) -> bool {
         match self.dissector.dissect(packet) {
-            Dissected::Tcp(segment) => self.selection.has(segment.source, segment.destination, packet.number),
+            Dissected::Tcp(segment) => {
+                self.selection.has(segment.ends.source(), segment.ends.destination(), packet.number)
+            }
             // It quotes a segment of the connection, and may come behind its last packet.
             Dissected::Icmp(error) => self.selection.connections.contains_key(&ends(error.source, error.destination)),
             Dissected::Dns(_) => false,

@@ -46,6 +46,12 @@ impl Buffer {
         };
     }
 
+    /// The bytes of the window from `begin` to `end`; none where it is shorter.
+    #[inline]
+    pub(super) fn part(&self, begin: u32, end: u32) -> &[u8] {
+        self.bytes.get(self.begin + begin as usize..self.begin + end as usize).unwrap_or_default()
+    }
+
     /// How far into the stream the window begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset
@@ -145,12 +151,15 @@ impl ByteOrder {
         if self == ByteOrder::Little { u16::from_le_bytes(number) } else { u16::from_be_bytes(number) }
     }
 
-    /// The four numbers that `bytes` begins with; zeros when it is shorter.
+    /// The four numbers in `bytes`.
     #[inline]
-    pub(super) fn four(self, bytes: &[u8]) -> [u32; 4] {
-        let Some(bytes) = bytes.first_chunk::<16>() else { return [0; 4] };
-        let native = [0, 4, 8, 12].map(|offset| u32::from_le_bytes(array(bytes, offset)));
-        if self == ByteOrder::Little { native } else { native.map(u32::swap_bytes) }
+    pub(super) fn four(self, bytes: &[u8; 16]) -> [u32; 4] {
+        let all = u128::from_le_bytes(*bytes);
+        let [a, b, c, d] = [all as u32, (all >> 32) as u32, (all >> 64) as u32, (all >> 96) as u32];
+        match self {
+            ByteOrder::Little => [a, b, c, d],
+            ByteOrder::Big => [a.swap_bytes(), b.swap_bytes(), c.swap_bytes(), d.swap_bytes()],
+        }
     }
 
     /// The number at `offset`; 0 when `bytes` ends before.

@@ -162,7 +162,7 @@ impl File {
     /// Its bytes.
     #[inline]
     pub(super) fn data(&self) -> &[u8] {
-        self.buffer.window().get(self.record.begin as usize..self.record.end as usize).unwrap_or_default()
+        self.buffer.part(self.record.begin, self.record.end)
     }
 
     /// The interfaces met so far.

@@ -57,27 +57,41 @@ impl Pcap {
     #[inline(always)]
     pub(super) fn advance(&mut self, buffer: &mut Buffer, record: &mut Record) -> Result<(), Box<Stop>> {
         buffer.consume(std::mem::take(&mut self.given));
+        loop {
+            let window = buffer.window();
+            if let Some(header) = window.first_chunk()
+                && let [seconds, fraction, captured, length] = self.order.four(header)
+                && let end = self.record_header + captured as usize
+                && end <= window.len()
+                && captured as usize <= self.max_captured
+                && seconds | fraction | captured | length != 0
+            {
+                self.given = end;
+                record.kind = RecordKind::Packet { interface: 0, link: self.interface[0].link, length };
+                let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * u64::from(self.nanos);
+                record.at = Timestamp::from_nanos(nanos);
+                (record.begin, record.end) = (self.record_header as u32, end as u32);
+                return Ok(());
+            }
+            self.fill(buffer)?;
+        }
+    }
+
+    /// Reads until the window has the next record; or says why it never will.
+    #[cold]
+    fn fill(&self, buffer: &mut Buffer) -> Result<(), Box<Stop>> {
         if !buffer.fill(self.record_header)? {
             return Stop::end(buffer.window());
         }
-        let [seconds, fraction, captured, length] = self.order.four(buffer.window());
-        let captured = captured as usize;
+        let numbers = buffer.window().first_chunk().map_or([0; 4], |header| self.order.four(header));
+        let captured = numbers[2] as usize;
         if captured > self.max_captured {
             return Stop::record("a packet longer than the snap length allows; the bytes are no record");
         }
-        if seconds == 0 && fraction == 0 && captured == 0 && length == 0 {
+        if numbers == [0; 4] {
             return Stop::record("only zeros; the disk was full, or the machine went down while capturing");
         }
-        let end = self.record_header + captured;
-        if !buffer.fill(end)? {
-            return Stop::end(buffer.window());
-        }
-        self.given = end;
-        record.kind = RecordKind::Packet { interface: 0, link: self.interface[0].link, length };
-        record.at =
-            Timestamp::from_nanos(u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * u64::from(self.nanos));
-        (record.begin, record.end) = (self.record_header as u32, end as u32);
-        Ok(())
+        if buffer.fill(self.record_header + captured)? { Ok(()) } else { Stop::end(buffer.window()) }
     }
 
     pub(super) fn interfaces(&self) -> &[Interface] {

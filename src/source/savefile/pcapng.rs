@@ -26,6 +26,7 @@ const INTERFACES: usize = 1 << 16;
 const NAME_LENGTH: usize = 128;
 
 const NOT_DESCRIBED: &str = "a packet of an interface that is not described";
+const TOO_SHORT: &str = "a block that is shorter than what it holds";
 
 /// A pcapng file.
 #[derive(Default)]
@@ -136,9 +137,10 @@ impl Pcapng {
         interface: u32,
         record: &mut Record,
     ) -> Result<bool, Box<Stop>> {
-        let [high, low, captured, length] = order.four(block.get(12..).unwrap_or_default());
         let index = self.first_interface + interface as usize;
         let Some(described) = self.interfaces.get(index) else { return Stop::record(NOT_DESCRIBED) };
+        let Some(numbers) = block.get(12..).and_then(|rest| rest.first_chunk()) else { return Stop::record(TOO_SHORT) };
+        let [high, low, captured, length] = order.four(numbers);
         self.last = self.clocks[index].timestamp(u64::from(high) << 32 | u64::from(low));
         record.kind = RecordKind::Packet { interface: index as u32, link: described.link, length };
         record.at = self.last;
@@ -222,7 +224,7 @@ fn secrets(order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, 
 fn end_of(block: &[u8], begin: u32, length: u32) -> Result<u32, Box<Stop>> {
     match begin.checked_add(length).filter(|&end| end as usize <= block.len()) {
         Some(end) => Ok(end),
-        None => Stop::record("a block that is shorter than what it holds"),
+        None => Stop::record(TOO_SHORT),
     }
 }
 

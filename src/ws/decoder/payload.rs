@@ -36,7 +36,8 @@ impl Decoder {
         let shown = shown(opcode, context.listener.preview()).min(payload.len());
         let needed = if opcode == Opcode::TEXT { payload } else { &payload[..shown] };
         let plain = if header.key.is_none() { needed } else { header.key.unmask(needed, &mut *context.scratch.plain) };
-        if opcode == Opcode::TEXT && simdutf8::basic::from_utf8(plain).is_err() {
+        // Most text is ASCII, and short.
+        if opcode == Opcode::TEXT && !plain.is_ascii() && simdutf8::basic::from_utf8(plain).is_err() {
             return self.open_and_go_on(header, payload, context);
         }
         self.tally.simple_message(payload.len() as u32, moment);
