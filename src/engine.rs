@@ -155,17 +155,19 @@ impl Engine {
         self.release(sink)
     }
 
-    /// Adds to what is counted as lost outside: by the kernel and the interface, live.
-    pub fn lost(&mut self, kernel: u64, interface: u64) {
+    /// What was lost outside until now, in all: by the kernel and the interface, live. `at` is when that was counted: what
+    /// was captured may not have got here yet.
+    pub fn lost(&mut self, kernel: u64, interface: u64, at: Option<Timestamp>) {
         let more = kernel + interface > self.loss.kernel + self.loss.interface;
+        let now = at.map_or(self.now, |at| at.max(self.now));
         if more && self.options.live {
             let full = self.drops.len() == DROPS;
             match self.drops.last_mut() {
-                Some((_, until)) if full || *until == self.asked_for_drops => *until = self.now,
-                _ => self.drops.push((self.asked_for_drops, self.now)),
+                Some((_, until)) if full || *until == self.asked_for_drops => *until = now,
+                _ => self.drops.push((self.asked_for_drops, now)),
             }
         }
-        self.asked_for_drops = self.now;
+        self.asked_for_drops = now;
         self.loss.kernel = kernel;
         self.loss.interface = interface;
     }
@@ -278,8 +280,8 @@ impl Engine {
         };
         let mut diagnosis =
             diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
-        if self.drops.iter().any(|&(from, until)| from <= session.end && session.start <= until) {
-            diagnosis::weigh_drops(&session, &mut diagnosis);
+        if !self.drops.is_empty() {
+            diagnosis::weigh_drops(&session, &self.drops, &mut diagnosis);
         }
         self.tally.session(&session);
         self.groups.add(session.id, &diagnosis);

@@ -103,4 +103,6 @@ pub struct SourceCounts {
     pub received: Option<u64>,
     /// Packets that were dropped, over all interfaces.
     pub drops: Drops,
+    /// When that was. Live only: packets that were not dropped may wait to be read, and be older.
+    pub at: Option<Timestamp>,
 }

@@ -163,7 +163,7 @@ fn name_of(source: &impl Source, InterfaceId(index): InterfaceId) -> String {
 /// Tells the engine what became of packets before they got there.
 pub(super) fn tell_counts(engine: &mut Engine, source: &mut impl Source) {
     let counts = source.counts();
-    engine.lost(counts.drops.kernel, counts.drops.interface);
+    engine.lost(counts.drops.kernel, counts.drops.interface, counts.at);
     engine.filtered(counts.filtered);
 }
 

@@ -167,20 +167,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_meanwhile_makes_findings_less_sure() {
-        let script = Script::new().opening_handshake().client(text("once")).after_ms(50).client_fin().server_fin();
-        let details = |dropped: u64| {
+    fn what_was_dropped_meanwhile_makes_findings_less_sure_where_it_may_have_been() {
+        let begun = || Script::new().opening_handshake().client(text("once")).after_ms(50);
+        let details = |script: Script, dropped: u64| {
             let (mut engine, mut sink) = (live(), Details::default());
             for packet in script.packets() {
                 engine.packet(&packet.packet(), &mut sink).expect("it takes everything");
             }
-            engine.lost(dropped, 0);
+            engine.lost(dropped, 0, None);
             engine.finish(&mut sink).expect("it takes everything");
             sink.0
         };
         let less_sure = |details: &[String]| details.iter().any(|detail| detail.contains("packets were dropped while"));
-        assert!(!details(0).is_empty() && !less_sure(&details(0)));
-        assert!(less_sure(&details(3)), "{:?}", details(3));
+        let reset = || begun().server_rst();
+        assert!(!details(reset(), 0).is_empty() && !less_sure(&details(reset(), 0)));
+        assert!(less_sure(&details(reset(), 3)), "{:?}", details(reset(), 3));
+        let whole = details(begun().client_fin().server_fin(), 3);
+        assert!(!whole.is_empty() && !less_sure(&whole), "both sides were done, and nothing is missing: {whole:?}");
     }
 
     /// Remembers what findings say.

@@ -254,7 +254,7 @@ impl Source for Live {
             drops.kernel += interface.drops.kernel;
             drops.interface += interface.drops.interface;
         }
-        SourceCounts { filtered: 0, received: Some(self.received), drops }
+        SourceCounts { filtered: 0, received: Some(self.received), drops, at: Some(now()) }
     }
 }
 

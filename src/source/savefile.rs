@@ -133,7 +133,7 @@ impl Source for Savefiles {
             drops.kernel = drops.kernel.saturating_add(interface.drops.kernel);
             drops.interface = drops.interface.saturating_add(interface.drops.interface);
         }
-        SourceCounts { filtered: self.filtered, received: None, drops }
+        SourceCounts { filtered: self.filtered, received: None, drops, at: None }
     }
 }
 
