@@ -181,9 +181,9 @@ impl Engine {
     pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
         self.ending = true;
         self.tracker.recorder.span(self.first.unwrap_or_default(), self.now);
-        for number in self.table.numbers() {
+        for place in self.table.places() {
             let mut watch = Watch::new(&mut self.tracker, sink, self.now);
-            self.table.finish_one(number, &mut watch);
+            self.table.finish_one(place, &mut watch);
             watch.result()?;
             self.release(sink)?;
         }

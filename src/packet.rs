@@ -1,5 +1,9 @@
 //! One captured packet, as a source yields it.
 
+mod later;
+
+pub use later::Later;
+
 use std::fmt;
 
 use crate::time::Timestamp;

@@ -23,7 +23,7 @@ use crate::limits::Limits;
 use crate::packet::{InterfaceId, Moment, Packet};
 use crate::tcp::SeqNumber;
 
-pub use ends::{Addresses, Ends};
+pub use ends::{Addresses, Ends, KeptEnds};
 
 use bytes::Bytes;
 use fragments::FragmentTable;

@@ -34,7 +34,6 @@ impl Watch<'_> {
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         flow.earlier_requests = request.index;
-        flow.index = request.index;
         flow.request = Some(Box::new(Request {
             head: request.head,
             offer: request.offer,
@@ -147,7 +146,7 @@ impl Watch<'_> {
             return;
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let answers_current = response.request.is_none_or(|index| index == flow.index);
+        let answers_current = response.request.is_none_or(|index| index == flow.earlier_requests);
         if !answers_current && flow.request.is_some() {
             return;
         }

@@ -22,7 +22,9 @@ impl Watch<'_> {
     pub(super) fn side_ended(&mut self, id: FlowId, side: Side, kind: EndKind, of: EndOf, moment: Moment) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let by = flow.role_of(side);
-        flow.first_end.get_or_insert((by, kind, moment));
+        if flow.ended == Timestamp::ZERO {
+            flow.ended = moment.at;
+        }
         if flow.session.is_some()
             && self.tracker.wants.progress
             && let Some(place) = self.tracker.place(id)
@@ -198,7 +200,7 @@ impl Watch<'_> {
     pub(super) fn freeze_attempt(&mut self, id: FlowId) {
         self.settle_partner(id);
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let facts = ConnectionFacts::nothing(flow.connection, flow.endpoints, flow.opened);
+        let facts = ConnectionFacts::nothing(flow.connection, flow.endpoints(), flow.opened);
         let leg = Box::new(flow.take_leg(facts));
         let Some(session) = flow.session.take() else { return };
         let ticket = flow.ticket.take();

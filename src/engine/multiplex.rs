@@ -129,7 +129,7 @@ impl Watch<'_> {
     /// The flow of a stream, with what it has from its connection.
     fn stream_flow(&mut self, connection: FlowId, id: StreamId, moment: Moment) -> Option<FlowId> {
         let parent = self.tracker.flows.find(connection)?;
-        let mut flow = Flow::new(parent.connection, parent.endpoints, parent.syn_seen, moment);
+        let mut flow = Flow::new(parent.connection, parent.endpoints(), parent.syn_seen, moment);
         flow.client_side = parent.client_side;
         flow.app = App::Inert;
         flow.rare().proxy_header = parent.proxy_header();

@@ -302,7 +302,7 @@ impl Tracker {
             let in_front = at < asked;
             // Test tools use one key again and again: a leg in front was waiting for its answer.
             let answered = leg.response.as_ref().map(|response| response.begun.at);
-            let over = answered.or(leg.first_end.map(|(_, _, moment)| moment.at));
+            let over = answered.or((leg.ended != Timestamp::ZERO).then_some(leg.ended));
             let waited = over.is_none_or(|over| over.plus(TOLERANCE) >= asked);
             let free = if in_front { !self.is_behind(id) && waited } else { !self.is_behind(other) };
             (fits && free).then_some((at.distance(asked), other, in_front))

@@ -8,8 +8,8 @@ use crate::packet::Moment;
 use crate::session::SessionId;
 use crate::session::flow::{App, Flow};
 use crate::session::tunnel::{TunnelListener, TunnelState};
-use crate::stream::{Pair, Role, Side, StreamEvent};
-use crate::wire::Endpoint;
+use crate::stream::{Role, Side, StreamEvent};
+use crate::wire::KeptEnds;
 use crate::ws::facts::{Close, Opcode};
 use crate::ws::{Control, Message, Scratch};
 
@@ -43,15 +43,15 @@ fn at_work<'a>(
     room: Room<'a>,
 ) -> Option<(&'a mut TunnelState, &'a Limits, &'a mut Scratch, Teller<'a>)> {
     let Room { wants, limits, scratch, sink, error } = room;
-    let Flow { app: App::Tunnel(tunnel), endpoints, client_side, session, depth, .. } = flow else { return None };
+    let Flow { app: App::Tunnel(tunnel), ends, client_side, session, depth, .. } = flow else { return None };
     let preview = if wants.messages { limits.preview_bytes } else { 0 };
-    let at = At { endpoints, client_side: *client_side, session: *session, depth: *depth };
+    let at = At { ends, client_side: *client_side, session: *session, depth: *depth };
     Some((tunnel, limits, scratch, Teller { at, wants, preview, sink, error }))
 }
 
 /// Where a tunnel is. The place is made of it when somebody wants to know.
 struct At<'a> {
-    endpoints: &'a Pair<Endpoint>,
+    ends: &'a KeptEnds,
     client_side: Side,
     session: Option<SessionId>,
     depth: u8,
@@ -59,12 +59,12 @@ struct At<'a> {
 
 impl At<'_> {
     fn place(&self) -> Place {
-        Place {
-            session: self.session.unwrap_or_default(),
-            client: self.endpoints[self.client_side],
-            server: self.endpoints[self.client_side.peer()],
-            leg: usize::from(self.depth),
-        }
+        let ends = self.ends.ends();
+        let (client, server) = match self.client_side {
+            Side::Originator => (ends.source(), ends.destination()),
+            Side::Responder => (ends.destination(), ends.source()),
+        };
+        Place { session: self.session.unwrap_or_default(), client, server, leg: usize::from(self.depth) }
     }
 }
 

@@ -9,10 +9,10 @@ use crate::session::leg::{H2Facts, Leg, Request, Response, SessionId};
 use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
 use crate::stream::{ByRole, Pair, Role, Side};
-use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
+use crate::tcp::{ConnectionFacts, ConnectionId};
 use crate::time::Timestamp;
 use crate::tls;
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Ends, KeptEnds};
 use crate::ws;
 
 /// What a connection carries, as far as is known.
@@ -47,8 +47,8 @@ pub struct Multiplex {
 pub struct Flow {
     /// The connection.
     pub connection: ConnectionId,
-    /// Its ends.
-    pub endpoints: Pair<Endpoint>,
+    /// Its ends, originator first.
+    pub ends: KeptEnds,
     /// Which side the client is.
     pub client_side: Side,
     /// Whether the capture saw the SYN: then the originator is the client.
@@ -59,8 +59,6 @@ pub struct Flow {
     pub session: Option<SessionId>,
     /// How many proxies are in front of it.
     pub depth: u8,
-    /// The number of its latest request on this connection, from 0.
-    pub index: u32,
     /// Its place among those that wait for an answer.
     pub ticket: Option<Ticket>,
     /// What is spoken.
@@ -71,10 +69,10 @@ pub struct Flow {
     pub response: Option<Box<Response>>,
     /// What most connections do not have.
     pub rare: Option<Box<Rare>>,
-    /// Requests on this connection before the one that matters.
+    /// Requests on this connection before the one that matters, which is its number.
     pub earlier_requests: u32,
-    /// The first FIN or RST: who sent it, and when.
-    pub first_end: Option<(Role, EndKind, Moment)>,
+    /// When the first FIN or RST came; [`Timestamp::ZERO`] before it.
+    pub ended: Timestamp,
 }
 
 /// What most connections do not have.
@@ -111,31 +109,36 @@ impl Flow {
     pub fn new(connection: ConnectionId, endpoints: Pair<Endpoint>, syn_seen: bool, opened: Moment) -> Flow {
         Flow {
             connection,
-            endpoints,
+            ends: Ends::new(endpoints.originator, endpoints.responder).into(),
             client_side: Side::Originator,
             syn_seen,
             opened,
             session: None,
             depth: 0,
-            index: 0,
             ticket: None,
             app: App::Waiting,
             request: None,
             response: None,
             rare: None,
             earlier_requests: 0,
-            first_end: None,
+            ended: Timestamp::ZERO,
         }
+    }
+
+    /// Its ends.
+    pub fn endpoints(&self) -> Pair<Endpoint> {
+        let ends = self.ends.ends();
+        Pair { originator: ends.source(), responder: ends.destination() }
     }
 
     /// The client's endpoint.
     pub fn client(&self) -> Endpoint {
-        self.endpoints[self.client_side]
+        self.endpoints()[self.client_side]
     }
 
     /// The server's endpoint.
     pub fn server(&self) -> Endpoint {
-        self.endpoints[self.client_side.peer()]
+        self.endpoints()[self.client_side.peer()]
     }
 
     /// The role that `side` plays.
@@ -242,5 +245,15 @@ impl Flow {
             h2: rare.and_then(|rare| rare.h2.clone()),
             ..Leg::new(tcp)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_is_small() {
+        assert_eq!(size_of::<Option<Flow>>(), 128);
     }
 }

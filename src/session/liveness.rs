@@ -1,15 +1,37 @@
 //! Pings and the pongs that answer them (RFC 6455 §5.5.2, §5.5.3).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::packet::Moment;
 use crate::session::leg::Pings;
 
-/// The pings of one side.
-#[derive(Clone, Debug, Default)]
+/// The pings of one side: a hundred thousand idle sessions have one a minute each, so it is small while all are answered.
+#[derive(Debug, Default)]
 pub struct PingTracker {
-    pings: Pings,
-    waiting: VecDeque<(u64, Moment)>,
+    sent: u32,
+    answered: u32,
+    round_trips: RoundTrips,
+    /// The first ping and the last, once one was sent.
+    first: Moment,
+    last: Moment,
+    /// What waits for its other half; gone when nothing does.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// Times from a ping to its pong, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct RoundTrips {
+    shortest: u64,
+    longest: u64,
+    total: u64,
+    count: u32,
+}
+
+/// Pings without a pong, and pongs without a ping.
+#[derive(Debug, Default)]
+struct Waiting {
+    pings: VecDeque<(u64, Moment)>,
     /// Pongs that answered no ping so far. Behind a hole the ping may come out later than its pong.
     early: VecDeque<(u64, Moment)>,
 }
@@ -17,17 +39,21 @@ pub struct PingTracker {
 impl PingTracker {
     /// This side sent a ping. At most `bound` wait for their pong; the oldest gives way.
     pub fn ping(&mut self, payload: &[u8], moment: Moment, bound: usize) {
-        self.pings.sent = self.pings.sent.saturating_add(1);
-        self.pings.first.get_or_insert(moment);
-        self.pings.last = Some(moment);
-        if self.waiting.len() >= bound {
-            self.waiting.pop_front();
+        if self.sent == 0 {
+            self.first = moment;
+        }
+        self.sent = self.sent.saturating_add(1);
+        self.last = moment;
+        let waiting = self.waiting.get_or_insert_default();
+        if waiting.pings.len() >= bound {
+            waiting.pings.pop_front();
         }
         let wanted = fingerprint(payload);
-        self.waiting.push_back((wanted, moment));
-        let answer = self.early.iter().position(|(print, pong)| *print == wanted && *pong >= moment);
-        if let Some((_, pong)) = answer.and_then(|index| self.early.remove(index)) {
-            self.answered(self.waiting.len() - 1, pong);
+        waiting.pings.push_back((wanted, moment));
+        let answer = waiting.early.iter().position(|(print, pong)| *print == wanted && *pong >= moment);
+        if let Some((_, pong)) = answer.and_then(|index| waiting.early.remove(index)) {
+            let index = waiting.pings.len() - 1;
+            self.answered(index, pong);
         }
     }
 
@@ -35,41 +61,57 @@ impl PingTracker {
     /// unsolicited, and legal.
     pub fn pong(&mut self, payload: &[u8], moment: Moment, bound: usize) {
         let print = fingerprint(payload);
+        let waiting = self.waiting.get_or_insert_default();
         // What was sent later than the pong cannot be what it answers.
-        match self.waiting.iter().rposition(|(wanted, sent)| *wanted == print && *sent <= moment) {
+        match waiting.pings.iter().rposition(|(wanted, sent)| *wanted == print && *sent <= moment) {
             Some(index) => self.answered(index, moment),
             None => {
-                if self.early.len() >= bound {
-                    self.early.pop_front();
+                if waiting.early.len() >= bound {
+                    waiting.early.pop_front();
                 }
-                self.early.push_back((print, moment));
+                waiting.early.push_back((print, moment));
             }
         }
     }
 
     fn answered(&mut self, index: usize, pong: Moment) {
-        let Some(&(_, sent)) = self.waiting.get(index) else { return };
+        let Some(waiting) = &mut self.waiting else { return };
+        let Some(&(_, sent)) = waiting.pings.get(index) else { return };
         // RFC 6455 §5.5.3: an endpoint may answer only the latest of several pings; that answers the ones before it too.
-        self.pings.answered = self.pings.answered.saturating_add(index as u32 + 1);
-        self.waiting.drain(..=index);
-        if self.waiting.is_empty() {
-            // A hundred thousand idle sessions have one ping a minute each: the room is worth more than the time.
-            self.waiting = VecDeque::new();
+        self.answered = self.answered.saturating_add(index as u32 + 1);
+        waiting.pings.drain(..=index);
+        if waiting.pings.is_empty() && waiting.early.is_empty() {
+            self.waiting = None;
         }
-        let rtt = pong.at.since(sent.at);
-        self.pings.min = Some(self.pings.min.map_or(rtt, |min| min.min(rtt)));
-        self.pings.max = Some(self.pings.max.map_or(rtt, |max| max.max(rtt)));
-        self.pings.total = self.pings.total.saturating_add(rtt);
-        self.pings.timed = self.pings.timed.saturating_add(1);
+        self.round_trips.note(pong.at.as_nanos().saturating_sub(sent.at.as_nanos()));
     }
 
     /// What is known now.
     pub fn facts(&self) -> Pings {
+        let sent = |moment| (self.sent > 0).then_some(moment);
+        let RoundTrips { shortest, longest, total, count } = self.round_trips;
+        let timed = |nanos| (count > 0).then(|| Duration::from_nanos(nanos));
         Pings {
-            waiting_since: self.waiting.front().map(|(_, moment)| *moment),
-            unanswered: self.pings.sent.saturating_sub(self.pings.answered),
-            ..self.pings.clone()
+            sent: self.sent,
+            answered: self.answered,
+            min: timed(shortest),
+            max: timed(longest),
+            total: Duration::from_nanos(total),
+            timed: count,
+            waiting_since: self.waiting.as_ref().and_then(|waiting| Some(waiting.pings.front()?.1)),
+            unanswered: self.sent.saturating_sub(self.answered),
+            first: sent(self.first),
+            last: sent(self.last),
         }
+    }
+}
+
+impl RoundTrips {
+    fn note(&mut self, nanos: u64) {
+        self.shortest = if self.count == 0 { nanos } else { self.shortest.min(nanos) };
+        self.longest = self.longest.max(nanos);
+        self.total = self.total.saturating_add(nanos);
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -80,8 +122,6 @@ fn fingerprint(payload: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::packet::PacketNumber;
     use crate::time::Timestamp;
@@ -135,7 +175,16 @@ mod tests {
         for n in 0..100 {
             tracker.ping(&[n], moment(u64::from(n)), 4);
         }
-        assert_eq!(tracker.waiting.len(), 4);
+        assert_eq!(tracker.waiting.as_ref().map(|waiting| waiting.pings.len()), Some(4));
         assert_eq!(tracker.facts().unanswered, 100);
+    }
+
+    #[test]
+    fn a_side_whose_pings_are_answered_is_small() {
+        assert!(size_of::<PingTracker>() <= 80);
+        let mut tracker = PingTracker::default();
+        tracker.ping(b"a", moment(0), 16);
+        tracker.pong(b"a", moment(5), 16);
+        assert!(tracker.waiting.is_none());
     }
 }

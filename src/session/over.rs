@@ -21,13 +21,13 @@ pub enum Over {
 
 /// A WebSocket that is over, as it was followed.
 pub struct Kept {
-    flow: Box<Flow>,
+    flow: Flow,
     connection: Connection,
 }
 
 impl Over {
     /// Keeps a flow as it is, where that is what most flows are: a WebSocket and nothing rare.
-    pub fn new(mut flow: Box<Flow>, connection: Connection) -> Over {
+    pub fn new(mut flow: Flow, connection: Connection) -> Over {
         match flow.app {
             App::Tunnel(_) if flow.rare.is_none() => Over::Kept(Box::new(Kept { flow, connection })),
             _ => Over::Told(Box::new(flow.take_leg(connection.facts()))),

@@ -2,6 +2,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::tcp;
+
 /// The number of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowId(u32);
@@ -13,59 +15,42 @@ impl FlowId {
     pub const LAST: FlowId = FlowId(u32::MAX);
 }
 
-/// Boxed values by number.
-#[derive(Debug)]
-pub struct Slab<T> {
-    entries: Vec<Option<Box<T>>>,
-    free: Vec<u32>,
-}
+/// Values by number.
+pub struct Slab<T>(tcp::slab::Slab<Option<T>>);
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { entries: Vec::new(), free: Vec::new() }
+        Slab(tcp::slab::Slab::new())
     }
 }
 
 impl<T> Slab<T> {
     /// Takes a value in.
     pub fn insert(&mut self, value: T) -> FlowId {
-        let value = Some(Box::new(value));
-        match self.free.pop() {
-            Some(index) => {
-                self.entries[index as usize] = value;
-                FlowId(index)
-            }
-            None => {
-                self.entries.push(value);
-                FlowId((self.entries.len() - 1) as u32)
-            }
-        }
+        FlowId(self.0.insert(Some(value)))
     }
 
     /// Gives a value out, if it is there.
-    pub fn remove(&mut self, id: FlowId) -> Option<Box<T>> {
-        let value = self.entries.get_mut(id.0 as usize)?.take();
-        if value.is_some() {
-            self.free.push(id.0);
-        }
-        value
+    pub fn remove(&mut self, id: FlowId) -> Option<T> {
+        self.find(id)?;
+        self.0.remove(id.0, None)
     }
 
     /// The value, if it is there.
     #[inline]
     pub fn find(&self, id: FlowId) -> Option<&T> {
-        self.entries.get(id.0 as usize)?.as_deref()
+        self.0.get(id.0)?.as_ref()
     }
 
     /// The value, if it is there.
     #[inline]
     pub fn find_mut(&mut self, id: FlowId) -> Option<&mut T> {
-        self.entries.get_mut(id.0 as usize)?.as_deref_mut()
+        self.0.get_mut(id.0)?.as_mut()
     }
 
     /// All values.
     pub fn iter(&self) -> impl Iterator<Item = (FlowId, &T)> {
-        self.entries.iter().enumerate().filter_map(|(index, entry)| Some((FlowId(index as u32), entry.as_deref()?)))
+        self.0.iter().filter_map(|(index, value)| Some((FlowId(index), value.as_ref()?)))
     }
 }
 
@@ -73,12 +58,12 @@ impl<T> Index<FlowId> for Slab<T> {
     type Output = T;
     /// Panics when the value was removed: numbers must not outlive what they number.
     fn index(&self, id: FlowId) -> &T {
-        self.entries[id.0 as usize].as_deref().expect("a flow's number is dropped with the flow")
+        self.find(id).expect("a flow's number is dropped with the flow")
     }
 }
 
 impl<T> IndexMut<FlowId> for Slab<T> {
     fn index_mut(&mut self, id: FlowId) -> &mut T {
-        self.entries[id.0 as usize].as_deref_mut().expect("a flow's number is dropped with the flow")
+        self.find_mut(id).expect("a flow's number is dropped with the flow")
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::http::handshake::PermessageDeflate;
 use crate::limits::Limits;
-use crate::packet::Moment;
+use crate::packet::{Later, Moment};
 use crate::session::leg::{Direction, Heartbeats, Tunnel};
 use crate::session::liveness::PingTracker;
 use crate::stream::{ByRole, Role, StreamEvent};
@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 use crate::ws::facts::{Close, Opcode};
 use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Held, Message, Scratch, heartbeat};
 
-/// A pause that is worth to be remembered.
-const SILENCE: Duration = Duration::from_secs(1);
+/// A pause that is worth to be remembered, in nanoseconds.
+const SILENCE: u64 = 1_000_000_000;
 
 /// Who hears of messages and closes while a tunnel is open.
 pub trait TunnelListener {
@@ -37,15 +37,25 @@ pub struct TunnelState {
 /// What is known of both directions together.
 #[derive(Debug)]
 struct Both {
-    handshake_seen: bool,
     opened: Moment,
-    last_byte: Option<Moment>,
-    longest_idle: Duration,
-    last_silence: Option<(Duration, Moment)>,
+    /// The default one before the first byte: packets count from 1.
+    last_byte: Moment,
+    /// The end of the last silence, relative to `opened`.
+    silent_until: Later,
+    /// The length of the last silence, and of the longest pause, in nanoseconds.
+    silence: u64,
+    longest_idle: u64,
+    pings: ByRole<Option<Box<PingTracker>>>,
+    rare: Option<Box<Rare>>,
+    handshake_seen: bool,
     first_close: Option<Role>,
     frame_with_answer: bool,
+}
+
+/// What most have not, as long as they are open.
+#[derive(Debug, Default)]
+struct Rare {
     closes: ByRole<Option<Box<Close>>>,
-    pings: ByRole<Option<Box<PingTracker>>>,
     heartbeats: ByRole<Option<Box<Heartbeats>>>,
 }
 
@@ -66,16 +76,16 @@ impl TunnelState {
                 server: Decoder::new(Role::Server, direction(|deflate| deflate.server_no_context_takeover)),
             },
             both: Both {
-                handshake_seen,
                 opened,
-                last_byte: None,
-                longest_idle: Duration::ZERO,
-                last_silence: None,
+                last_byte: Moment::default(),
+                silent_until: Later::NONE,
+                silence: 0,
+                longest_idle: 0,
+                pings: ByRole::default(),
+                rare: None,
+                handshake_seen,
                 first_close: None,
                 frame_with_answer: false,
-                closes: ByRole::default(),
-                pings: ByRole::default(),
-                heartbeats: ByRole::default(),
             },
         }
     }
@@ -125,7 +135,7 @@ impl TunnelState {
 
     /// The last byte in either direction.
     pub fn last_byte(&self) -> Option<Moment> {
-        self.both.last_byte
+        Some(self.both.last_byte).filter(|last| *last != Moment::default())
     }
 
     /// What `role` sent so far: how many bytes, and when its last frame began.
@@ -141,7 +151,7 @@ impl TunnelState {
 
     /// The first Close frame of this side.
     pub fn close(&self, role: Role) -> Option<&Close> {
-        self.both.closes[role].as_deref()
+        self.both.rare.as_ref()?.closes[role].as_deref()
     }
 
     /// Who sent the first Close frame.
@@ -156,9 +166,9 @@ impl TunnelState {
             first_close: self.both.first_close,
             handshake_seen: self.both.handshake_seen,
             opened: self.both.opened,
-            last_byte: self.both.last_byte,
-            longest_idle: self.both.longest_idle,
-            last_silence: self.both.last_silence,
+            last_byte: self.last_byte(),
+            longest_idle: Duration::from_nanos(self.both.longest_idle),
+            last_silence: self.both.last_silence(),
             frame_with_answer: self.both.frame_with_answer,
         }
     }
@@ -172,7 +182,7 @@ impl TunnelState {
         Box::new(Direction {
             frames: frames.frames,
             messages: frames.messages,
-            close: self.both.closes[role].as_deref().cloned(),
+            close: self.close(role).cloned(),
             pings: self.both.pings[role].as_ref().map(|pings| pings.facts()).unwrap_or_default(),
             violations: frames.violations,
             first_frame: frames.first_data,
@@ -185,7 +195,7 @@ impl TunnelState {
             lost_bytes: frames.lost_bytes,
             bytes: frames.bytes,
             first_bytes: crate::http::text::text(&frames.first_bytes).into(),
-            heartbeats: self.both.heartbeats[role].as_deref().copied().unwrap_or_default(),
+            heartbeats: self.both.heartbeats(role),
             longest_silence: frames.longest_silence,
         })
     }
@@ -194,21 +204,34 @@ impl TunnelState {
 impl Both {
     #[inline]
     fn byte(&mut self, role: Role, moment: Moment) {
-        let Some(last) = &mut self.last_byte else {
+        let last = self.last_byte;
+        if last == Moment::default() {
             self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet;
-            self.last_byte = Some(moment);
+            self.last_byte = moment;
             return;
-        };
-        let silence = moment.at.since(last.at);
+        }
+        let silence = moment.at.as_nanos().saturating_sub(last.at.as_nanos());
         if silence > self.longest_idle {
             self.longest_idle = silence;
         }
         if silence >= SILENCE {
-            self.last_silence = Some((silence, moment));
+            (self.silence, self.silent_until) = (silence, Later::new(self.opened, moment));
         }
-        if moment > *last {
-            *last = moment;
+        if moment > last {
+            self.last_byte = moment;
         }
+    }
+
+    fn last_silence(&self) -> Option<(Duration, Moment)> {
+        Some((Duration::from_nanos(self.silence), self.silent_until.moment(self.opened)?))
+    }
+
+    fn heartbeats(&self, role: Role) -> Heartbeats {
+        self.rare.as_ref().and_then(|rare| rare.heartbeats[role].as_deref().copied()).unwrap_or_default()
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 }
 
@@ -235,11 +258,11 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
                 let pings = self.both.pings[self.role.peer()].get_or_insert_default();
                 pings.pong(control.payload, control.moment, self.limits.pings_waiting);
             }
-            Opcode::CLOSE if self.both.closes[self.role].is_none() => {
+            Opcode::CLOSE if self.both.rare().closes[self.role].is_none() => {
                 let close = read_close(&control);
                 self.both.first_close.get_or_insert(self.role);
                 self.listener.close(self.role, &close);
-                self.both.closes[self.role] = Some(Box::new(close));
+                self.both.rare().closes[self.role] = Some(Box::new(close));
             }
             _ => {}
         }
@@ -253,7 +276,7 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
             && message.preview.len() <= crate::ws::message::SHORT_TEXT
             && let Some(beat) = heartbeat::recognise(self.role, message.preview)
         {
-            let beats = self.both.heartbeats[self.role].get_or_insert_default();
+            let beats = self.both.rare().heartbeats[self.role].get_or_insert_default();
             beats.protocol.get_or_insert(beat.protocol);
             beats.count = beats.count.saturating_add(1);
             beats.first.get_or_insert(message.moment);
@@ -270,4 +293,14 @@ fn read_close(control: &Control<'_>) -> Close {
         _ => (None, &[][..]),
     };
     Close { code, reason: crate::http::text::text(reason).into(), moment: control.moment }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_websocket_is_small() {
+        assert_eq!(size_of::<TunnelState>(), 312);
+    }
 }

@@ -63,7 +63,7 @@ impl<L: Listener> Reception<'_, L> {
             self.shared.counters.invalid_resets += 1;
             return;
         }
-        let first = self.connection.end(side, EndKind::Rst).is_none();
+        let first = !self.connection.has_end(side, EndKind::Rst);
         self.note_end(side, EndKind::Rst, segment);
         if self.connection.is(Connection::ENDED) {
             return;
@@ -96,7 +96,8 @@ impl<L: Listener> Reception<'_, L> {
 
     fn note_end(&mut self, side: Side, kind: EndKind, segment: &Segment<'_>) {
         let end = End { side, kind, moment: segment.moment, ttl: segment.ttl, ip_id: segment.ip_id };
-        self.connection.rare_mut().note_end(end);
+        let first = self.connection.first();
+        self.connection.rare_mut().ends.note(first, end);
     }
 
     /// Nothing more can come.

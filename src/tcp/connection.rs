@@ -4,13 +4,13 @@
 
 use std::fmt;
 
-use crate::packet::Moment;
+use crate::packet::{Later, Moment};
 use crate::stream::{Pair, Side};
 use crate::tcp::ConnectionId;
 use crate::tcp::facts::{ConnectionFacts, End, EndKind, HalfFacts};
 use crate::tcp::flight::Flights;
 use crate::tcp::half::Half;
-use crate::tcp::moments::{Early, Later};
+use crate::tcp::moments::Early;
 use crate::tcp::trouble::{Rare, Trouble};
 use crate::tcp::tuple::{Key, Tuple};
 use crate::wire::Endpoint;
@@ -123,24 +123,24 @@ impl Connection {
 
     /// FINs and RSTs in order of capture, the first of each kind a side.
     pub fn ends(&self) -> impl Iterator<Item = End> + '_ {
-        self.rare.iter().flat_map(|rare| rare.ends.iter().copied().flatten())
+        self.rare.iter().flat_map(|rare| rare.ends.iter(self.first))
     }
 
     /// All that is known of it.
     pub fn facts(&self) -> ConnectionFacts {
-        let rare = self.rare.as_deref();
-        let refusal = rare.and_then(|rare| rare.ends.iter().flatten().find(|end| end.kind == EndKind::Rst));
+        let odd = self.rare.as_deref().and_then(|rare| rare.odd.as_deref());
+        let refusal = self.ends().find(|end| end.kind == EndKind::Rst);
         ConnectionFacts {
             id: self.id,
             endpoints: Pair { originator: self.endpoint(Side::Originator), responder: self.endpoint(Side::Responder) },
             first: self.first,
             last: self.last(),
-            syn: if self.is(Self::SYN_FIRST) { Some(self.first) } else { rare.and_then(|rare| rare.syn) },
-            syn_retransmissions: rare.map_or(0, |rare| rare.syn_retransmissions),
+            syn: if self.is(Self::SYN_FIRST) { Some(self.first) } else { odd.and_then(|odd| odd.syn) },
+            syn_retransmissions: odd.map_or(0, |odd| odd.syn_retransmissions),
             syn_ack: self.mark(Mark::SynAck),
             established: self.mark(Mark::Established),
             refused: refusal.filter(|_| self.is(Self::REFUSED)).map(|end| end.moment),
-            icmp: rare.map_or_else(Vec::new, |rare| rare.icmp.clone()),
+            icmp: odd.map_or_else(Vec::new, |odd| odd.icmp.clone()),
             ends: self.ends().collect(),
             halves: Pair { originator: self.half_facts(Side::Originator), responder: self.half_facts(Side::Responder) },
         }
@@ -239,7 +239,7 @@ impl Connection {
 
     pub(super) fn mark(&self, mark: Mark) -> Option<Moment> {
         self.marks[mark.index()].moment(self.first).or_else(|| {
-            let late = self.rare.as_ref()?.marks.iter().find(|(known, _)| *known == mark)?;
+            let late = self.rare.as_ref()?.odd.as_ref()?.marks.iter().find(|(known, _)| *known == mark)?;
             Some(late.1)
         })
     }
@@ -251,7 +251,7 @@ impl Connection {
         }
         match Early::new(self.first, moment) {
             Some(early) => self.marks[mark.index()] = early,
-            None => self.rare_mut().marks.push((mark, moment)),
+            None => self.rare_mut().odd_mut().marks.push((mark, moment)),
         }
     }
 
@@ -274,9 +274,9 @@ impl Connection {
         self.rare_mut().halves[side].get_or_insert_default()
     }
 
-    /// The place of an end among all ends.
-    pub(super) fn end(&self, side: Side, kind: EndKind) -> Option<usize> {
-        self.rare.as_ref()?.end(side, kind)
+    /// Whether a side has ended so.
+    pub(super) fn has_end(&self, side: Side, kind: EndKind) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.ends.has(side, kind))
     }
 }
 

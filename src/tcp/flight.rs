@@ -3,10 +3,9 @@
 //! One segment in flight needs no entry: it is the half's last data. Only from the second on is there a [`Flight`], and
 //! it goes when everything is acknowledged, so that a connection that rests has none.
 
-use crate::packet::Moment;
+use crate::packet::{Later, Moment};
 use crate::stream::Pair;
 use crate::tcp::SeqNumber;
-use crate::tcp::moments::Later;
 
 /// The flights of both directions of a connection.
 pub(super) type Flights = Pair<Flight>;

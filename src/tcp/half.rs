@@ -1,8 +1,8 @@
 //! One direction of a connection: 56 bytes that every packet of it touches.
 
+use crate::packet::Later;
 use crate::tcp::SeqNumber;
 use crate::tcp::duplicates::Recent;
-use crate::tcp::moments::Later;
 
 /// What one side sent, as far as every connection needs to know it.
 pub(super) struct Half {

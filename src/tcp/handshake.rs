@@ -53,8 +53,8 @@ impl<L: Listener> Reception<'_, L> {
         let half = self.half(side);
         if half.is(Half::SYN) {
             if side == Side::Originator && half.initial_seq() == Some(segment.seq) {
-                let rare = self.connection.rare_mut();
-                rare.syn_retransmissions = rare.syn_retransmissions.saturating_add(1);
+                let odd = self.connection.rare_mut().odd_mut();
+                odd.syn_retransmissions = odd.syn_retransmissions.saturating_add(1);
             }
             return;
         }
@@ -63,7 +63,7 @@ impl<L: Listener> Reception<'_, L> {
             return;
         }
         if side == Side::Originator && !self.connection.is(Connection::SYN_FIRST) {
-            self.connection.rare_mut().syn = Some(segment.moment);
+            self.connection.rare_mut().odd_mut().syn = Some(segment.moment);
         }
         self.note_syn(side, segment);
     }

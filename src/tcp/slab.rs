@@ -1,7 +1,7 @@
 //! Many things of one size, found by number. It grows piece by piece, so that growing never needs the memory twice.
 
 /// The things, and which places are free.
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T> {
     chunks: Vec<Vec<T>>,
     free: Vec<u32>,
 }
@@ -9,12 +9,12 @@ pub(super) struct Slab<T> {
 impl<T> Slab<T> {
     const CHUNK: usize = 1 << 12;
 
-    pub(super) const fn new() -> Slab<T> {
+    pub(crate) const fn new() -> Slab<T> {
         Slab { chunks: Vec::new(), free: Vec::new() }
     }
 
     /// Puts `value` into a free place.
-    pub(super) fn insert(&mut self, value: T) -> u32 {
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
         if let Some(index) = self.free.pop() {
             self[index] = value;
             return index;
@@ -29,13 +29,25 @@ impl<T> Slab<T> {
     }
 
     /// Leaves `vacant` in a place, free to be used again.
-    pub(super) fn remove(&mut self, index: u32, vacant: T) -> T {
+    pub(crate) fn remove(&mut self, index: u32, vacant: T) -> T {
         self.free.push(index);
         std::mem::replace(&mut self[index], vacant)
     }
 
+    /// A place, if there is one of this number.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.chunks.get(index as usize / Self::CHUNK)?.get(index as usize % Self::CHUNK)
+    }
+
+    /// A place, if there is one of this number.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.chunks.get_mut(index as usize / Self::CHUNK)?.get_mut(index as usize % Self::CHUNK)
+    }
+
     /// All places, vacant ones too.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.chunks.iter().flatten().enumerate().map(|(index, value)| (index as u32, value))
     }
 }

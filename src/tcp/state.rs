@@ -62,7 +62,7 @@ impl fmt::Display for State {
 impl Connection {
     /// The state of one side.
     pub fn state(&self, side: Side) -> State {
-        if Side::BOTH.into_iter().any(|side| self.end(side, EndKind::Rst).is_some()) {
+        if Side::BOTH.into_iter().any(|side| self.has_end(side, EndKind::Rst)) {
             return State::Closed;
         }
         if !self.established_seen() {
@@ -76,7 +76,7 @@ impl Connection {
             (true, false) if acknowledged => State::FinWait2,
             (true, false) => State::FinWait1,
             (true, true) => {
-                let first = self.end(side, EndKind::Fin) < self.end(side.peer(), EndKind::Fin);
+                let first = self.ends().find(|end| end.kind == EndKind::Fin).is_some_and(|end| end.side == side);
                 match (first, acknowledged) {
                     (true, true) => State::TimeWait,
                     (true, false) => State::Closing,

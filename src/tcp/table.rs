@@ -141,7 +141,7 @@ impl<S: Default> Table<S> {
         self.advance(error.moment.at, listener);
         let (key, _) = Key::of(&Ends::new(error.source, error.destination));
         match self.find(&key) {
-            Some(index) => self.slots[index].connection.rare_mut().note_icmp(error),
+            Some(index) => self.slots[index].connection.rare_mut().odd_mut().note_icmp(error),
             None => self.shared.counters.strays += 1,
         }
     }
@@ -159,22 +159,23 @@ impl<S: Default> Table<S> {
 
     /// The capture is over: what waits is told, and every connection is forgotten, in order of its number.
     pub fn finish<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
-        for number in self.numbers() {
-            self.finish_one(number, listener);
+        for place in self.places() {
+            self.finish_one(place, listener);
         }
     }
 
-    /// The numbers of all connections that are being followed, in order.
-    pub fn numbers(&self) -> Vec<Number> {
-        let mut all: Vec<Number> = self.live().map(|(index, slot)| Number(slot.connection.id(), index)).collect();
-        all.sort_unstable();
+    /// Where all connections are that are being followed, in order of their numbers.
+    pub fn places(&self) -> Vec<Place> {
+        let mut all = Vec::with_capacity(self.connections());
+        all.extend(self.live().map(|(index, _)| Place(index)));
+        all.sort_unstable_by_key(|place| self.slots[place.0].connection.id());
         all
     }
 
     /// The capture is over for one connection: what waits is told, and it is forgotten.
-    pub fn finish_one<L: Listener<Stream = S>>(&mut self, number: Number, listener: &mut L) {
-        if self.is_at(number.0, number.1) {
-            self.forget(number.1, listener);
+    pub fn finish_one<L: Listener<Stream = S>>(&mut self, Place(index): Place, listener: &mut L) {
+        if self.slots.get(index).is_some_and(|slot| !slot.is_vacant()) {
+            self.forget(index, listener);
         }
     }
 
@@ -360,9 +361,9 @@ impl<S: Default> Table<S> {
     }
 }
 
-/// The number of a connection, and where it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Number(ConnectionId, u32);
+/// Where a connection is, until it is forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place(u32);
 
 /// How a connection begins for us.
 #[derive(Clone, Copy)]

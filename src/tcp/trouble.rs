@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::packet::Moment;
-use crate::stream::{Pair, Side};
+use crate::stream::Pair;
 use crate::tcp::assembler::Assembler;
 use crate::tcp::connection::Mark;
 use crate::tcp::duplicates::Window;
-use crate::tcp::facts::{End, EndKind, ZeroWindow};
+use crate::tcp::ends::Ends;
+use crate::tcp::facts::ZeroWindow;
 use crate::tcp::seq::SeqNumber;
 use crate::time::Timestamp;
 use crate::wire::IcmpError;
@@ -15,8 +16,14 @@ use crate::wire::IcmpError;
 /// Of a connection: how it ends, and what is out of the ordinary.
 #[derive(Default)]
 pub(super) struct Rare {
-    /// FINs and RSTs in order of capture.
-    pub(super) ends: [Option<End>; 4],
+    pub(super) ends: Ends,
+    pub(super) halves: Pair<Option<Box<Trouble>>>,
+    pub(super) odd: Option<Box<Odd>>,
+}
+
+/// Of a connection: what few have, even of those that have ended.
+#[derive(Default)]
+pub(super) struct Odd {
     /// The SYN, when it was not the first packet.
     pub(super) syn: Option<Moment>,
     pub(super) syn_retransmissions: u32,
@@ -24,10 +31,9 @@ pub(super) struct Rare {
     pub(super) icmp: Vec<IcmpError>,
     /// Moments too late for their packed form.
     pub(super) marks: Vec<(Mark, Moment)>,
-    pub(super) halves: Pair<Option<Box<Trouble>>>,
 }
 
-impl Rare {
+impl Odd {
     /// ICMP errors kept of one connection.
     const ICMP: usize = 4;
 
@@ -37,20 +43,11 @@ impl Rare {
             self.icmp.push(*error);
         }
     }
+}
 
-    /// Notes an end if it is the first of its kind from its side.
-    pub(super) fn note_end(&mut self, end: End) {
-        let same = |known: &End| (known.side, known.kind) == (end.side, end.kind);
-        if !self.ends.iter().flatten().any(same)
-            && let Some(free) = self.ends.iter_mut().find(|end| end.is_none())
-        {
-            *free = Some(end);
-        }
-    }
-
-    /// The place of an end in the order of capture.
-    pub(super) fn end(&self, side: Side, kind: EndKind) -> Option<usize> {
-        self.ends.iter().position(|end| end.is_some_and(|end| (end.side, end.kind) == (side, kind)))
+impl Rare {
+    pub(super) fn odd_mut(&mut self) -> &mut Odd {
+        self.odd.get_or_insert_default()
     }
 }
 

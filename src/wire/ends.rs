@@ -22,6 +22,34 @@ pub enum Addresses {
     V6([[u8; 16]; 2]),
 }
 
+/// [`Ends`] as a connection keeps them: 16 bytes, and for IPv6 a box.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeptEnds {
+    /// Addresses in host byte order, and ports.
+    V4([u32; 2], [u16; 2]),
+    /// Any.
+    V6(Box<Ends>),
+}
+
+impl From<Ends> for KeptEnds {
+    fn from(ends: Ends) -> KeptEnds {
+        match ends.addresses {
+            Addresses::V4(addresses) => KeptEnds::V4(addresses, ends.ports),
+            Addresses::V6(_) => KeptEnds::V6(Box::new(ends)),
+        }
+    }
+}
+
+impl KeptEnds {
+    /// As they were.
+    pub fn ends(&self) -> Ends {
+        match self {
+            KeptEnds::V4(addresses, ports) => Ends { addresses: Addresses::V4(*addresses), ports: *ports },
+            KeptEnds::V6(ends) => **ends,
+        }
+    }
+}
+
 impl Ends {
     /// From one endpoint to another. Where only one of the two is IPv4, it is mapped.
     pub fn new(source: Endpoint, destination: Endpoint) -> Ends {
@@ -63,6 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn kept_ends_are_small() {
+        assert_eq!(size_of::<KeptEnds>(), 16);
+    }
+
+    #[test]
     fn endpoints_come_back() {
         for [source, destination] in [["10.0.0.1:5000", "10.0.0.2:80"], ["[fe80::1]:5000", "[::1]:80"]] {
             let ends = [source, destination].map(|text| {
@@ -71,6 +104,7 @@ mod tests {
             });
             let both = Ends::new(ends[0], ends[1]);
             assert_eq!([both.source(), both.destination()], ends);
+            assert_eq!(KeptEnds::from(both).ends(), both);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The counts of one direction.
 //!
-//! A capture may have a million directions, so what each of them counts is kept small: [`Tally`] is 104 bytes. What does
+//! A capture may have a million directions, so what each of them counts is kept small: [`Tally`] is 96 bytes. What does
 //! not fit there, and what few directions need, is in [`Rare`].
 
 use std::time::Duration;
@@ -11,23 +11,23 @@ use crate::ws::facts::{DirectionFacts, FrameCounts, MessageCounts, Opcode};
 /// What every direction counts. A moment that never was is the default one: packets count from 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
-    /// All bytes of the direction, gaps included.
-    pub(super) bytes: u64,
-    /// Application bytes of whole messages.
-    message_bytes: u64,
     first_data: Moment,
     last_data: Moment,
     last_frame: Moment,
     /// The longest message that was one frame in one packet: in which one, and its length.
     largest_at: Moment,
     largest: u32,
+    /// All bytes of the direction, gaps included, modulo 2^32.
+    bytes: u32,
+    /// Application bytes of whole messages, modulo 2^32.
+    message_bytes: u32,
     /// The longest silence between two frames, in milliseconds.
     silence: u32,
     text: u32,
     binary: u32,
     ping: u16,
     pong: u16,
-    close: u16,
+    close: u8,
 }
 
 /// What few directions count.
@@ -39,6 +39,9 @@ pub(super) struct Rare {
     unfinished: MessageCounts,
     largest_frame: (u64, Moment),
     largest_message: (u64, Moment),
+    /// What the sums of bytes have carried over.
+    bytes: u64,
+    message_bytes: u64,
 }
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -57,7 +60,7 @@ impl Tally {
             Opcode::BINARY => carry32(&mut self.binary),
             Opcode::PING => carry16(&mut self.ping),
             Opcode::PONG => carry16(&mut self.pong),
-            Opcode::CLOSE => carry16(&mut self.close),
+            Opcode::CLOSE => carry8(&mut self.close),
             _ => 1,
         }
     }
@@ -98,19 +101,28 @@ impl Tally {
         }
     }
 
-    /// Counts a message that was one frame in one packet.
+    /// Counts bytes of the direction. What it returns has to go to [`Rare::carry_bytes`], unless it is 0.
     #[inline]
-    pub(super) fn simple_message(&mut self, length: u32, moment: Moment) {
-        self.message_bytes += u64::from(length);
+    #[must_use]
+    pub(super) fn count(&mut self, bytes: u64) -> u64 {
+        add32(&mut self.bytes, bytes)
+    }
+
+    /// Counts a message that was one frame in one packet. What it returns has to go to [`Rare::carry_message_bytes`],
+    /// unless it is 0.
+    #[inline]
+    #[must_use]
+    pub(super) fn simple_message(&mut self, length: u32, moment: Moment) -> u64 {
         if length > self.largest || self.largest_at == Moment::default() {
             self.largest = length;
             self.largest_at = moment;
         }
+        add32(&mut self.message_bytes, length.into())
     }
 
     /// Counts any other message.
     pub(super) fn message(&mut self, bytes: u64, moment: Moment, rare: &mut Rare) {
-        self.message_bytes = self.message_bytes.saturating_add(bytes);
+        rare.carry_message_bytes(add32(&mut self.message_bytes, bytes));
         raise(&mut rare.largest_message, bytes, moment);
     }
 
@@ -123,6 +135,11 @@ impl Tally {
     /// The last frame of any kind.
     pub(super) fn last_frame(&self) -> Option<Moment> {
         seen(self.last_frame)
+    }
+
+    /// All bytes of the direction.
+    pub(super) fn bytes(&self, rare: &Rare) -> u64 {
+        rare.bytes.saturating_add(self.bytes.into())
     }
 
     /// Frames by opcode.
@@ -154,9 +171,9 @@ impl Tally {
             messages: MessageCounts {
                 text: whole(frames.text, rare.unfinished.text, Opcode::TEXT),
                 binary: whole(frames.binary, rare.unfinished.binary, Opcode::BINARY),
-                bytes: self.message_bytes,
+                bytes: rare.message_bytes.saturating_add(self.message_bytes.into()),
             },
-            bytes: self.bytes,
+            bytes: self.bytes(rare),
             first_data: seen(self.first_data),
             last_data: seen(self.last_data),
             last_frame: seen(self.last_frame),
@@ -184,6 +201,17 @@ impl Rare {
         *count = count.saturating_add(few);
     }
 
+    /// Counts bytes of the direction that its tally has carried over.
+    #[cold]
+    pub(super) fn carry_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Counts bytes of messages that the tally has carried over.
+    pub(super) fn carry_message_bytes(&mut self, bytes: u64) {
+        self.message_bytes = self.message_bytes.saturating_add(bytes);
+    }
+
     /// A message that began with this opcode will not become whole.
     pub(super) fn unfinished(&mut self, opcode: Opcode) {
         match opcode {
@@ -209,6 +237,20 @@ fn carry32(count: &mut u32) -> u64 {
 fn carry16(count: &mut u16) -> u64 {
     *count = count.wrapping_add(1);
     if *count == 0 { 1 << 16 } else { 0 }
+}
+
+#[inline]
+fn carry8(count: &mut u8) -> u64 {
+    *count = count.wrapping_add(1);
+    if *count == 0 { 1 << 8 } else { 0 }
+}
+
+/// Adds to a sum. Returns what has to be carried over.
+#[inline]
+fn add32(sum: &mut u32, more: u64) -> u64 {
+    let all = more.saturating_add(u64::from(*sum));
+    *sum = all as u32;
+    all & !u64::from(u32::MAX)
 }
 
 fn raise(largest: &mut (u64, Moment), length: u64, moment: Moment) {
@@ -243,6 +285,20 @@ mod tests {
         let frames = tally.frames(&rare);
         assert_eq!((frames.text, frames.pong), (u64::from(u32::MAX) + 2, u32::from(u16::MAX) + 2));
         assert_eq!((frames.continuation, frames.other), (1, 1));
+    }
+
+    #[test]
+    fn no_byte_is_lost_when_a_sum_is_full() {
+        let (mut tally, mut rare) = (Tally::default(), Rare::default());
+        for bytes in [u64::from(u32::MAX), 7, 1 << 40, 3] {
+            rare.carry_bytes(tally.count(bytes));
+        }
+        tally.message(5, moment(1, 0), &mut rare);
+        tally.message(u64::from(u32::MAX), moment(2, 0), &mut rare);
+        let facts = tally.facts(&rare, None);
+        assert_eq!(facts.bytes, u64::from(u32::MAX) + 10 + (1 << 40));
+        assert_eq!(facts.messages.bytes, u64::from(u32::MAX) + 5);
+        assert!(size_of::<Tally>() <= 96);
     }
 
     #[test]

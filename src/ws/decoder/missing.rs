@@ -29,11 +29,7 @@ impl Decoder {
                 inflation.lose(&mut context.scratch.pool);
             }
         }
-        self.remaining -= bytes;
-        self.key = self.key.after(bytes);
-        if self.remaining == 0 {
-            self.end_frame(context);
-        }
+        self.advance(bytes, context);
     }
 
     /// It is not known any more where the next frame begins.
@@ -49,9 +45,8 @@ impl Decoder {
         let deflate = self.compression != Compression::None;
         let search = Search::new(Some(self.role), deflate, true);
         self.phase = Phase::Seeking;
-        self.remaining = 0;
         let cold = self.cold();
-        cold.frame = None;
+        (cold.frame, cold.remaining) = (None, 0);
         cold.history_lost = true;
         cold.search = Some(Box::new(search));
     }
@@ -99,7 +94,7 @@ impl Decoder {
         cold.search = None;
         cold.adrift = true;
         cold.trial = TRIAL;
-        self.remaining = ahead;
+        cold.remaining = ahead;
         self.phase = if ahead > 0 { Phase::Ignored } else { Phase::Boundary };
     }
 

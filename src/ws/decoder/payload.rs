@@ -7,6 +7,7 @@ use crate::ws::decoder::{Cold, Compression, Context, Decoder, Phase};
 use crate::ws::deflate::Inflation;
 use crate::ws::facts::{Opcode, ViolationKind};
 use crate::ws::header::{FrameHeader, MAX_CONTROL};
+use crate::ws::mask::MaskingKey;
 use crate::ws::message::{Control, FrameListener, Message};
 use crate::ws::scratch::CHUNK;
 
@@ -40,7 +41,10 @@ impl Decoder {
         if opcode == Opcode::TEXT && !plain.is_ascii() && simdutf8::basic::from_utf8(plain).is_err() {
             return self.open_and_go_on(header, payload, context);
         }
-        self.tally.simple_message(payload.len() as u32, moment);
+        let carry = self.tally.simple_message(payload.len() as u32, moment);
+        if carry > 0 {
+            self.cold().rare.carry_message_bytes(carry);
+        }
         context.listener.message(Message {
             opcode,
             start: moment,
@@ -71,8 +75,6 @@ impl Decoder {
 
     /// The payload of this frame comes piece by piece.
     pub(super) fn open<L: FrameListener>(&mut self, header: &FrameHeader, context: &mut Context<'_, L>) {
-        self.remaining = header.length;
-        self.key = header.key;
         self.phase = match header.opcode() {
             Opcode::CLOSE | Opcode::PING | Opcode::PONG => {
                 let cold = self.cold();
@@ -86,7 +88,8 @@ impl Decoder {
             }
             _ => Phase::Ignored,
         };
-        self.cold().frame = Some(*header);
+        let cold = self.cold();
+        (cold.frame, cold.remaining, cold.key) = (Some(*header), header.length, header.key);
     }
 
     /// Puts a data frame in its place (RFC 6455 §5.4). False when it belongs to no message that is known.
@@ -122,29 +125,35 @@ impl Decoder {
 
     /// Inside a payload. Returns how many bytes were used.
     pub(super) fn go_on<L: FrameListener>(&mut self, bytes: &[u8], context: &mut Context<'_, L>) -> usize {
-        let payload = &bytes[..usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len())];
-        match self.phase {
+        let phase = self.phase;
+        let cold = self.cold();
+        let (key, remaining) = (cold.key, usize::try_from(cold.remaining).unwrap_or(usize::MAX));
+        let payload = &bytes[..remaining.min(bytes.len())];
+        match phase {
             Phase::Control => {
-                let key = self.key;
-                let control = &mut self.cold().control;
-                let from = control.len();
-                control.resize((from + payload.len()).min(MAX_CONTROL), 0);
-                key.unmask(payload, &mut control[from..]);
+                let from = cold.control.len();
+                cold.control.resize((from + payload.len()).min(MAX_CONTROL), 0);
+                key.unmask(payload, &mut cold.control[from..]);
             }
-            Phase::Data => self.push(payload, context),
+            Phase::Data => self.push(payload, key, context),
             _ => {}
         }
-        self.remaining -= payload.len() as u64;
-        self.key = self.key.after(payload.len() as u64);
-        if self.remaining == 0 {
-            self.end_frame(context);
-        }
+        self.advance(payload.len() as u64, context);
         payload.len()
     }
 
+    /// So many bytes of the payload are dealt with.
+    pub(super) fn advance<L: FrameListener>(&mut self, bytes: u64, context: &mut Context<'_, L>) {
+        let cold = self.cold();
+        cold.remaining -= bytes;
+        cold.key = cold.key.after(bytes);
+        if cold.remaining == 0 {
+            self.end_frame(context);
+        }
+    }
+
     /// Payload of the message that is under way.
-    fn push<L: FrameListener>(&mut self, payload: &[u8], context: &mut Context<'_, L>) {
-        let key = self.key;
+    fn push<L: FrameListener>(&mut self, payload: &[u8], key: MaskingKey, context: &mut Context<'_, L>) {
         let Cold { message: Some(message), inflation, .. } = self.cold() else { return };
         let preview = context.listener.preview();
         let result = message.push(payload, key, inflation.as_deref_mut(), context.scratch, preview);
