@@ -212,7 +212,7 @@ impl Driver {
                     Some(event) => self.event(event?),
                     None => Effect::Quit, // the terminal is gone
                 },
-                request = signals.end_or_stop() => request,
+                request = signals.heard() => request,
                 () = shared.news.notified(), if !news => {
                     news = true;
                     continue;
@@ -289,6 +289,11 @@ impl Driver {
             Effect::Save(path, sessions) => {
                 self.state.notice = Some(self.save(&path, &sessions).unwrap_or_else(|error| error));
             }
+            Effect::Counts => {
+                self.state.notice =
+                    Some(counts(&self.store.figures.summary, self.options.live && !self.options.wait_for_packet));
+                self.stale = true;
+            }
             Effect::KeepColumns(columns) => self.keep_columns(&columns),
             Effect::Open(path) => self.open(path).await?,
         }
@@ -346,6 +351,19 @@ impl Driver {
     }
 }
 
+/// What is asked for by `SIGUSR1`, in the words of the other outputs.
+fn counts(summary: &Summary, captured: bool) -> String {
+    let Summary { packets, loss, .. } = summary;
+    let own = format!("{} things dropped by wsflow", loss.wsflow);
+    match captured {
+        true => format!(
+            "{packets} packets captured, {} dropped by kernel, {} by interface, {own}",
+            loss.kernel, loss.interface
+        ),
+        false => format!("{packets} packets read, {own}"),
+    }
+}
+
 /// The next event of the terminal.
 async fn next(events: &mut EventStream) -> Option<io::Result<Event>> {
     std::future::poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await
@@ -358,6 +376,7 @@ struct Signals {
     interrupt: Signal,
     stop: Signal,
     go_on: Signal,
+    counts: Signal,
 }
 
 impl Signals {
@@ -369,6 +388,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             stop: by_number(rustix::process::Signal::TSTP)?,
             go_on: by_number(rustix::process::Signal::CONT)?,
+            counts: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -381,13 +401,14 @@ impl Signals {
         }
     }
 
-    /// Somebody wants the program to end, or to stop for a while.
-    async fn end_or_stop(&mut self) -> Effect {
+    /// Somebody wants the program to end, to stop for a while, or to say how far it is.
+    async fn heard(&mut self) -> Effect {
         tokio::select! {
             _ = self.terminate.recv() => Effect::Quit,
             _ = self.hang_up.recv() => Effect::Quit,
             _ = self.interrupt.recv() => Effect::Quit,
             _ = self.stop.recv() => Effect::Stop,
+            _ = self.counts.recv() => Effect::Counts,
         }
     }
 

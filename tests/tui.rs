@@ -130,6 +130,24 @@ fn whoever_is_terminated_gives_the_terminal_back() {
 }
 
 #[test]
+fn whoever_asks_for_the_counts_gets_them_and_it_goes_on() {
+    let Some(terminal) = Terminal::open("counts") else { return };
+    let pid = terminal.file("pid");
+    let program = wsflow(&format!("-r {}", capture("nginx-healthy.pcap")));
+    terminal.run(&format!("sh -c 'echo $$ >{}; exec env {program}'", pid.display()));
+    terminal.wait_for("closed");
+    let pid = std::fs::read_to_string(pid).expect("the shell noted it");
+    for _ in 0..2 {
+        Command::new("kill").args(["-USR1", pid.trim()]).status().expect("kill runs");
+        terminal.wait_for("packets read, 0 things dropped by wsflow");
+        terminal.press("j"); // the next key takes it away
+        terminal.wait_for("q quit");
+    }
+    terminal.press("q");
+    terminal.assert_given_back(0);
+}
+
+#[test]
 fn a_panic_is_read_on_a_terminal_that_is_given_back() {
     if !cfg!(debug_assertions) {
         return; // only builds for development panic when they are asked to
@@ -249,7 +267,9 @@ fn a_session_is_seen_while_it_is_captured() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let recorded = terminal.file("all.pcapng");
-    let line = wsflow(&format!("-i lo -w {} port {port}", recorded.display()));
+    let pid = terminal.file("pid");
+    let program = wsflow(&format!("-i lo -w {} port {port}", recorded.display()));
+    let line = format!("sh -c 'echo $$ >{}; exec env {program}'", pid.display());
     terminal.tmux(&["send-keys", "-l", &line]);
     terminal.press("Enter");
     terminal.wait_for("No WebSocket yet");
@@ -260,6 +280,9 @@ fn a_session_is_seen_while_it_is_captured() {
     let (mut socket, _) = tungstenite::connect(format!("ws://127.0.0.1:{port}/seen")).expect("connected");
     socket.send(Message::text("hello")).expect("sent");
     terminal.wait_for("1 open");
+    let pid = std::fs::read_to_string(pid).expect("the shell noted it");
+    Command::new("kill").args(["-USR1", pid.trim()]).status().expect("kill runs");
+    terminal.wait_for("packets captured, 0 dropped by kernel");
     terminal.press("C-z");
     terminal.wait_for("topped");
     socket.send(Message::text("while it is stopped")).expect("sent");

@@ -85,6 +85,8 @@ pub(super) enum Effect {
     Open(PathBuf),
     /// Remember these columns.
     KeepColumns(String),
+    /// Say how much was read, and lost.
+    Counts,
 }
 
 /// What is looked at, and how.
