@@ -63,6 +63,8 @@ pub struct Engine {
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
+    /// When encrypted connections were told of last.
+    told_encrypted: Timestamp,
     /// From when until when packets were dropped, as far as can be told: live.
     drops: Vec<(Timestamp, Timestamp)>,
     asked_for_drops: Timestamp,
@@ -89,6 +91,7 @@ impl Engine {
             groups: Groups::default(),
             now: Timestamp::ZERO,
             looked_at: 0,
+            told_encrypted: Timestamp::ZERO,
             drops: Vec::new(),
             asked_for_drops: Timestamp::ZERO,
             ending: false,

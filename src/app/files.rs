@@ -42,6 +42,7 @@ impl Listener for Printer {
         if self.asked().for_counts() {
             note(&counts(&engine.summary(), &source.counts()).join(", "));
         }
+        let _ = engine.tell_encrypted(self); // who reads no more is noticed with the next line
         self.asked().to_stop() && !self.is_live()
     }
 

@@ -90,6 +90,9 @@ pub enum Event<'a> {
     Unreachable(Place, Moment),
     /// A WebSocket that was open before the capture began was recognised.
     Adopted(Place, Moment),
+    /// Live, a connection that nobody can read has come to look like a WebSocket: what is known of it. When it is over a
+    /// session of that number follows, unless it turned out to be a leg of another one.
+    Encrypted(&'a Session),
     /// The legs of `from` are legs of `into` from now on.
     Joined {
         /** The session that goes on. */

@@ -1,6 +1,9 @@
 //! What is known of sessions while they go on, for those who show them.
 
-use crate::engine::Engine;
+use std::io;
+use std::time::Duration;
+
+use crate::engine::{Engine, Event, Sink};
 use crate::session::flow::App;
 use crate::session::over::Over;
 use crate::session::records::{self, Entry, EntryState, Record};
@@ -10,6 +13,9 @@ use crate::session::{Leg, Outcome, Session, SessionId};
 /// Encrypted connections that are looked at with each snapshot: their facts are made of sizes and times, which takes a
 /// microsecond.
 const LOOKED_AT: usize = 256;
+
+/// How often encrypted connections are told of.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A look at sessions that are not over.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +32,33 @@ impl Engine {
         let mut snapshot = Snapshot::default();
         snapshot.sessions.extend(of.iter().filter_map(|&id| self.so_far(id)));
         self.encrypted_so_far(&mut snapshot.sessions);
-        self.drop_promises(&mut snapshot.dropped);
+        snapshot.dropped.extend(self.drop_promises().into_iter().map(|(session, _)| session));
         snapshot
+    }
+
+    /// Live, now and then: tells of encrypted connections that look like WebSockets, once of each, and when one of them became
+    /// a leg of another session. For those who take no snapshots; to be called for every packet.
+    pub fn tell_encrypted(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        if !self.options.live || self.now.since(self.told_encrypted) < INTERVAL {
+            return Ok(());
+        }
+        self.told_encrypted = self.now;
+        let (known, mut sessions) = (self.tracker.promises.len(), Vec::new());
+        self.encrypted_so_far(&mut sessions);
+        let new = |session: &&Session| self.tracker.promises[known..].iter().any(|&(id, _)| id == session.id);
+        for session in sessions.iter().filter(new) {
+            sink.event(&Event::Encrypted(session))?;
+        }
+        for (from, flow) in self.drop_promises() {
+            let leg = flow.and_then(|id| Some((id, self.tracker.flows.find(id)?.session?)));
+            let Some((id, into)) = leg else { continue };
+            let record = self.tracker.records.find(into);
+            let reason = record.and_then(|record| record.entries.get(record.index_of(id)?)?.joined_by);
+            if let Some(reason) = reason {
+                sink.event(&Event::Joined { into, from, reason })?;
+            }
+        }
+        Ok(())
     }
 
     /// A session all of whose legs are followed.
@@ -70,17 +101,18 @@ impl Engine {
         }
     }
 
-    /// What was promised to connections that are gone, or have become legs.
-    fn drop_promises(&mut self, dropped: &mut Vec<SessionId>) {
-        let flows = &self.tracker.flows;
+    /// What was promised to connections that are gone, or have become legs: these are named.
+    fn drop_promises(&mut self) -> Vec<(SessionId, Option<FlowId>)> {
+        let (flows, mut dropped) = (&self.tracker.flows, Vec::new());
         self.tracker.promises.retain(|&(session, id)| {
             let flow = flows.find(id).filter(|flow| flow.promised() == Some(session));
             let becomes_it = flow.is_some_and(|flow| flow.session.is_none_or(|own| own == session));
             if !becomes_it {
-                dropped.push(session);
+                dropped.push((session, flow.map(|_| id)));
             }
             flow.is_some_and(|flow| flow.session.is_none())
         });
+        dropped
     }
 }
 
@@ -225,5 +257,52 @@ mod tests {
         assert!(packets > 1000, "it was seen while it was open");
         engine.finish(&mut sink).expect("it takes everything");
         assert_eq!(sink.0, [(SessionId(1), Outcome::Encrypted)]);
+    }
+
+    /// Remembers in words what is told of encrypted connections, and of sessions that are over.
+    #[derive(Default)]
+    struct Words(Vec<String>);
+
+    impl Sink for Words {
+        fn wants(&self) -> Wants {
+            Wants::default()
+        }
+
+        fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+            match event {
+                Event::Encrypted(session) => self.0.push(format!("{} is likely one", session.id.0)),
+                Event::Joined { into, from, .. } => self.0.push(format!("{} is a leg of {}", from.0, into.0)),
+                Event::Session(session, _) => self.0.push(format!("{} {}", session.id.0, session.outcome.name())),
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+
+    /// What is told of a proxy that speaks TLS, without keys: of what this filter takes.
+    #[cfg(feature = "live")]
+    fn told_of_encrypted(live: bool, filter: &str) -> Vec<String> {
+        use crate::source::{Filter, Input, Savefiles, Source};
+        let filter = Filter::new(filter).expect("a filter");
+        let mut source = Savefiles::open(&["pcaps/wss-with-keys.pcap".into()], Some(filter)).expect("a capture");
+        let options = EngineOptions { live, ..EngineOptions::default() };
+        let (mut engine, mut sink) = (Engine::new(&Limits::default(), options, Wants::default()), Words::default());
+        while let Ok(Some(input)) = source.next() {
+            let Input::Packet(packet) = input else { continue };
+            engine.packet(&packet, &mut sink).expect("it takes everything");
+            engine.told_encrypted = crate::time::Timestamp::ZERO; // it is shorter than the interval
+            engine.tell_encrypted(&mut sink).expect("it takes everything");
+        }
+        engine.finish(&mut sink).expect("it takes everything");
+        sink.0
+    }
+
+    #[test]
+    #[cfg(feature = "live")]
+    fn an_encrypted_connection_is_told_once_while_it_is_open_and_keeps_its_number() {
+        assert_eq!(told_of_encrypted(true, "port 8443"), ["1 is likely one", "1 encrypted"]);
+        assert_eq!(told_of_encrypted(false, "port 8443"), ["1 encrypted"], "from a file it is told when it is over");
+        let with_the_leg_behind = told_of_encrypted(true, "tcp");
+        assert_eq!(with_the_leg_behind, ["2 is likely one", "2 encrypted"], "the leg in front gives the number");
     }
 }

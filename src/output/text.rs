@@ -285,12 +285,15 @@ mod tests {
 
     #[test]
     fn other_events() {
-        let (session, _) = samples::encrypted();
+        let (mut session, _) = samples::encrypted();
+        let reasons = ["only http/1.1 is offered", "small records in both directions"].map(str::to_owned).to_vec();
+        session.legs[0].tls.as_mut().expect("it is encrypted").likely_websocket = reasons;
         let place = place(&session, 0);
         let events = [
             Event::Adopted(place, samples::moment(1, 0)),
             Event::Unreachable(place, samples::moment(2, 0)),
             Event::Joined { into: SessionId(3), from: SessionId(4), reason: JoinReason::Key },
+            Event::Encrypted(&session),
             Event::Limit("sessions", samples::moment(3, 86_400_000_000).at),
         ];
         insta::assert_snapshot!(printed(PLAIN, &events));

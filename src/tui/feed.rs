@@ -243,8 +243,8 @@ impl Sink for Feed {
                 let now = summary.last.unwrap_or_default();
                 Change::Figures(Box::new(Figures { summary: (*summary).clone(), interfaces: Vec::new(), now }))
             }
-            // A Close comes as a message too; limits come with the figures.
-            Event::Close(..) | Event::Limit(..) => return Ok(()),
+            // A Close comes as a message too; limits come with the figures, what is encrypted with what is open.
+            Event::Close(..) | Event::Limit(..) | Event::Encrypted(_) => return Ok(()),
         });
         Ok(())
     }

@@ -39,6 +39,7 @@ pub(super) fn time_of(event: &Event<'_>) -> Option<Timestamp> {
         Event::Close(_, _, moment, ..) | Event::Unreachable(_, moment) | Event::Adopted(_, moment) => Some(moment.at),
         Event::End(_, end) => Some(end.moment.at),
         Event::Limit(_, at) => Some(*at),
+        Event::Encrypted(session) => Some(session.end),
         Event::Joined { .. } | Event::Session(..) | Event::Finding(_) | Event::Summary(_) => None,
     }
 }
@@ -84,6 +85,7 @@ impl Layout {
                 line.put("a websocket that was open before the capture began");
                 self.packet(line, *moment);
             }
+            Event::Encrypted(session) => self.encrypted(line, clock, session),
             Event::Joined { into, from, reason } => {
                 line.pad(TAG, 0);
                 self.tag(line, *from);
@@ -142,6 +144,23 @@ impl Layout {
         tag(line, session);
         self.addresses = self.addresses.max((line.column() + 2).min(TAG + 10));
         line.pad(self.addresses, 2);
+    }
+
+    fn encrypted(&mut self, line: &mut Line, clock: &mut Clock, session: &Session) {
+        let leg = session.first_leg();
+        let place = Place { session: session.id, client: leg.client, server: leg.server, leg: 0 };
+        self.begin(line, clock, &place, Role::Client, leg.tcp.last);
+        line.put("encrypted, and likely a websocket");
+        let Some(tls) = leg.tls.as_deref() else { return };
+        if let Some(name) = &tls.sni {
+            line.put(" to ");
+            line.wire_within(name, TARGET);
+        }
+        for (index, reason) in tls.likely_websocket.iter().enumerate() {
+            line.put(if index == 0 { ": " } else { ", " });
+            line.put(reason);
+        }
+        self.packet(line, leg.tcp.last);
     }
 
     fn request(&self, line: &mut Line, request: &Request) {
