@@ -193,6 +193,7 @@ impl Engine {
         if !self.options.live {
             self.tracker.join_late();
         }
+        self.tracker.count_endings();
         self.tell_failures();
         self.release_all(sink)?;
         for finding in std::mem::take(&mut self.groups).into_findings() {
@@ -256,6 +257,7 @@ impl Engine {
             if !self.options.live {
                 self.tracker.bound("sessions kept");
             }
+            self.tracker.count_endings();
             self.put_down_attempts_of(id);
             self.tracker.claim_strays(&[id]);
             self.judge(id, sink)?;
@@ -271,7 +273,8 @@ impl Engine {
 
     /// Tells of all sessions, in order of their start.
     fn release_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        let mut ids: Vec<SessionId> = std::mem::take(&mut self.tracker.completed).into_iter().collect();
+        self.tracker.count_endings();
+        let mut ids: Vec<SessionId> = std::mem::take(&mut self.tracker.completed).iter().collect();
         self.tracker.claim_strays(&ids);
         ids.sort_by_key(|&id| (self.tracker.records.find(id).map(|record| record.start), id));
         ids.into_iter().try_for_each(|id| self.judge(id, sink))
@@ -297,7 +300,7 @@ impl Engine {
     /// Connections that never came up and that no session claims: sessions of their own where somebody asked for them,
     /// where sessions lead to the same server, or where there is nothing else to tell.
     fn tell_failures(&mut self) {
-        let ids: Vec<SessionId> = self.tracker.completed.iter().copied().collect();
+        let ids: Vec<SessionId> = self.tracker.completed.iter().collect();
         self.tracker.claim_strays(&ids);
         let alone = self.tally.outcomes.is_empty() && ids.is_empty();
         for leg in self.tracker.strays.take() {

@@ -1,6 +1,7 @@
 //! Sessions: one WebSocket as its users see it, made of legs, each on one connection.
 
 pub mod closing;
+pub mod completed;
 pub mod course;
 pub mod flow;
 pub mod joiner;

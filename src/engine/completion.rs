@@ -231,10 +231,19 @@ impl Tracker {
     }
 
     fn complete(&mut self, session: SessionId) {
-        self.completed.insert(session);
-        let Some(record) = self.records.find(session) else { return };
-        if let Some(ending) = ending_of(session, record) {
-            self.recorder.ending(&ending);
+        if self.completed.insert(session) {
+            self.uncounted.push(session);
+        }
+    }
+
+    /// Counts complete sessions among the neighbours. That waits for the first judgement, for until then legs may still be
+    /// joined, and two sessions be one.
+    pub(super) fn count_endings(&mut self) {
+        for session in self.uncounted.drain(..) {
+            let ending = self.records.find(session).and_then(|record| ending_of(session, record));
+            if let Some(ending) = ending {
+                self.recorder.ending(&ending);
+            }
         }
     }
 
@@ -292,13 +301,11 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
 
 /// How a complete session ended, for comparison with others.
 fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
-    let legs = || {
-        record.entries.iter().filter_map(|entry| match &entry.state {
-            EntryState::Done(leg) => Some(leg),
-            EntryState::Live(_) => None,
-        })
-    };
-    Some(Ending::of_legs(id, record.start, legs().next()?, legs))
+    let legs = record.entries.iter().filter_map(|entry| match &entry.state {
+        EntryState::Done(leg) => Some(leg),
+        EntryState::Live(_) => None,
+    });
+    Some(Ending::of_legs(id, record.start, legs.clone().next()?, legs))
 }
 
 /// Whether the beginning of a request head asks for a WebSocket.

@@ -55,13 +55,15 @@ impl Dialling {
 impl Engine {
     /// Puts down attempts that go on and that the proxy of this session made in vain, for the session to claim.
     pub(super) fn put_down_attempts_of(&mut self, session: SessionId) {
+        let Some(dialling) = self.tracker.dialling.as_mut().filter(|dialling| !dialling.attempts.is_empty()) else {
+            return;
+        };
         let Some(record) = self.tracker.records.find(session) else { return };
         let fronts = fronts_of(session, record);
         if fronts.is_empty() {
             return;
         }
         let hosts = self.tracker.joiner.hosts();
-        let Some(dialling) = &mut self.tracker.dialling else { return };
         for (&id, attempt) in &mut dialling.attempts {
             let waited: Vec<_> = fronts.iter().filter(|front| front.waits_at(attempt.opened)).collect();
             if attempt.claimed || waited.is_empty() {

@@ -50,7 +50,7 @@ impl Tracker {
     /// Joins sessions that are over and stand alone.
     pub(super) fn join_late(&mut self) {
         let (mut by_key, mut by_bytes) = (Groups::<[u8; 16]>::default(), Groups::<SameBytes>::default());
-        for &id in &self.completed {
+        for id in self.completed.iter() {
             let Some(leg) = self.only_leg(id) else { continue };
             let request = leg.request().filter(|request| !request.cut);
             match request.map(|request| (request.offer.key, request.moment.at)) {
@@ -78,7 +78,7 @@ impl Tracker {
             let front = group[..index].iter().rev().find(|front| self.may_be_behind(front, back, slack));
             if let Some(front) = front {
                 self.records.merge(front.id, 0, back.id, reason);
-                self.completed.remove(&back.id);
+                self.completed.remove(back.id);
             }
         }
     }
@@ -112,4 +112,65 @@ fn in_tunnel(id: SessionId, leg: &Over) -> Option<(SameBytes, Loose)> {
     let (asked, until) = (sides.client.first_frame.or(sides.client.last_frame)?.at, tunnel.last_byte?.at);
     let loose = Loose { id, client: leg.client(), server: leg.server(), asked, until };
     (sides.client.bytes >= LEAST).then(|| (SameBytes { counts, first: sides.client.first_bytes.clone() }, loose))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use crate::engine::{Engine, EngineOptions, Event, Sink, Wants};
+    use crate::limits::Limits;
+    use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
+    use crate::script::{Script, text};
+    use crate::session::neighbours::Endings;
+    use crate::wire::Endpoint;
+
+    struct Deaf;
+
+    impl Sink for Deaf {
+        fn wants(&self) -> Wants {
+            Wants::default()
+        }
+
+        fn event(&mut self, _event: &Event<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const FRONT: ([u8; 4], u16) = ([10, 0, 0, 1], 80);
+    const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 7], 40_001);
+    const DIAL: ([u8; 4], u16) = ([10, 0, 0, 1], 50_001);
+    const BACKEND: ([u8; 4], u16) = ([10, 0, 0, 9], 9000);
+
+    fn endings_of(script: &Script) -> Endings {
+        let mut engine = Engine::new(&Limits::default(), EngineOptions::default(), Wants::default());
+        for (number, packet) in script.packets().iter().enumerate() {
+            let packet = Packet {
+                number: PacketNumber(number as u64 + 1),
+                at: packet.at,
+                length: packet.length,
+                data: &packet.data,
+                link: LinkType::ETHERNET,
+                interface: InterfaceId::default(),
+            };
+            engine.packet(&packet, &mut Deaf).unwrap();
+        }
+        engine.finish(&mut Deaf).unwrap();
+        engine.tracker.recorder.neighbours().endings.clone()
+    }
+
+    fn server((ip, port): ([u8; 4], u16)) -> Endpoint {
+        Endpoint { ip: ip.into(), port }
+    }
+
+    #[test]
+    fn two_sessions_that_are_one_count_once_among_the_others() {
+        let script = Script::new().leg(CLIENT, FRONT).mid_stream().leg(DIAL, BACKEND).mid_stream();
+        let script = script.leg(CLIENT, FRONT).client(text("hello")).leg(DIAL, BACKEND).client(text("hello"));
+        let script = script.server(text("noted")).leg(CLIENT, FRONT).server(text("noted")).after_ms(3000);
+        let endings = endings_of(&script.leg(DIAL, BACKEND).client_fin().leg(CLIENT, FRONT).server_fin());
+        assert_eq!((endings.cut(server(FRONT)), endings.lead_on(server(FRONT))), (1, true));
+        assert!(!endings.know(server(BACKEND)), "nobody asked it but the proxy");
+        assert_eq!(endings.idle_limits(server(FRONT)).len(), 1, "the proxy ended both");
+    }
 }

@@ -1,6 +1,6 @@
 //! From what connections say to sessions: finds attempts at a WebSocket, follows them, and tells what happens.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 
 use crate::engine::dialling::Dialling;
@@ -13,6 +13,7 @@ use crate::http::{self, FirstBytes, HeadStore};
 use crate::limits::Limits;
 use crate::packet::Moment;
 use crate::session::SessionId;
+use crate::session::completed::Completed;
 use crate::session::flow::{App, Flow};
 use crate::session::joiner::Joiner;
 use crate::session::leg::EndOf;
@@ -45,7 +46,9 @@ pub struct Tracker {
     pub(super) strays: Strays,
     /// Connections that are being opened; live only.
     pub(super) dialling: Option<Dialling>,
-    pub(super) completed: BTreeSet<SessionId>,
+    pub(super) completed: Completed,
+    /// Those of them that are not counted among the neighbours yet.
+    pub(super) uncounted: Vec<SessionId>,
     pub(super) secrets: Option<tls::SecretStore>,
     /// Legs that may belong to an encrypted one.
     pub(super) partners: Partners,
@@ -76,7 +79,8 @@ impl Tracker {
             recorder: Recorder::new(limits.bystanders),
             strays: Strays::new(STRAYS),
             dialling: live.then(Dialling::default),
-            completed: BTreeSet::new(),
+            completed: Completed::default(),
+            uncounted: Vec::new(),
             secrets: Some(tls::SecretStore::new(limits)),
             partners: Partners::default(),
             promises: Vec::new(),

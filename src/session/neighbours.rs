@@ -1,5 +1,6 @@
 //! What a session's judgement may know of everything else in the capture.
 
+pub mod beginnings;
 pub mod ending;
 pub mod endings;
 pub mod recurrence;

@@ -112,12 +112,11 @@ impl Ended for Over {
         }
     }
 
-    fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
-        let (told, kept) = match self {
-            Over::Told(leg) => (Some(leg.ends()), None),
-            Over::Kept(kept) => (None, Some(kept.ends())),
-        };
-        told.into_iter().flatten().chain(kept.into_iter().flatten())
+    fn each_end(&self, tell: impl FnMut(LegEnd)) {
+        match self {
+            Over::Told(leg) => leg.each_end(tell),
+            Over::Kept(kept) => kept.ends().for_each(tell),
+        }
     }
 
     fn opened(&self) -> Option<Moment> {
@@ -134,11 +133,11 @@ impl Ended for Over {
         }
     }
 
-    fn closes(&self) -> impl Iterator<Item = &Close> + '_ {
-        Role::BOTH.into_iter().filter_map(|role| match self {
-            Over::Told(leg) => leg.tunnel.as_ref()?.sides[role].close.as_ref(),
+    fn close(&self, role: Role) -> Option<&Close> {
+        match self {
+            Over::Told(leg) => leg.close(role),
             Over::Kept(kept) => kept.tunnel()?.close(role),
-        })
+        }
     }
 }
 

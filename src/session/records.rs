@@ -1,6 +1,6 @@
 //! The sessions that are being followed: which flows are their legs, and which legs are over.
 
-use std::collections::BTreeMap;
+use hashbrown::HashMap;
 
 use crate::session::Session;
 use crate::session::closing;
@@ -63,7 +63,7 @@ impl Record {
 /// All of them, by id.
 #[derive(Default)]
 pub struct Records {
-    records: BTreeMap<SessionId, Record>,
+    records: HashMap<SessionId, Record, foldhash::fast::RandomState>,
     last: SessionId,
 }
 
@@ -153,41 +153,12 @@ impl Records {
         target.start = target.start.min(source.start);
         moved
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// All, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Record)> {
-        self.records.iter().map(|(&id, record)| (id, record))
-    }
 }
 
 /// Makes a session of its legs: puts them in order, gives them their roles, says what became of it and who ended it.
 pub fn complete(id: SessionId, record: Record) -> Option<Session> {
-    let order = order_of(&record);
-    let mut place = vec![0; record.entries.len()];
-    for (new, &old) in order.iter().enumerate() {
-        place[old] = new;
-    }
-    let mut entries: Vec<Option<Entry>> = record.entries.into_iter().map(Some).collect();
-    let mut legs: Vec<Leg> = Vec::with_capacity(order.len());
-    for &old in &order {
-        let Some(Entry { state: EntryState::Done(over), behind, joined_by, .. }) = entries[old].take() else {
-            continue;
-        };
-        let mut leg = over.into_leg();
-        leg.behind = behind.map(|front| place[front]);
-        leg.joined_by = joined_by;
-        legs.push(leg);
-    }
+    let start = record.start;
+    let mut legs = legs_of(record);
     for index in 0..legs.len() {
         legs[index].role = role_of(&legs, index);
         legs[index].outcome = closing::outcome_of(&legs[index]);
@@ -195,20 +166,41 @@ pub fn complete(id: SessionId, record: Record) -> Option<Session> {
     let outcome = legs.first()?.outcome;
     let end = legs.iter().map(|leg| leg.tcp.last.at).max()?;
     let ended_by = closing::ended_by(&legs, outcome);
-    Some(Session { id, legs, start: record.start, end, outcome, ended_by })
+    Some(Session { id, legs, start, end, outcome, ended_by })
 }
 
-/// From the client on; attempts of one proxy in the order in which they were made.
-fn order_of(record: &Record) -> Vec<usize> {
+/// The legs that are over: from the client on, attempts of one proxy in the order in which they were made.
+fn legs_of(mut record: Record) -> Vec<Leg> {
+    let mut legs = Vec::with_capacity(record.entries.len());
+    if record.entries.len() > 1 {
+        put_in_order(&mut record);
+    }
+    for Entry { state, behind, joined_by, .. } in record.entries {
+        let EntryState::Done(over) = state else { continue };
+        legs.push(over.into_leg());
+        if let Some(leg) = legs.last_mut() {
+            (leg.behind, leg.joined_by) = (behind, joined_by);
+        }
+    }
+    legs
+}
+
+/// Puts entries in the order of their legs.
+fn put_in_order(record: &mut Record) {
     let first = |index: usize| match &record.entries[index].state {
         EntryState::Done(leg) => Some(leg.first()),
         EntryState::Live(_) => None,
     };
     let mut order: Vec<usize> = (0..record.entries.len()).collect();
-    if order.len() > 1 {
-        order.sort_by_key(|&index| (record.depth(index), first(index)));
+    order.sort_by_key(|&index| (record.depth(index), first(index)));
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
+    for entry in &mut record.entries {
+        entry.behind = entry.behind.map(|front| place[front]);
     }
-    order
+    let mut placed: Vec<(usize, Entry)> = place.into_iter().zip(record.entries.drain(..)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    record.entries.extend(placed.into_iter().map(|(_, entry)| entry));
 }
 
 fn role_of(legs: &[Leg], index: usize) -> LegRole {

@@ -148,14 +148,21 @@ impl Connection {
 
     fn half_facts(&self, side: Side) -> HalfFacts {
         let half = &self.halves[side];
-        let none = Trouble::default();
-        let trouble = self.trouble(side).unwrap_or(&none);
-        HalfFacts {
-            packets: u64::from(trouble.packets_carry) << 32 | u64::from(half.packets),
+        let smooth = HalfFacts {
+            packets: half.packets.into(),
             bytes: half.bytes,
             acknowledged: self.acknowledged(side),
             first_data: self.mark(Mark::FirstData(side)),
             last_data: self.last_data(side),
+            unacknowledged_since: (half.outstanding() > 0).then(|| self.first_sent(side, half.acked)).flatten(),
+            mss: (half.mss > 0).then_some(half.mss),
+            largest_acknowledged: half.largest_acknowledged,
+            ttl: (half.ttl_votes > 0 || half.ttl > 0).then_some(half.ttl),
+            ..HalfFacts::default()
+        };
+        let Some(trouble) = self.trouble(side) else { return smooth };
+        HalfFacts {
+            packets: u64::from(trouble.packets_carry) << 32 | smooth.packets,
             retransmissions: trouble.retransmissions,
             out_of_order: trouble.out_of_order,
             duplicates: trouble.duplicates,
@@ -164,14 +171,11 @@ impl Connection {
             late: trouble.late,
             gap_bytes: trouble.gap_bytes,
             cut_bytes: trouble.cut_bytes,
-            unacknowledged_since: (half.outstanding() > 0).then(|| self.first_sent(side, half.acked)).flatten(),
             unanswered_retransmissions: trouble.unanswered,
             longest_recovery: trouble.longest_recovery,
             zero_window: trouble.zero_window(half.is(Half::SHUT), self.last().at),
-            mss: (half.mss > 0).then_some(half.mss),
-            largest_acknowledged: half.largest_acknowledged,
             largest_lost: trouble.largest_lost(),
-            ttl: (half.ttl_votes > 0 || half.ttl > 0).then_some(half.ttl),
+            ..smooth
         }
     }
 

@@ -70,10 +70,10 @@ pub trait Ended {
     fn opened(&self) -> Option<Moment>;
     /// The last byte in the tunnel; where there is none, the last payload byte of the connection.
     fn last_byte(&self) -> Option<Moment>;
-    /// FINs and RSTs in order of capture.
-    fn ends(&self) -> impl Iterator<Item = LegEnd> + '_;
-    /// The Close frames, the first of each side.
-    fn closes(&self) -> impl Iterator<Item = &Close> + '_;
+    /// Tells FINs and RSTs in order of capture.
+    fn each_end(&self, tell: impl FnMut(LegEnd));
+    /// The Close frame of `role`, the first one.
+    fn close(&self, role: Role) -> Option<&Close>;
 }
 
 impl Ended for Leg {
@@ -101,47 +101,49 @@ impl Ended for Leg {
         self.tunnel.as_ref().map_or(self.last_data(), |tunnel| tunnel.last_byte)
     }
 
-    fn ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
-        self.ends()
+    fn each_end(&self, tell: impl FnMut(LegEnd)) {
+        self.ends().for_each(tell);
     }
 
-    fn closes(&self) -> impl Iterator<Item = &Close> + '_ {
-        Role::BOTH.into_iter().filter_map(|role| self.tunnel.as_ref()?.sides[role].close.as_ref())
+    fn close(&self, role: Role) -> Option<&Close> {
+        self.tunnel.as_ref()?.sides[role].close.as_ref()
     }
 }
 
 impl Ending {
     /// Of a session whose judgement is due.
     pub fn of(session: &Session) -> Ending {
-        Ending::of_legs(session.id, session.start, session.first_leg(), || session.legs.iter())
+        Ending::of_legs(session.id, session.start, session.first_leg(), session.legs.iter())
     }
 
     /// Of a session that began at `start`, by its legs from the client on; `first` is the first one.
-    pub fn of_legs<'a, L: Ended + 'a, Legs: Iterator<Item = &'a L>>(
+    pub fn of_legs<'a, L: Ended + 'a>(
         session: SessionId,
         start: Timestamp,
         first: &'a L,
-        legs: impl Fn() -> Legs,
+        legs: impl Iterator<Item = &'a L> + Clone,
     ) -> Ending {
-        let end = legs().flat_map(|leg| leg.ends().map(|end| end.moment.at)).min();
-        let before_end = |at: Option<Moment>| at.filter(|moment| end.is_none_or(|end| moment.at <= end));
-        let last_byte = legs().filter_map(|leg| before_end(leg.last_byte())).max();
-        let close = legs().flat_map(L::closes).min_by_key(|close| close.moment);
+        let ends = Ends::of(legs.clone());
+        let end = ends.at;
+        let before_end = |at: &Moment| end.is_none_or(|end| at.at <= end);
+        let last_byte = legs.clone().filter_map(L::last_byte).filter(before_end).max();
+        let closes = legs.clone().flat_map(|leg| Role::BOTH.into_iter().filter_map(|role| leg.close(role)));
+        let close = closes.min_by_key(|close| close.moment);
         Ending {
             session,
             client: first.client().ip,
             server: first.server(),
-            backend: legs().last().map_or(first.server(), L::server),
+            backend: legs.last().map_or(first.server(), L::server),
             path: first.path().map(PathId::of),
             start,
             opened: first.opened().map(|opened| opened.at),
             end,
-            ended_by: first.ends().next().map(|end| end.by),
+            ended_by: ends.on_first_leg,
             idle: last_byte.zip(end).map(|(last, end)| end.since(last.at)).unwrap_or_default(),
-            close_frame: close.is_some_and(|close| end.is_none_or(|end| close.moment.at <= end)),
+            close_frame: close.is_some_and(|close| before_end(&close.moment)),
             close_code: close.and_then(|close| close.code),
             status: first.status(),
-            proxy_ended: ended_between(legs()),
+            proxy_ended: ends.is_between_legs(),
         }
     }
 
@@ -167,21 +169,47 @@ impl Ending {
 /// A session that lasted longer did not fail soon.
 pub const SHORT: Duration = Duration::from_secs(10);
 
-/// Whether the first FIN or RST of all legs comes from a proxy between them.
-fn ended_between<'a, L: Ended + 'a>(legs: impl Iterator<Item = &'a L>) -> bool {
-    let (mut first, mut count) = (None, 0);
-    for (index, leg) in legs.enumerate() {
-        count = index + 1;
-        let ended = leg.ends().map(|end| (end.moment, index, end.by)).min_by_key(|(moment, ..)| *moment);
-        first = match (first, ended) {
-            (Some(one), Some(other)) => Some(if other < one { other } else { one }),
-            (one, other) => one.or(other),
-        };
+/// The FINs and RSTs of all legs.
+#[derive(Default)]
+struct Ends {
+    /// When the earliest of them came.
+    at: Option<Timestamp>,
+    /// The first one: its moment, the index of its leg, and who sent it.
+    first: Option<(Moment, usize, Role)>,
+    /// Who sent the first one on the first leg.
+    on_first_leg: Option<Role>,
+    legs: usize,
+}
+
+impl Ends {
+    fn of<'a, L: Ended + 'a>(legs: impl Iterator<Item = &'a L>) -> Ends {
+        let mut ends = Ends::default();
+        for (index, leg) in legs.enumerate() {
+            ends.legs = index + 1;
+            leg.each_end(|end| ends.take(index, end));
+        }
+        ends
     }
-    match first {
-        _ if count < 2 => false,
-        Some((_, 0, Role::Client)) | None => false,
-        Some((_, index, Role::Server)) => index + 1 < count,
-        Some(_) => true,
+
+    fn take(&mut self, index: usize, end: LegEnd) {
+        if self.at.is_none_or(|at| end.moment.at < at) {
+            self.at = Some(end.moment.at);
+        }
+        if self.first.is_none_or(|(moment, ..)| end.moment < moment) {
+            self.first = Some((end.moment, index, end.by));
+        }
+        if index == 0 {
+            self.on_first_leg.get_or_insert(end.by);
+        }
+    }
+
+    /// Whether the first one comes from a proxy between two legs.
+    fn is_between_legs(&self) -> bool {
+        match self.first {
+            _ if self.legs < 2 => false,
+            Some((_, 0, Role::Client)) | None => false,
+            Some((_, index, Role::Server)) => index + 1 < self.legs,
+            Some(_) => true,
+        }
     }
 }

@@ -3,13 +3,13 @@
 //! A capture may have a hundred thousand sessions, and each is compared with all others: so sessions are not kept but
 //! counted, by server and by what can be shared: the instant of the end, the length of the silence before it, the age.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::session::neighbours::ending::{Ending, PathId};
+use crate::session::neighbours::beginnings::{Attempts, Ports};
+use crate::session::neighbours::ending::Ending;
 use crate::session::neighbours::recurrence::{Instant, Instants, Lengths, Recurrence};
 use crate::session::neighbours::storm::{Storm, Storms};
 use crate::stream::Role;
@@ -26,17 +26,11 @@ pub struct Endings {
     silences: Lengths,
     ages: Lengths,
     storms: Storms,
-    /// Sessions by client, server and path, in order of their start.
-    starts: BTreeSet<(IpAddr, Endpoint, Option<PathId>, Timestamp, u64)>,
-    /// The same in the order in which they came, so that the oldest can give way.
-    order: VecDeque<(IpAddr, Endpoint, Option<PathId>, Timestamp, u64)>,
-    /// In which second a session began at which port of which host.
-    ports: BTreeSet<(u64, u16, IpAddr)>,
-    /// The latest of these: most sessions begin where the one before did.
-    last_port: Option<(u64, u16, IpAddr)>,
+    attempts: Attempts,
+    ports: Ports,
 }
 
-/// Sessions remembered one by one, and instants remembered: more than are kept for judgement at a time.
+/// Servers remembered.
 const REMEMBERED: usize = 16_384;
 
 /// Of one server, as clients know it.
@@ -89,7 +83,8 @@ impl Endings {
         if ending.is_short_failure() {
             self.storms.add(ending);
         }
-        forgotten + self.began(ending)
+        self.ports.add(ending.server, ending.start);
+        forgotten + self.attempts.add(ending)
     }
 
     /// Whether nothing has ended yet.
@@ -154,46 +149,13 @@ impl Endings {
 
     /// When the client of `own` next asked the same server for the same path, from `since` on.
     pub fn next_attempt(&self, own: &Ending, since: Timestamp) -> Option<Timestamp> {
-        let first = (own.client, own.server, own.path, since, 0);
-        let last = (own.client, own.server, own.path, Timestamp::from_nanos(u64::MAX), u64::MAX);
-        let mut later = self.starts.range(first..=last).filter(|(.., session)| *session != own.session.0);
-        later.next().map(|(.., at, _)| *at)
+        self.attempts.next(own, since)
     }
 
     /// Whether a session began within `span` of that time at the same port of another host.
     pub fn began_elsewhere(&self, server: Endpoint, at: Timestamp, span: Duration) -> bool {
-        let (second, span) = (seconds(at), span.as_secs());
-        (second.saturating_sub(span)..=second.saturating_add(span)).any(|second| {
-            let port = (second, server.port, UNSPECIFIED)..(second, server.port.saturating_add(1), UNSPECIFIED);
-            self.ports.range(port).any(|(_, port, ip)| *port == server.port && *ip != server.ip)
-        })
+        self.ports.have_other(server, at, span)
     }
-
-    fn began(&mut self, ending: &Ending) -> u64 {
-        let entry = (ending.client, ending.server, ending.path, ending.start, ending.session.0);
-        if self.starts.insert(entry) {
-            self.order.push_back(entry);
-        }
-        let port = (seconds(ending.start), ending.server.port, ending.server.ip);
-        if self.last_port != Some(port) {
-            self.ports.insert(port);
-            self.last_port = Some(port);
-        }
-        if self.ports.len() > REMEMBERED {
-            self.ports.pop_first();
-        }
-        if self.order.len() <= REMEMBERED {
-            return 0;
-        }
-        self.order.pop_front().is_some_and(|oldest| self.starts.remove(&oldest)).into()
-    }
-}
-
-/// The least of all addresses.
-const UNSPECIFIED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-
-fn seconds(at: Timestamp) -> u64 {
-    at.as_nanos() / 1_000_000_000
 }
 
 impl OfServer {
@@ -237,8 +199,13 @@ impl Times {
 
     /// They come nearly in order.
     fn add(&mut self, time: Timestamp) {
-        let place = self.times.partition_point(|other| *other <= time);
-        self.times.insert(place, time);
+        match self.times.back() {
+            Some(last) if *last > time => {
+                let place = self.times.partition_point(|other| *other <= time);
+                self.times.insert(place, time);
+            }
+            _ => self.times.push_back(time),
+        }
         if self.times.len() > Times::KEPT {
             self.times.pop_front();
             self.forgotten += 1;
@@ -252,18 +219,24 @@ impl Times {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
     use crate::session::SessionId;
+    use crate::session::neighbours::PathId;
 
-    const SERVER: Endpoint = Endpoint { ip: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), port: 80 };
+    pub(crate) const SERVER: Endpoint = Endpoint { ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), port: 80 };
 
-    fn at(milliseconds: u64) -> Timestamp {
+    /// The client of all sessions.
+    pub(crate) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+    pub(crate) fn at(milliseconds: u64) -> Timestamp {
         Timestamp::from_parts(1_790_000_000, 0).plus(Duration::from_millis(milliseconds))
     }
 
     /// Open from `opened` to `end`, silent for the last `idle`, then cut off by the server: all in milliseconds.
-    fn cut(number: u64, opened: u64, end: u64, idle: u64) -> Ending {
+    pub(crate) fn cut(number: u64, opened: u64, end: u64, idle: u64) -> Ending {
         Ending {
             session: SessionId(number),
             client: UNSPECIFIED,
@@ -326,30 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn the_next_attempt_is_the_first_one_after() {
-        let own = cut(1, 0, 100, 0);
-        let endings = all(&[own.clone(), cut(2, 150, 900, 0), cut(3, 5_000, 9_000, 0)]);
-        assert_eq!(endings.next_attempt(&own, at(0)), Some(at(150)));
-        assert_eq!(endings.next_attempt(&own, at(200)), Some(at(5_000)));
-        assert_eq!(endings.next_attempt(&own, at(6_000)), None);
-    }
-
-    #[test]
-    fn a_session_at_the_same_port_of_another_host_is_elsewhere() {
-        let endings = all(&[cut(1, 3_000, 5_000, 0)]);
-        let other = Endpoint { ip: UNSPECIFIED, ..SERVER };
-        assert!(endings.began_elsewhere(other, at(0), Duration::from_secs(5)));
-        assert!(!endings.began_elsewhere(other, at(60_000), Duration::from_secs(5)));
-        assert!(!endings.began_elsewhere(SERVER, at(0), Duration::from_secs(5)));
-        assert!(!endings.began_elsewhere(Endpoint { port: 81, ..other }, at(0), Duration::from_secs(5)));
-    }
-
-    #[test]
     fn memory_is_bounded() {
         let mut endings = Endings::default();
         let forgotten: u64 = (0..40_000).map(|n| endings.add(&cut(n, n * 10, n * 10 + 5 + n, n))).sum();
-        assert_eq!((endings.starts.len(), endings.order.len()), (REMEMBERED, REMEMBERED));
-        assert_eq!(forgotten, 40_000 - REMEMBERED as u64);
+        assert_eq!(forgotten, 40_000 - 16_384, "the oldest beginnings");
         assert_eq!(endings.servers[&SERVER].opened.times.len(), Times::KEPT);
     }
 }
