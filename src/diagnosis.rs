@@ -36,6 +36,8 @@ pub mod test_session;
 
 mod doubt;
 
+use std::borrow::Cow;
+
 pub use doubt::weigh_drops;
 pub use evidence::Evidence;
 
@@ -163,14 +165,18 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// The index of the finding that explains the failure.
     pub cause: Option<usize>,
-    /// One sentence for a person.
-    pub verdict: String,
 }
 
 impl Diagnosis {
     /// The finding that explains the failure.
     pub fn cause(&self) -> Option<&Finding> {
         self.cause.and_then(|index| self.findings.get(index))
+    }
+
+    /// One sentence on the session for a person, without a full stop. It is made when it is asked for: few outputs tell
+    /// it of sessions that are well.
+    pub fn verdict<'a>(&'a self, session: &Session) -> Cow<'a, str> {
+        verdict::verdict(session, self.cause())
     }
 
     /// The worst severity of all findings.
@@ -200,9 +206,8 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     }
     debug_assert_eq!(spared_in_error(facts, scope), None, "a stage was spared that has something to say");
     let cause = ranking::rank(session, &mut found);
-    let verdict = verdict::verdict(session, cause.map(|index| &found[index]));
     let findings = found.into_iter().map(|found| finding(session, found)).collect();
-    Diagnosis { findings, cause, verdict }
+    Diagnosis { findings, cause }
 }
 
 /// A rule out of scope that would have spoken: there is none.

@@ -46,7 +46,7 @@ impl Sink for Both {
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         if let Event::Session(session, diagnosis) = event {
-            assert!(!session.legs.is_empty() && !diagnosis.verdict.is_empty());
+            assert!(!session.legs.is_empty() && !diagnosis.verdict(session).is_empty());
         }
         self.text.event(event)?;
         self.json.event(event)

@@ -149,7 +149,7 @@ mod tests {
 
     /// Whether a finding is less sure when packets were dropped from one millisecond of the session to another.
     fn doubted(session: &TestSession, id: &str, from: u64, until: u64) -> bool {
-        let mut diagnosis = session.diagnose();
+        let mut diagnosis = session.diagnose().diagnosis;
         let at = |milliseconds| START.plus(Duration::from_millis(milliseconds));
         weigh_drops(&session.session, &[(at(from), at(until))], &mut diagnosis);
         let finding = diagnosis.findings.into_iter().find(|finding| finding.id == id).unwrap();

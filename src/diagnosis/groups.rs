@@ -108,7 +108,7 @@ mod tests {
     use crate::diagnosis::test_session::{START, answered};
 
     fn diagnosis(id: &'static str, port: u16, at: Option<u64>) -> Diagnosis {
-        let mut finding = answered("HTTP/1.1 403 Forbidden\n\n").diagnose().findings.remove(0);
+        let mut finding = answered("HTTP/1.1 403 Forbidden\n\n").diagnose().diagnosis.findings.remove(0);
         let time = at.map(|at| (START.plus(Duration::from_millis(at)), Duration::from_millis(100)));
         let place = (IpAddr::from([10, 0, 0, 1]), port);
         let shared = Shared { place, time, words: format!("seen at {at:?}") };

@@ -3,9 +3,11 @@
 //! Most sessions are well, and most rules are about handshakes that failed. One look at the legs spares all of them.
 
 use crate::diagnosis::Stage;
+use crate::diagnosis::rules::{no_keepalive, slow_handshake};
 use crate::http::handshake::{Accept, Key, SubprotocolAnswer, Upgrade};
 use crate::session::leg::{Direction, Tunnel};
 use crate::session::{Leg, Outcome, Session};
+use crate::tcp::HalfFacts;
 
 /// The stages that can have something to say about a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,7 @@ impl Scope {
     /// Of this session.
     pub fn of(session: &Session) -> Scope {
         let (mut right, mut lawful, mut closed, mut untouched) = (true, true, session.outcome == Outcome::Closed, true);
+        let (mut brisk, mut smooth, mut whole) = (true, true, true);
         for leg in &session.legs {
             let Some(tunnel) = leg.tunnel.as_deref() else { return Scope(u16::MAX) };
             if !was_accepted(leg) {
@@ -34,6 +37,9 @@ impl Scope {
             lawful = lawful && is_lawful(tunnel);
             closed = closed && is_closed(leg, tunnel);
             untouched = untouched && is_untouched(leg, tunnel);
+            brisk = brisk && is_brisk(leg, tunnel);
+            smooth = smooth && is_smooth(leg);
+            whole = whole && is_whole(leg, tunnel);
         }
         let mut spared = BEFORE_IT_WAS_OPEN;
         if session.legs.len() == 1 {
@@ -47,6 +53,15 @@ impl Scope {
         }
         if closed || untouched {
             spared |= bit(Stage::Closing);
+        }
+        if closed && brisk {
+            spared |= bit(Stage::Timers);
+        }
+        if smooth {
+            spared |= bit(Stage::Network);
+        }
+        if whole {
+            spared |= bit(Stage::Capture);
         }
         Scope(!spared)
     }
@@ -102,6 +117,38 @@ fn is_closed(leg: &Leg, tunnel: &Tunnel) -> bool {
 /// Whether nobody has said goodbye or left.
 fn is_untouched(leg: &Leg, tunnel: &Tunnel) -> bool {
     leg.tcp.ends.is_empty() && tunnel.sides.client.close.is_none() && tunnel.sides.server.close.is_none()
+}
+
+/// Whether it was never silent for long, and has no heartbeat that could come too late.
+fn is_brisk(leg: &Leg, tunnel: &Tunnel) -> bool {
+    let beats = |side: &Direction| side.pings.sent > 2 || side.heartbeats.count > 1;
+    tunnel.longest_idle < no_keepalive::MINUTE
+        && leg.first_end().is_some()
+        && !beats(&tunnel.sides.client)
+        && !beats(&tunnel.sides.server)
+}
+
+/// Whether nothing was sent twice, nobody had to wait for room, and the handshake was quick.
+fn is_smooth(leg: &Leg) -> bool {
+    let smooth = |half: &HalfFacts| {
+        half.retransmissions == 0
+            && half.unanswered_retransmissions == 0
+            && half.longest_recovery.is_zero()
+            && half.zero_window.first.is_none()
+    };
+    smooth(&leg.tcp.halves.originator)
+        && smooth(&leg.tcp.halves.responder)
+        && leg.h2.is_none()
+        && slow_handshake::latency(leg).is_some_and(|took| took < slow_handshake::SLOW)
+}
+
+/// Whether the capture has all of it, from its handshake on, and once.
+fn is_whole(leg: &Leg, tunnel: &Tunnel) -> bool {
+    let whole = |half: &HalfFacts| half.packets > 0 && !half.has_holes() && half.duplicates == 0;
+    tunnel.handshake_seen
+        && leg.status() == Some(101)
+        && whole(&leg.tcp.halves.originator)
+        && whole(&leg.tcp.halves.responder)
 }
 
 const fn bit(stage: Stage) -> u16 {

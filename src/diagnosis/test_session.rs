@@ -11,6 +11,8 @@
 
 mod leg;
 
+use std::ops::Deref;
+
 pub use leg::TestLeg;
 
 use crate::diagnosis::{Diagnosis, Evidence, Facts, Finding, Rule, diagnose};
@@ -131,6 +133,22 @@ pub fn with_field(text: &str, line: &str) -> String {
     format!("{start}\n{line}\n{rest}")
 }
 
+/// What is said of a session, and the sentence.
+pub struct Judged {
+    /// All of it.
+    pub diagnosis: Diagnosis,
+    /// The sentence.
+    pub verdict: String,
+}
+
+impl Deref for Judged {
+    type Target = Diagnosis;
+
+    fn deref(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+}
+
 /// How a session looks to its neighbours.
 pub fn ending(session: &Session) -> Ending {
     Ending::of(session)
@@ -189,8 +207,9 @@ impl TestSession {
     }
 
     /// Everything that the rules say.
-    pub fn diagnose(&self) -> Diagnosis {
-        diagnose(&Facts { session: &self.session, neighbours: &self.all() })
+    pub fn diagnose(&self) -> Judged {
+        let diagnosis = diagnose(&Facts { session: &self.session, neighbours: &self.all() });
+        Judged { verdict: diagnosis.verdict(&self.session).into_owned(), diagnosis }
     }
 
     /// The id of the cause.
@@ -212,7 +231,7 @@ impl TestSession {
 
     /// The finding of that id, if there is one.
     pub fn finding(&self, id: &str) -> Option<Finding> {
-        self.diagnose().findings.into_iter().find(|finding| finding.id == id)
+        self.diagnose().diagnosis.findings.into_iter().find(|finding| finding.id == id)
     }
 
     /// All ids, the cause first.

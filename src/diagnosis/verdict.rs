@@ -1,28 +1,24 @@
 //! One sentence on a session, as a colleague would say it: who, what, where, with numbers.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use crate::diagnosis::Finding;
 use crate::diagnosis::parties;
-use crate::diagnosis::ranking::Found;
 use crate::diagnosis::wording::{Count, Span, quote};
 use crate::session::leg::Tunnel;
 use crate::session::{Leg, Outcome, Session, Via, Who};
 use crate::stream::Role;
 
 /// The sentence, without a full stop.
-pub fn verdict(session: &Session, cause: Option<&Found>) -> String {
+pub fn verdict<'a>(session: &Session, cause: Option<&'a Finding>) -> Cow<'a, str> {
     match cause {
-        Some(found) => match &found.evidence.verdict {
-            Some(verdict) => verdict.clone(),
-            None => format!("{}: {}", found.rule.title, found.evidence.detail),
+        Some(finding) => match &finding.evidence.verdict {
+            Some(verdict) => Cow::Borrowed(verdict),
+            None => Cow::Owned(format!("{}: {}", finding.title, finding.evidence.detail)),
         },
-        None => {
-            let mut sentence = String::with_capacity(96);
-            // Writing to a string cannot fail.
-            let _ = fmt::Write::write_fmt(&mut sentence, format_args!("{}", Unexplained(session)));
-            sentence
-        }
+        None => Cow::Owned(Unexplained(session).to_string()),
     }
 }
 

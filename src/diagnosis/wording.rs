@@ -7,33 +7,99 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        let seconds = (micros + 500_000) / 1_000_000;
+impl Span {
+    /// Writes it without a formatter: an output may have a hundred thousand of them.
+    pub fn write(self, out: &mut impl fmt::Write) -> fmt::Result {
+        let micros = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
+        let seconds = micros.saturating_add(500_000) / 1_000_000;
         match micros {
-            0..100 => write!(f, "{micros} µs"),
-            100..10_000 => tenths(f, (micros + 50) / 100, "ms"),
-            10_000..999_500 => write!(f, "{} ms", (micros + 500) / 1000),
-            999_500..119_950_000 => tenths(f, (micros + 50_000) / 100_000, "s"),
-            _ if seconds < 7200 => parts(f, seconds / 60, "min", seconds % 60, "s"),
-            _ if seconds < 172_800 => parts(f, seconds / 3600, "h", seconds % 3600 / 60, "min"),
-            _ => parts(f, seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+            0..100 => one(out, micros, " µs"),
+            100..10_000 => tenths(out, (micros + 50) / 100, " ms"),
+            10_000..999_500 => one(out, (micros + 500) / 1000, " ms"),
+            999_500..119_950_000 => tenths(out, (micros + 50_000) / 100_000, " s"),
+            _ if seconds < 7200 => parts(out, seconds / 60, " min", seconds % 60, " s"),
+            _ if seconds < 172_800 => parts(out, seconds / 3600, " h", seconds % 3600 / 60, " min"),
+            _ => parts(out, seconds / 86_400, " d", seconds % 86_400 / 3600, " h"),
         }
     }
 }
 
-fn tenths(f: &mut fmt::Formatter<'_>, tenths: u128, unit: &str) -> fmt::Result {
-    match tenths % 10 {
-        0 => write!(f, "{} {unit}", tenths / 10),
-        tenth => write!(f, "{}.{tenth} {unit}", tenths / 10),
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
     }
 }
 
-fn parts(f: &mut fmt::Formatter<'_>, whole: u128, unit: &str, rest: u128, rest_unit: &str) -> fmt::Result {
-    match rest {
-        0 => write!(f, "{whole} {unit}"),
-        rest => write!(f, "{whole} {unit} {rest} {rest_unit}"),
+fn one(out: &mut impl fmt::Write, number: u64, unit: &str) -> fmt::Result {
+    out.write_str(Digits::of(number).as_str())?;
+    out.write_str(unit)
+}
+
+fn tenths(out: &mut impl fmt::Write, tenths: u64, unit: &str) -> fmt::Result {
+    let mut digits = Digits::EMPTY;
+    if !tenths.is_multiple_of(10) {
+        digits.put(tenths % 10);
+        digits.put_sign(b'.');
+    }
+    digits.put(tenths / 10);
+    out.write_str(digits.as_str())?;
+    out.write_str(unit)
+}
+
+fn parts(out: &mut impl fmt::Write, whole: u64, unit: &str, rest: u64, rest_unit: &str) -> fmt::Result {
+    one(out, whole, unit)?;
+    if rest == 0 {
+        return Ok(());
+    }
+    out.write_str(" ")?;
+    one(out, rest, rest_unit)
+}
+
+/// Numbers in the making, from the last one to the first: for outputs that have too many of them for a formatter.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    bytes: [u8; Digits::MOST],
+    start: usize,
+}
+
+impl Digits {
+    /// Room for the longest number, and for an IPv4 address with its port.
+    const MOST: usize = 24;
+
+    /// Nothing yet.
+    pub const EMPTY: Digits = Digits { bytes: [0; Digits::MOST], start: Digits::MOST };
+
+    /// This number.
+    #[inline]
+    pub fn of(number: u64) -> Digits {
+        let mut digits = Digits::EMPTY;
+        digits.put(number);
+        digits
+    }
+
+    /// A number in front of what is there. There must be room.
+    #[inline]
+    pub fn put(&mut self, number: u64) {
+        let mut rest = number;
+        loop {
+            self.put_sign(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+    }
+
+    /// An ASCII character in front of what is there. There must be room.
+    #[inline]
+    pub fn put_sign(&mut self, sign: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = sign;
+    }
+
+    /// What is there.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[self.start..]).expect("digits and signs are ASCII")
     }
 }
 

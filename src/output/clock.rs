@@ -34,13 +34,12 @@ impl Clock {
     /// Appends `23:58:09.027`.
     pub fn push_time(&mut self, out: &mut String, at: Timestamp) {
         let second = self.local_second(at).rem_euclid(86_400) as u64;
-        push_digits(out, second / 3600, 2);
-        out.push(':');
-        push_digits(out, second / 60 % 60, 2);
-        out.push(':');
-        push_digits(out, second % 60, 2);
-        out.push('.');
-        push_digits(out, at.as_nanos() / 1_000_000 % 1000, 3);
+        let mut text = *b"00:00:00.000";
+        put_digits(&mut text[..2], second / 3600);
+        put_digits(&mut text[3..5], second / 60 % 60);
+        put_digits(&mut text[6..8], second % 60);
+        put_digits(&mut text[9..], at.as_nanos() / 1_000_000 % 1000);
+        out.push_str(str::from_utf8(&text).expect("decimal digits are ASCII"));
     }
 
     /// The day in this zone, counted from 1970-01-01.
@@ -123,12 +122,17 @@ fn push_date(out: &mut String, second: i64) {
 /// Appends the last `count` digits of `number`, with zeros in front; at most nine.
 fn push_digits(out: &mut String, number: u64, count: usize) {
     let mut digits = [b'0'; 9];
+    put_digits(&mut digits[..count], number);
+    out.push_str(str::from_utf8(&digits[..count]).expect("decimal digits are ASCII"));
+}
+
+/// Fills all of `text` with the last digits of `number`.
+fn put_digits(text: &mut [u8], number: u64) {
     let mut rest = number;
-    for digit in digits[..count].iter_mut().rev() {
-        *digit += (rest % 10) as u8;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    out.push_str(str::from_utf8(&digits[..count]).expect("decimal digits are ASCII"));
 }
 
 #[cfg(test)]

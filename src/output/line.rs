@@ -47,12 +47,14 @@ pub struct Line {
     column: usize,
     color: bool,
     mask: Mask,
+    /// Room for masked text.
+    masked: String,
 }
 
 impl Line {
     /// An empty one.
     pub fn new(color: bool, mask: Mask) -> Line {
-        Line { text: String::with_capacity(512), column: 0, color, mask }
+        Line { text: String::with_capacity(512), column: 0, color, mask, masked: String::new() }
     }
 
     /// What it holds.
@@ -86,16 +88,16 @@ impl Line {
 
     /// Appends text that came from the wire, or that quotes it: masked and escaped.
     pub fn wire(&mut self, text: &str) {
-        let text = self.mask.text(text);
+        let text = self.mask.text_in(&mut self.masked, text);
         let start = self.text.len();
-        escape::escape(&mut self.text, &text);
+        escape::escape(&mut self.text, text);
         self.column += self.text[start..].width();
     }
 
     /// The same, no wider than `columns`.
     pub fn wire_within(&mut self, text: &str, columns: usize) {
-        let text = self.mask.text(text);
-        self.column += escape::push_ellipsis(&mut self.text, &text, columns);
+        let text = self.mask.text_in(&mut self.masked, text);
+        self.column += escape::push_ellipsis(&mut self.text, text, columns);
     }
 
     /// The same, bytes that should be UTF-8.

@@ -5,7 +5,8 @@
 //! what a missing sticky session is recognised by.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+
+use crate::output::phrase::push_number;
 
 /// Whether secrets are masked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,12 +43,26 @@ impl Mask {
         }
     }
 
+    /// A sentence that may quote the wire.
+    pub fn sentence(self, sentence: Cow<'_, str>) -> Cow<'_, str> {
+        match sentence {
+            Cow::Borrowed(sentence) => self.text(sentence),
+            Cow::Owned(sentence) => Cow::Owned(self.text(&sentence).into_owned()),
+        }
+    }
+
     /// A request target, or any text that may quote one: details, verdicts, bodies, messages.
     pub fn text(self, wire: &str) -> Cow<'_, str> {
         match self {
             Mask::Secrets => text(wire),
             Mask::Nothing => Cow::Borrowed(wire),
         }
+    }
+
+    /// The same in `room`, where something is masked: for those who show one text after the other.
+    pub fn text_in<'a>(self, room: &'a mut String, wire: &'a str) -> &'a str {
+        room.clear();
+        if self == Mask::Secrets && mask_text(room, wire) { room } else { wire }
     }
 }
 
@@ -60,7 +75,9 @@ fn masked(secret: &str) -> String {
 
 fn push_masked(out: &mut String, secret: &str) {
     if !secret.is_empty() {
-        write!(out, "[masked:{}]", secret.len()).expect("writing to a string cannot fail");
+        out.push_str("[masked:");
+        push_number(out, secret.len() as u64);
+        out.push(']');
     }
 }
 
@@ -151,11 +168,16 @@ fn looks_random(text: &str) -> bool {
 /// A JSON Web Token is not shorter than this.
 const JWT_LENGTH: usize = 20;
 
-/// Masks what is recognised in free text: query parameters, credentials with their scheme, JSON Web Tokens, members of
-/// JSON, passwords in URLs.
 fn text(wire: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    if mask_text(&mut out, wire) { Cow::Owned(out) } else { Cow::Borrowed(wire) }
+}
+
+/// Masks what is recognised in free text: query parameters, credentials with their scheme, JSON Web Tokens, members of
+/// JSON, passwords in URLs. Appends nothing and returns false where nothing is.
+fn mask_text(out: &mut String, wire: &str) -> bool {
     let bytes = wire.as_bytes();
-    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+    let (mut copied, mut at) = (0, 0);
     while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_TELL[usize::from(byte)]) {
         at += skipped;
         let secret = match bytes[at] {
@@ -169,17 +191,16 @@ fn text(wire: &str) -> Cow<'_, str> {
         match secret.filter(|&(start, _)| start >= copied) {
             Some((start, end)) if end > start => {
                 out.push_str(&wire[copied..start]);
-                push_masked(&mut out, &wire[start..end]);
+                push_masked(out, &wire[start..end]);
                 (copied, at) = (end, end);
             }
             _ => at += 1,
         }
     }
-    if copied == 0 {
-        return Cow::Borrowed(wire);
+    if copied > 0 {
+        out.push_str(&wire[copied..]);
     }
-    out.push_str(&wire[copied..]);
-    Cow::Owned(out)
+    copied > 0
 }
 
 /// The bytes by which something is recognised that holds a secret.

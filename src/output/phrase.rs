@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::diagnosis::wording::{Count, Span};
+use crate::diagnosis::wording::{Count, Digits, Span};
 use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::{RequestHead, Version};
 use crate::session::leg::Request;
@@ -12,18 +12,7 @@ use crate::wire::Endpoint;
 
 /// Appends a decimal number.
 pub fn push_number(out: &mut String, number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = number;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.push_str(str::from_utf8(&digits[start..]).expect("decimal digits are ASCII"));
+    out.push_str(Digits::of(number).as_str());
 }
 
 /// Appends `1 session`, `2 sessions`. The noun takes an `s`.
@@ -38,7 +27,7 @@ pub fn count(number: u64, noun: &'static str) -> String {
 
 /// Appends a duration, in the words of verdicts.
 pub fn push_duration(out: &mut String, duration: Duration) {
-    write!(out, "{}", Span(duration)).expect("writing to a string cannot fail");
+    Span(duration).write(out).expect("writing to a string cannot fail");
 }
 
 /// `185 ms`.
@@ -78,14 +67,12 @@ pub fn bytes(bytes: u64) -> String {
 pub fn push_endpoint(out: &mut String, endpoint: Endpoint) {
     match endpoint.ip {
         std::net::IpAddr::V4(ip) => {
-            for (index, octet) in ip.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push('.');
-                }
-                push_number(out, octet.into());
+            let mut digits = Digits::of(endpoint.port.into());
+            for (sign, octet) in std::iter::zip(*b":...", ip.octets().into_iter().rev()) {
+                digits.put_sign(sign);
+                digits.put(octet.into());
             }
-            out.push(':');
-            push_number(out, endpoint.port.into());
+            out.push_str(digits.as_str());
         }
         std::net::IpAddr::V6(ip) => {
             write!(out, "[{ip}]:{}", endpoint.port).expect("writing to a string cannot fail");

@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn hostile_text_stays_text() {
         let (session, mut diagnosis) = samples::stripped();
-        diagnosis.verdict = "<script>alert(1)</script> | ![x](http://evil) `".to_owned();
+        diagnosis.findings[0].evidence.verdict = Some("<script>alert(1)</script> | ![x](http://evil) `".to_owned());
         let page = page(&[(session, diagnosis)]);
         assert!(!page.contains("<script") && !page.contains("![x]"), "{page}");
     }

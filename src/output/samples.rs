@@ -67,7 +67,11 @@ pub fn stripped() -> (Session, Diagnosis) {
         "client sent Upgrade: websocket, Connection: Upgrade; upstream got Connection: close, HTTP/1.0",
     )
     .packet(moment(4, 7_000), "request from the client")
-    .packet(moment(9, 7_400), "request to the backend");
+    .packet(moment(9, 7_400), "request to the backend")
+    .verdict(
+        "the proxy 127.0.0.1:8080 did not forward Upgrade: its request to 127.0.0.1:9000 went out as HTTP/1.0 with \
+                   Connection: close; the backend answered 426",
+    );
     let finding = Finding {
         id: "upgrade-headers-stripped",
         severity: Severity::Error,
@@ -78,9 +82,7 @@ pub fn stripped() -> (Session, Diagnosis) {
             .to_owned(),
         reference: "RFC 6455 §4.2.1",
     };
-    let verdict = "the proxy 127.0.0.1:8080 did not forward Upgrade: its request to 127.0.0.1:9000 went out as HTTP/1.0 with \
-                   Connection: close; the backend answered 426";
-    (session, Diagnosis { findings: vec![finding], cause: Some(0), verdict: verdict.to_owned() })
+    (session, Diagnosis { findings: vec![finding], cause: Some(0) })
 }
 
 /// A healthy direct session: two messages each way, one ping, a complete closing handshake.
@@ -116,7 +118,7 @@ pub fn closed() -> (Session, Diagnosis) {
             confidence: Confidence::High,
         }),
     };
-    (session, Diagnosis { verdict: "the client closed it with 1000".to_owned(), ..Diagnosis::default() })
+    (session, Diagnosis::default())
 }
 
 /// TLS without keys that ended with an alert: no request is known.
@@ -151,7 +153,7 @@ pub fn encrypted() -> (Session, Diagnosis) {
         fix: "give the secrets with --keylog".to_owned(),
         reference: "RFC 9850",
     };
-    (session, Diagnosis { findings: vec![finding], cause: None, verdict: "encrypted".to_owned() })
+    (session, Diagnosis { findings: vec![finding], cause: None })
 }
 
 /// What a run over these sessions ends with.

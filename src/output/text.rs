@@ -101,8 +101,8 @@ impl<W: Write> Text<W> {
         }
         self.blank()?;
         for (index, finding) in diagnosis.findings.iter().enumerate() {
-            let verdict = (diagnosis.cause == Some(index)).then_some(diagnosis.verdict.as_str());
-            finding::write(&mut self.line, &self.options, &mut self.told_fixes, session, finding, verdict);
+            let verdict = (diagnosis.cause == Some(index)).then(|| diagnosis.verdict(session));
+            finding::write(&mut self.line, &self.options, &mut self.told_fixes, session, finding, verdict.as_deref());
             self.print()?;
         }
         self.blank()

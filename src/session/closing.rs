@@ -3,6 +3,7 @@
 use crate::http::handshake::{Accept, Upgrade};
 use crate::packet::Moment;
 use crate::session::leg::{Leg, Outcome};
+use crate::session::neighbours::ending::Ended;
 use crate::session::{Confidence, EndedBy, Party, Phase, Via, Who};
 use crate::stream::{Role, Side};
 use crate::tcp::EndKind;
@@ -78,23 +79,29 @@ fn who(legs: &[Leg], party: Party) -> Who {
 
 /// The first FIN or RST on any leg, in the order of capture.
 fn first_tcp_end(legs: &[Leg]) -> Option<(Moment, Party, EndKind)> {
-    legs.iter()
-        .enumerate()
-        .flat_map(|(index, leg)| leg.ends().map(move |end| (end.moment, Party { leg: index, role: end.by }, end.kind)))
-        .min_by_key(|(moment, ..)| *moment)
+    let mut first: Option<(Moment, Party, EndKind)> = None;
+    for (index, leg) in legs.iter().enumerate() {
+        leg.each_end(|end| {
+            if first.is_none_or(|(moment, ..)| end.moment < moment) {
+                first = Some((end.moment, Party { leg: index, role: end.by }, end.kind));
+            }
+        });
+    }
+    first
 }
 
 fn first_close(legs: &[Leg]) -> Option<(Moment, Party)> {
-    legs.iter()
-        .enumerate()
-        .filter_map(|(index, leg)| Some((index, leg.tunnel.as_ref()?)))
-        .flat_map(|(index, tunnel)| {
-            Role::BOTH.into_iter().filter_map(move |role| {
-                let close = tunnel.sides[role].close.as_ref()?;
-                Some((close.moment, Party { leg: index, role }))
-            })
-        })
-        .min_by_key(|(moment, _)| *moment)
+    let mut first: Option<(Moment, Party)> = None;
+    for (index, leg) in legs.iter().enumerate() {
+        for role in Role::BOTH {
+            if let Some(close) = leg.close(role)
+                && first.is_none_or(|(moment, _)| close.moment < moment)
+            {
+                first = Some((close.moment, Party { leg: index, role }));
+            }
+        }
+    }
+    first
 }
 
 fn end_of_tunnel(legs: &[Leg]) -> EndedBy {

@@ -7,7 +7,7 @@ use crate::http::head::{RequestHead, ResponseHead};
 pub use crate::http::{FirstBytes, ProxyHeader};
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role, Side};
-use crate::tcp::facts::ZeroWindow;
+use crate::tcp::facts::{End, ZeroWindow};
 use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
 pub use crate::tls::facts::{Certificate, TlsAlert, TlsFacts};
 use crate::wire::Endpoint;
@@ -437,23 +437,25 @@ impl Leg {
             ends.sort_by_key(|end| end.moment);
             ends
         });
-        let of_tcp = with_stream.is_none().then(|| self.tcp_ends());
-        with_stream.into_iter().flatten().chain(of_tcp.into_iter().flatten())
+        let of_tcp = if with_stream.is_none() { &self.tcp.ends[..] } else { &[] };
+        with_stream.into_iter().flatten().chain(of_tcp.iter().map(|end| self.end_of_tcp(end)))
     }
 
     /// FINs and RSTs of the connection.
     pub fn tcp_ends(&self) -> impl Iterator<Item = LegEnd> + '_ {
-        self.tcp.ends.iter().map(|end| LegEnd {
-            by: self.role_of(end.side),
-            kind: end.kind,
-            of: EndOf::Connection,
-            moment: end.moment,
-        })
+        self.tcp.ends.iter().map(|end| self.end_of_tcp(end))
+    }
+
+    fn end_of_tcp(&self, end: &End) -> LegEnd {
+        LegEnd { by: self.role_of(end.side), kind: end.kind, of: EndOf::Connection, moment: end.moment }
     }
 
     /// The first FIN or RST.
     pub fn first_end(&self) -> Option<LegEnd> {
-        self.ends().next()
+        match self.h2 {
+            Some(_) => self.ends().next(),
+            None => self.tcp.ends.first().map(|end| self.end_of_tcp(end)),
+        }
     }
 
     /// The status of the answer.

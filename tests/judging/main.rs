@@ -64,8 +64,8 @@ impl Judged {
         &self.0[0]
     }
 
-    fn verdicts(&self) -> Vec<&str> {
-        self.0.iter().map(|(_, diagnosis)| &*diagnosis.verdict).collect()
+    fn verdicts(&self) -> Vec<String> {
+        self.0.iter().map(|(session, diagnosis)| diagnosis.verdict(session).into_owned()).collect()
     }
 
     /// The id of the only session's cause.

@@ -21,7 +21,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(in crate::diagnosis) const MINUTE: Duration = Duration::from_secs(60);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let leg = facts.session.first_leg();

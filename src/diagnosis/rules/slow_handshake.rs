@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-const SLOW: Duration = Duration::from_secs(1);
+pub(in crate::diagnosis) const SLOW: Duration = Duration::from_secs(1);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
@@ -40,7 +40,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 /// From a request to its 101.
-fn latency(leg: &Leg) -> Option<Duration> {
+pub(in crate::diagnosis) fn latency(leg: &Leg) -> Option<Duration> {
     let (request, response) = (leg.request.as_deref()?, leg.response.as_deref()?);
     (response.head.status == 101).then(|| response.moment.at.since(request.moment.at))
 }

@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
             duration_ms: Ms(session.end.since(session.start)),
             outcome: session.outcome.name(),
             cause: diagnosis.cause().map(|finding| finding.id),
-            verdict: mask.text(&diagnosis.verdict),
+            verdict: mask.sentence(diagnosis.verdict(session)),
             target: request.map(|request| mask.text(&request.head.target)),
             host: request.and_then(|request| request.head.host()).or_else(sni),
             ended_by: session.ended_by.map(EndedBy::new),

@@ -103,7 +103,7 @@ pub static FIELDS: &[Field] = &[
         help: "of the worst finding: note, warning, error",
         read: |_, d, tell| d.severity().into_iter().for_each(|severity| tell(Value::Severity(severity))),
     },
-    Field { name: "verdict", kind: Kind::Text, help: "the sentence", read: |_, d, tell| tell(word(&d.verdict)) },
+    Field { name: "verdict", kind: Kind::Text, help: "the sentence", read: |s, d, tell| tell(word(&d.verdict(s))) },
     Field {
         name: "target",
         kind: Kind::Text,

@@ -29,7 +29,7 @@ impl Section<'_> {
         let Section { session, diagnosis, mask } = *self;
         let lasted = phrase::duration(session.end.since(session.start));
         writeln!(page, "\n## s{}: {} after {lasted}\n", session.id.0, session.outcome.name())?;
-        writeln!(page, "{}\n", prose(&mask.text(&diagnosis.verdict)))?;
+        writeln!(page, "{}\n", prose(&mask.text(&diagnosis.verdict(session))))?;
         self.legs(page)?;
         for (index, finding) in diagnosis.findings.iter().enumerate() {
             self.finding(page, finding, diagnosis.cause == Some(index))?;

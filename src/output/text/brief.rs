@@ -69,15 +69,15 @@ pub(super) fn write(
     let duration = session.end.since(session.start);
     line.ascii(|out| phrase::push_duration(out, duration));
     Columns::stop(line, &mut columns.verdict, columns.duration, 8);
-    verdict(line, diagnosis);
+    verdict(line, session, diagnosis);
 }
 
 /// The cause with its verdict; else the worst finding, when it is worse than a note.
-fn verdict(line: &mut Line, diagnosis: &Diagnosis) {
+fn verdict(line: &mut Line, session: &Session, diagnosis: &Diagnosis) {
     if let Some(cause) = diagnosis.cause() {
         line.styled(severity_style(cause.severity), cause.id);
         line.put(": ");
-        line.wire_within(&diagnosis.verdict, VERDICT);
+        line.wire_within(&diagnosis.verdict(session), VERDICT);
         return;
     }
     let worst = diagnosis.findings.iter().max_by_key(|finding| finding.severity);

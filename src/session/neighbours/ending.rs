@@ -102,7 +102,10 @@ impl Ended for Leg {
     }
 
     fn each_end(&self, tell: impl FnMut(LegEnd)) {
-        self.ends().for_each(tell);
+        match self.h2 {
+            Some(_) => self.ends().for_each(tell),
+            None => self.tcp_ends().for_each(tell),
+        }
     }
 
     fn close(&self, role: Role) -> Option<&Close> {

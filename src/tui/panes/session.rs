@@ -67,9 +67,9 @@ fn head(row: &Row, store: &Store, state: &State, detail: &Detail, area: Rect) ->
     let width = usize::from(area.width);
     let mut lines = vec![first_line(row, store, state, width)];
     let room = if area.height < ROOMY { 1 } else { 3 };
-    match row.diagnosis() {
-        Some(diagnosis) => {
-            let mut verdict = wire(state.mask, &diagnosis.verdict);
+    match row.session().zip(row.diagnosis()) {
+        Some((session, diagnosis)) => {
+            let mut verdict = wire(state.mask, &diagnosis.verdict(session));
             if let Some(first) = verdict.get(..1).map(str::to_uppercase) {
                 verdict.replace_range(..1, &first);
             }
