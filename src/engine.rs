@@ -12,6 +12,7 @@ pub mod event;
 pub mod late_joins;
 pub mod multiplex;
 pub mod partners;
+pub mod remade;
 pub mod snapshot;
 pub mod strays;
 pub mod tracker;
@@ -192,6 +193,7 @@ impl Engine {
         }
         if !self.options.live {
             self.tracker.join_late();
+            self.tracker.join_remade();
         }
         self.tracker.count_endings();
         self.tell_failures();

@@ -30,9 +30,13 @@ pub struct Refusal<'a> {
 
 /// The refusal of a session's request; `None` when it was not answered, or with a WebSocket.
 pub fn refusal(session: &Session) -> Option<Refusal<'_>> {
-    let (leg, response) = first_response(session)?;
+    let (mut leg, mut response) = first_response(session)?;
     if opens_tunnel(&session.legs[leg], response) {
-        return None;
+        let behind = parties::behind(session, leg)?;
+        if !was_promised_in_vain(&session.legs[leg], &session.legs[behind]) {
+            return None;
+        }
+        (leg, response) = (behind, session.legs[behind].response.as_deref()?);
     }
     let (made_on, response) = made_on(session, leg, response);
     Some(Refusal { session, leg, made_on, response, request: session.legs[made_on].request.as_deref() })
@@ -69,6 +73,22 @@ pub fn came_too_late(leg: &Leg, response: &Response) -> bool {
 pub fn opens_tunnel(leg: &Leg, response: &Response) -> bool {
     response.head.status == 101
         || (leg.request.as_deref().is_some_and(is_extended_connect) && (200..300).contains(&response.head.status))
+}
+
+/// Whether a proxy that speaks WebSocket itself opened one before it asked its backend, and then got none.
+pub fn was_promised_in_vain(front: &Leg, back: &Leg) -> bool {
+    let failed = front.tunnel.as_deref().is_some_and(|tunnel| tunnel.failed_from_the_start().is_some());
+    failed && back.tunnel.is_none() && back.tls.is_none()
+}
+
+/// Whether a server ended its WebSocket in the moment it had opened it, and sent no frame: it took the request for one after
+/// which the connection is closed.
+pub fn was_dropped_at_once(leg: &Leg) -> bool {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    let Some((tunnel, end)) = leg.tunnel.as_deref().zip(leg.first_end()) else { return false };
+    let silent =
+        tunnel.handshake_seen && tunnel.sides.server.first_frame.is_none() && !leg.half(Role::Server).has_holes();
+    silent && end.by == Role::Server && end.moment.at.since(tunnel.opened.at) <= AT_ONCE
 }
 
 /// Whether a request is an extended CONNECT (RFC 8441 §4).
@@ -201,6 +221,9 @@ pub fn reaction(session: &Session, index: usize) -> String {
     let Some(leg) = session.legs.get(index) else { return String::new() };
     let word = parties::server_of(session, index).map_or("server", |name| name.word);
     match (&leg.response, leg.first_end()) {
+        (Some(response), Some(end)) if was_dropped_at_once(leg) => {
+            format!("the {word} answered {} and then {}", response.head.status, end.deed())
+        }
         (Some(response), _) => format!("the {word} answered {}", response.head.status),
         (None, Some(end)) if end.by == crate::stream::Role::Server => format!("the {word} closed without an answer"),
         (None, _) => format!("the {word} gave no answer"),

@@ -49,11 +49,18 @@ pub fn asks_for_websocket(request: &Request) -> bool {
     matches!(request.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate) || answer::is_extended_connect(request)
 }
 
+/// Whether the proxy between two legs speaks WebSocket itself: it has made a handshake of its own, with another key. What it
+/// negotiates there is its own affair.
+pub fn makes_own_handshake(front: &Leg, back: &Leg) -> bool {
+    let key = |leg: &Leg| leg.request.as_deref().map(|request| request.offer.key);
+    matches!((key(front), key(back)), (Some(Key::Valid(asked)), Some(Key::Valid(made))) if asked != made)
+}
+
 impl<'a> Hop<'a> {
     /// Whether the proxy got its WebSocket in the end: whatever it changed did no harm.
     pub fn works(&self) -> bool {
         let opened = |leg: &Leg| leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response));
-        opened(self.front) || opened(self.back)
+        (opened(self.front) || opened(self.back)) && !answer::was_dropped_at_once(self.back)
     }
 
     /// Whether the two requests are surely one: so that a difference between them is the proxy's.

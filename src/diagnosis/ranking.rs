@@ -47,7 +47,7 @@ fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
     let least = least_severity(session);
     let explains = |found: &Found| match least {
         Some(least) => found.severity() >= least,
-        None => SPOILS_A_GOOD_END.contains(&found.rule.id),
+        None => spoils_a_good_end(found),
     };
     (0..found.len())
         .filter(|&index| found[index].evidence.may_be_cause && explains(&found[index]))
@@ -105,8 +105,12 @@ fn least_severity(session: &Session) -> Option<Severity> {
     }
 }
 
-/// Findings of which a session suffered even when it was closed in good order at last.
-const SPOILS_A_GOOD_END: &[&str] = &["slow-consumer"];
+/// Whether a session suffered of this even when it was closed in good order at last: a peer was lenient with broken frames,
+/// or a proxy that makes Close frames of its own told its client nothing of a backend that had gone.
+fn spoils_a_good_end(found: &Found) -> bool {
+    let broken = found.rule.stage == Stage::Frames && found.severity() == Severity::Error;
+    broken || matches!(found.rule.id, "slow-consumer" | "fin-without-close" | "reset-without-close")
+}
 
 /// Whether the session was closed in good order: every Close frame says 1000 or nothing, or 1001 after a client that
 /// left (RFC 6455 §7.4.1).

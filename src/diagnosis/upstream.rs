@@ -24,7 +24,8 @@ pub fn last_attempts(session: &Session) -> impl Iterator<Item = LastAttempt<'_>>
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
         let opened = front.response.as_deref().is_some_and(|response| answer::opens_tunnel(front, response));
-        if opened || front.tunnel.is_some() || !parties::is_last_attempt(session, back_index) {
+        let open = opened || front.tunnel.is_some();
+        if open && !answer::was_promised_in_vain(front, back) || !parties::is_last_attempt(session, back_index) {
             return None;
         }
         Some(LastAttempt { session, front, front_index, back, back_index })
@@ -46,6 +47,9 @@ impl LastAttempt<'_> {
 
     /// What the proxy told its client: `it answered 502`.
     pub fn outcome(&self) -> String {
+        if let Some(code) = self.front.tunnel.as_ref().and_then(|tunnel| tunnel.sides.server.close.as_ref()?.code) {
+            return format!("it had opened its client's WebSocket before, and closed it with {code}");
+        }
         match self.front.status() {
             Some(status) => format!("it answered {status}"),
             None => "its client got no answer".to_owned(),

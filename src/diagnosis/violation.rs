@@ -20,11 +20,17 @@ pub struct Found {
 }
 
 /// The first violation that `wanted` picks. On a chain of legs the bytes of a frame are the same on each, so the leg
-/// nearest to the sender tells who did it: if it is not there, the proxy behind that leg did.
+/// nearest to the sender tells who did it: if it is not there, the proxy behind that leg did. What a side sends behind its
+/// own Close frame is for nobody (§5.5.1).
 pub fn find(session: &Session, wanted: impl Fn(Role, ViolationKind) -> bool) -> Option<Found> {
     let on = |leg: usize, by: Role| {
         let side = &session.legs[leg].tunnel.as_ref()?.sides[by];
-        let picked = || side.violations.iter().filter(|violation| wanted(by, violation.kind));
+        let closed = side.close.as_ref().map(|close| close.moment);
+        // Where HTTP begins nothing more is read: a Close frame that was, was before it.
+        let is_http = |violation: &Violation| violation.kind == ViolationKind::Http;
+        let heard =
+            |violation: &&Violation| closed.is_none_or(|closed| violation.moment <= closed && !is_http(violation));
+        let picked = || side.violations.iter().filter(heard).filter(|violation| wanted(by, violation.kind));
         Some(Found { leg, by, violation: *picked().next()?, count: picked().count() })
     };
     let mut legs = 0..session.legs.len();

@@ -283,7 +283,10 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
         let answering = answering.min_by_key(|back| back.first());
         let (until, seeks) = match answering {
             Some(back) => (back.first().at, Seeks::EarlierAttempt { worked: back.server() }),
-            None if leg.opened().is_some() => continue,
+            None if leg.opened().is_some() => match promised_in_vain(record, index, leg) {
+                Some(closed) => (closed, Seeks::Failure),
+                None => continue,
+            },
             // Who answers something else than that the server failed (RFC 9110 §15.6) looked for no backend in vain.
             None if leg.status().is_some_and(|status| status < 500) => continue,
             None => {
@@ -294,9 +297,20 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
             }
         };
         let (owner, asked) = ((id, index), request.moment.at);
-        fronts.push(Front { owner, client: leg.client(), server: leg.server(), asked, until, seeks });
+        let opened = (!leg.is_reused()).then(|| leg.first().at);
+        fronts.push(Front { owner, client: leg.client(), server: leg.server(), opened, asked, until, seeks });
     }
     fronts
+}
+
+/// When a proxy closed a WebSocket that it had opened before it asked its backend, and on which it had nothing to say;
+/// `None` when it was not so. A code of its own tells that something failed (RFC 6455 §7.4.1).
+fn promised_in_vain(record: &Record, index: usize, leg: &Over) -> Option<Timestamp> {
+    let alone = !record.entries.iter().any(|other| other.behind == Some(index));
+    if !alone || leg.closes().all(|close| close.code.is_none_or(|code| code <= 1001)) {
+        return None;
+    }
+    leg.tunnel()?.failed_from_the_start().map(|close| close.moment.at)
 }
 
 /// How a complete session ended, for comparison with others.

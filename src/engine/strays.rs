@@ -30,6 +30,8 @@ pub struct Front<T> {
     pub client: Endpoint,
     /// Where it leads.
     pub server: Endpoint,
+    /// When its connection was opened, if the request is the first on it: a proxy that passes bytes on dials then.
+    pub opened: Option<Timestamp>,
     /// When its request was complete.
     pub asked: Timestamp,
     /// When its proxy had what it looked for: an answer, or the connection that worked.
@@ -123,7 +125,8 @@ impl<T> Front<T> {
             // A little before or behind it is another one's: this one has what it looked for.
             return (self.asked, self.until.max(self.asked));
         }
-        let from = Timestamp::from_nanos(self.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+        let asked = Timestamp::from_nanos(self.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+        let from = self.opened.map_or(asked, |opened| opened.min(asked));
         (from, self.until.plus(TOLERANCE).max(from))
     }
 

@@ -244,6 +244,17 @@ pub struct Tunnel {
     pub frame_with_answer: bool,
 }
 
+impl Tunnel {
+    /// The Close frame of a server that opened this WebSocket, sent no message on it and said then that something is wrong:
+    /// neither 1000 nor 1001 (RFC 6455 §7.4.1).
+    pub fn failed_from_the_start(&self) -> Option<&Close> {
+        let MessageCounts { text, binary, .. } = self.sides.server.messages;
+        let close = self.sides.server.close.as_ref()?;
+        let wrong = close.code.is_some_and(|code| code > 1001);
+        (self.handshake_seen && text + binary == 0 && wrong && self.first_close == Some(Role::Server)).then_some(close)
+    }
+}
+
 /// What an HTTP/2 connection and stream say about a leg that runs on them (RFC 9113, RFC 8441).
 #[derive(Clone, Debug, Default)]
 pub struct H2Facts {

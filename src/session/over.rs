@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
-use crate::session::leg::{EndOf, Leg, LegEnd, Request, Tunnel};
+use crate::session::leg::{EndOf, Leg, LegEnd, Request, Response, Tunnel};
 use crate::session::neighbours::ending::Ended;
 use crate::stream::Role;
 use crate::tcp::Connection;
@@ -58,12 +58,25 @@ impl Over {
         }
     }
 
+    /// Whether its connection carried other requests before its own.
+    pub fn is_reused(&self) -> bool {
+        match self {
+            Over::Told(leg) => leg.earlier_requests > 0,
+            Over::Kept(kept) => kept.flow.earlier_requests > 0,
+        }
+    }
+
+    /// Its answer.
+    pub fn response(&self) -> Option<&Response> {
+        match self {
+            Over::Told(leg) => leg.response.as_deref(),
+            Over::Kept(kept) => kept.flow.response.as_deref(),
+        }
+    }
+
     /// When its answer was complete.
     pub fn answered(&self) -> Option<Moment> {
-        match self {
-            Over::Told(leg) => Some(leg.response.as_ref()?.moment),
-            Over::Kept(kept) => Some(kept.flow.response.as_ref()?.moment),
-        }
+        Some(self.response()?.moment)
     }
 
     /// The last packet of its connection.

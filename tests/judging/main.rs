@@ -6,6 +6,7 @@ mod article;
 mod healthy;
 mod http2;
 mod joining;
+mod remade;
 
 use std::io;
 

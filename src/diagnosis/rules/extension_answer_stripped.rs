@@ -1,6 +1,6 @@
 //! The backend agreed to an extension, and the client was not told.
 
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, agreement, parties};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, agreement, hops, parties};
 
 /// `extension-answer-stripped`.
 pub const RULE: Rule = Rule {
@@ -24,7 +24,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let proxy = session.proxies().find(|proxy| {
         let (Some(front), Some(back)) = (&proxy.front.response, &proxy.back.response) else { return false };
         let stripped = back.answer.deflate.is_some() && front.answer.deflate.is_none();
-        stripped && !front.cut && front.head.status == 101
+        stripped && !front.cut && front.head.status == 101 && !hops::makes_own_handshake(proxy.front, proxy.back)
     })?;
     let (front, back) = (proxy.front.response.as_deref()?, proxy.back.response.as_deref()?);
     let name = parties::server_of(session, proxy.front_index)?;

@@ -21,7 +21,8 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let hop = hops::hops(facts.session).find(|hop| {
-        hop.asked.offer.deflate && !hop.forwarded.offer.deflate && hops::asks_for_websocket(hop.forwarded)
+        let stripped = hop.asked.offer.deflate && !hop.forwarded.offer.deflate;
+        stripped && hops::asks_for_websocket(hop.forwarded) && !hops::makes_own_handshake(hop.front, hop.back)
     })?;
     Some(
         Evidence::on(hop.back_index, "client offered permessage-deflate; upstream got no such offer")

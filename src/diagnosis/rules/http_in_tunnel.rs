@@ -50,6 +50,13 @@ pub(super) mod tests {
         assert_eq!(example().cause(), Some(RULE.id));
     }
 
+    /// Some servers write the answer of their request handler when the WebSocket is over.
+    #[test]
+    fn is_silent_behind_the_close() {
+        let closed = healthy().backend_leg(|leg| leg.violation(Role::Server, ViolationKind::Http));
+        assert!(closed.check(&RULE).is_none());
+    }
+
     #[test]
     fn is_silent_on_frames() {
         assert!(healthy().check(&RULE).is_none());

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::hops::{self, Hop};
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Version;
 
@@ -47,10 +47,12 @@ fn is_downgraded(hop: &Hop<'_>) -> bool {
         && hop.forwarded.offer.connection_upgrade
 }
 
-/// Only an answer that may be about the version makes the version the cause.
+/// Only an answer that may be about the version makes the version the cause: a refusal of the request, by its number or its
+/// name, or a 101 whose connection is closed behind it, as HTTP/1.0 has it.
 fn explains_refusal(hop: &Hop<'_>) -> bool {
     hop.back.response.as_deref().is_some_and(|response| {
-        matches!(response.head.status, 400 | 426 | 505)
+        let refused = matches!(response.head.status, 400 | 426 | 505) || &*response.head.reason == "Bad Request";
+        (refused || answer::was_dropped_at_once(hop.back))
             && backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
     })
 }
@@ -59,6 +61,7 @@ fn explains_refusal(hop: &Hop<'_>) -> bool {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     fn downgraded() -> String {
         FORWARDED.replace("HTTP/1.1", "HTTP/1.0")
@@ -69,6 +72,16 @@ pub(super) mod tests {
             Failed to open a WebSocket connection: unsupported HTTP version: HTTP/1.0.";
         let passed_on = replaced(answer, "Server", "Server: nginx/1.22.1");
         refused_with(answer).client_leg(|leg| leg.response(&passed_on)).backend_leg(|leg| leg.request(&downgraded()))
+    }
+
+    /// HTTP/1.0 closes the connection behind the answer, and some backends do, whatever the answer.
+    #[test]
+    fn explains_a_101_whose_connection_is_closed() {
+        let dropped = session()
+            .client_leg(|leg| leg.request(ASKED).response(SWITCHED).open().fin(Role::Server))
+            .backend_leg(|leg| leg.request(&downgraded()).response(SWITCHED).open().fin(Role::Server));
+        assert_eq!(dropped.cause(), Some(RULE.id));
+        assert!(dropped.diagnose().verdict.ends_with("the backend answered 101 and then closed the connection (FIN)"));
     }
 
     #[test]
