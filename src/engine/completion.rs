@@ -307,7 +307,8 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
 /// `None` when it was not so. A code of its own tells that something failed (RFC 6455 §7.4.1).
 fn promised_in_vain(record: &Record, index: usize, leg: &Over) -> Option<Timestamp> {
     let alone = !record.entries.iter().any(|other| other.behind == Some(index));
-    if !alone || leg.closes().all(|close| close.code.is_none_or(|code| code <= 1001)) {
+    let said = leg.close(Role::Server).and_then(|close| close.code);
+    if !alone || said.is_none_or(|code| code <= 1001) {
         return None;
     }
     leg.tunnel()?.failed_from_the_start().map(|close| close.moment.at)

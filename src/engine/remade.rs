@@ -17,7 +17,7 @@ use crate::http::handshake::Key;
 use crate::packet::Moment;
 use crate::session::SessionId;
 use crate::session::course::{FORWARDING, TOLERANCE};
-use crate::session::leg::{Direction, JoinReason, Request};
+use crate::session::leg::{Direction, JoinReason, LegEnd, Request};
 use crate::session::neighbours::ending::Ended;
 use crate::session::over::Over;
 use crate::session::records::{EntryState, Record};
@@ -104,7 +104,7 @@ impl Tracker {
         pairs.sort_unstable_by_key(|(_, back)| std::cmp::Reverse(back.asked));
         for (front, back) in pairs {
             self.records.merge(front.session, front.entry, back.session, JoinReason::Request);
-            self.completed.remove(&back.session);
+            self.completed.remove(back.session);
         }
     }
 
@@ -113,7 +113,7 @@ impl Tracker {
         let mut groups: HashMap<&str, Group, foldhash::fast::RandomState> = HashMap::default();
         let mut server = None;
         let mut servers_differ = false;
-        for &session in &self.completed {
+        for session in self.completed.iter() {
             let Some(record) = self.records.find(session) else { continue };
             let ends = [(0, true), (last_of(record), false)];
             for (entry, is_back) in ends {
@@ -229,16 +229,23 @@ fn number_of(counts: MessageCounts) -> u64 {
     counts.text + counts.binary
 }
 
+/// The first FIN or RST.
+fn first_end(leg: &Over) -> Option<LegEnd> {
+    let mut first = None;
+    leg.each_end(|end| _ = first.get_or_insert(end));
+    first
+}
+
 /// When the first side said that it is done, or the last packet.
 fn end_of(leg: &Over) -> Timestamp {
-    leg.ends().next().map_or(leg.last().at, |end| end.moment.at)
+    first_end(leg).map_or(leg.last(), |end| end.moment).at
 }
 
 /// Whether a WebSocket was closed from the server's side right after the proxy had found none behind it.
 fn fails_with(front: &Over, back: &Over) -> bool {
-    let failed = back.answered().or(back.ends().next().map(|end| end.moment)).unwrap_or(back.last()).at;
+    let failed = back.answered().or(first_end(back).map(|end| end.moment)).unwrap_or(back.last()).at;
     let closed = front.tunnel().and_then(|tunnel| Some(tunnel.sides.server.close.as_ref()?.moment.at));
-    let ended = front.ends().next().filter(|end| end.by == Role::Server).map(|end| end.moment.at);
+    let ended = first_end(front).filter(|end| end.by == Role::Server).map(|end| end.moment.at);
     back.opened().is_none() && closed.or(ended).is_some_and(|told| failed <= told && told.since(failed) <= TELLING)
 }
 
