@@ -280,7 +280,7 @@ impl Watch<'_> {
         if flow.session.is_some() {
             return false;
         }
-        let session = self.tracker.records.open(flow.promised(), id, flow.connection, flow.opened.at);
+        let session = self.tracker.records.open(flow.promised(), id, flow.opened.at);
         flow.session = Some(session);
         true
     }
@@ -295,7 +295,7 @@ impl Watch<'_> {
             Some(_) => {}
             None => {
                 let state = EntryState::Live(id);
-                let entry = Entry { connection: flow.connection, behind: None, joined_by: Some(reason), state };
+                let entry = Entry { behind: None, joined_by: Some(reason), state };
                 flow.session = Some(session);
                 self.tracker.records.attach(session, index, entry);
                 self.tracker.measure_depth(id);
@@ -333,7 +333,7 @@ impl Watch<'_> {
     /// it, without the key.
     pub(super) fn join_plain_behind(&mut self, id: FlowId) {
         let Some(waiting) = self.waiting_of(id) else { return };
-        if self.has_back(id).unwrap_or(true) {
+        if !self.tracker.joiner.is_plain_since(waiting.asked) || self.has_back(id).unwrap_or(true) {
             return;
         }
         let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
@@ -359,8 +359,11 @@ impl Watch<'_> {
     /// No key says which leg is in front: over HTTP/2 there is none, and some proxies drop it. It is one that waits for
     /// such a request.
     fn join_keyless(&mut self, id: FlowId, waiting: &Waiting) {
-        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
         let candidates: Vec<Waiting> = self.tracker.joiner.keyless_fronts(waiting).take(64).copied().collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
         let only = candidates.len() == 1;
         let best = candidates
             .into_iter()

@@ -258,12 +258,8 @@ impl Tracker {
             .flat_map(|(id, record)| fronts_of(id, record))
             .collect();
         for ((session, index), leg) in self.strays.claim(&fronts, self.joiner.hosts()) {
-            let entry = Entry {
-                connection: leg.connection,
-                behind: None,
-                joined_by: Some(JoinReason::Time),
-                state: EntryState::Done(Over::Told(leg)),
-            };
+            let entry =
+                Entry { behind: None, joined_by: Some(JoinReason::Time), state: EntryState::Done(Over::Told(leg)) };
             self.records.attach(session, index, entry);
         }
     }

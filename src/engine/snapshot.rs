@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::{Engine, Event, Sink};
 use crate::session::flow::App;
 use crate::session::over::Over;
-use crate::session::records::{self, Entry, EntryState, Record};
+use crate::session::records::{self, Entries, Entry, EntryState, Record};
 use crate::session::slab::FlowId;
 use crate::session::{Leg, Outcome, Session, SessionId};
 
@@ -72,7 +72,7 @@ impl Engine {
             EntryState::Done(_) => None,
         });
         let entries: Option<Vec<Entry>> = entries.collect();
-        records::complete(id, Record { start: record.start, entries: entries?, live: 0 }).map(open)
+        records::complete(id, Record { start: record.start, entries: Entries::Many(entries?), live: 0 }).map(open)
     }
 
     fn leg_so_far(&self, session: SessionId, id: FlowId) -> Option<Leg> {
@@ -95,7 +95,7 @@ impl Engine {
             }
             let (leg, start) = (flow.leg_so_far(connection.facts()), flow.opened.at);
             let Some(session) = self.tracker.promise(id) else { continue };
-            let record = Record { start, entries: vec![entry_of(leg)], live: 0 };
+            let record = Record { start, entries: Entries::One(entry_of(leg)), live: 0 };
             let session = records::complete(session, record).map(open);
             sessions.extend(session.map(|session| Session { outcome: Outcome::Encrypted, ..session }));
         }
@@ -131,12 +131,7 @@ fn looks_like_websocket(flow: &crate::session::flow::Flow) -> bool {
 
 /// A leg as if it were over, and the only one.
 fn entry_of(leg: Leg) -> Entry {
-    Entry {
-        connection: leg.connection,
-        behind: None,
-        joined_by: None,
-        state: EntryState::Done(Over::Told(Box::new(leg))),
-    }
+    Entry { behind: None, joined_by: None, state: EntryState::Done(Over::Told(Box::new(leg))) }
 }
 
 /// Nothing is over yet.

@@ -3,12 +3,16 @@
 //! The key joins first: every proxy that speaks HTTP/1 on both sides passes it on. Test tools use one key again and
 //! again, so a key alone is not enough: the leg in front must be waiting for its answer, and lead elsewhere.
 
-use std::collections::{BTreeMap, VecDeque};
+mod line;
+
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
+use self::line::Line;
 use crate::http::ProxyHeader;
 use crate::session::slab::FlowId;
 use crate::tcp::ConnectionId;
@@ -55,16 +59,22 @@ pub struct Ticket(u64);
 /// The attempts that wait, and the plain requests that may be what a proxy made of one.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    waiting: BTreeMap<Ticket, Waiting>,
-    by_key: HashMap<[u8; 16], Vec<Ticket>, foldhash::fast::RandomState>,
+    waiting: Line,
+    by_key: HashMap<[u8; 16], Tickets, foldhash::fast::RandomState>,
     /// Answered a moment ago, and still in `waiting`.
     answered: VecDeque<(Timestamp, Ticket)>,
     plain: VecDeque<PlainRequest>,
     hosts: Hosts,
     bound: usize,
-    next: Ticket,
     /// Attempts forgotten because too many waited.
     pub overflows: u64,
+}
+
+/// Those of attempts with one key, oldest first: hardly ever more than one.
+#[derive(Debug)]
+struct Tickets {
+    first: Ticket,
+    others: Vec<Ticket>,
 }
 
 /// Which addresses belong to one host: learnt from legs that a key has joined.
@@ -104,6 +114,12 @@ pub struct PlainRequest {
     pub asked: Timestamp,
 }
 
+impl Tickets {
+    fn iter(&self) -> impl Iterator<Item = Ticket> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
 impl Joiner {
     /// Remembers at most `bound` attempts, and as many plain requests.
     pub fn new(bound: usize) -> Joiner {
@@ -113,23 +129,27 @@ impl Joiner {
     /// An attempt begins to wait.
     pub fn ask(&mut self, attempt: Waiting) -> Ticket {
         if self.waiting.len() >= self.bound
-            && let Some((&oldest, _)) = self.waiting.first_key_value()
+            && let Some(oldest) = self.waiting.first()
         {
             self.overflows += 1;
             self.forget(oldest);
         }
-        let ticket = self.next;
-        self.next.0 += 1;
-        if let Some(key) = attempt.key {
-            self.by_key.entry(key).or_default().push(ticket);
+        let key = attempt.key;
+        let ticket = self.waiting.join(attempt);
+        if let Some(key) = key {
+            match self.by_key.entry(key) {
+                Entry::Occupied(mut known) => known.get_mut().others.push(ticket),
+                Entry::Vacant(new) => {
+                    new.insert(Tickets { first: ticket, others: Vec::new() });
+                }
+            }
         }
-        self.waiting.insert(ticket, attempt);
         ticket
     }
 
     /// An attempt was answered, or will not be. It is remembered a little longer.
     pub fn answer(&mut self, ticket: Ticket, now: Timestamp) {
-        if let Some(attempt) = self.waiting.get_mut(&ticket)
+        if let Some(attempt) = self.waiting.find_mut(ticket)
             && attempt.answered.is_none()
         {
             attempt.answered = Some(now);
@@ -145,7 +165,7 @@ impl Joiner {
 
     /// Whether an attempt waits for its answer, or did a moment ago.
     pub fn is_anybody_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.waiting.len() > 0
     }
 
     /// A plain request goes by.
@@ -170,7 +190,7 @@ impl Joiner {
     pub fn find(&self, new: &Waiting) -> Option<Match> {
         let same_key = new.key.and_then(|key| self.by_key.get(&key))?;
         let mut best: Option<&Waiting> = None;
-        let others = same_key.iter().filter_map(|ticket| self.waiting.get(ticket));
+        let others = same_key.iter().filter_map(|ticket| self.waiting.find(ticket));
         for other in others.filter(|other| other.connection != new.connection) {
             if other.client == new.client && other.server != new.server && is_near(other, new) {
                 return Some(Match::SameAs(other.flow));
@@ -196,7 +216,8 @@ impl Joiner {
     /// Attempts that may be in front of a new one although no key says so, because one of the two has none: they wait,
     /// and lead elsewhere. The last to ask first.
     pub fn keyless_fronts<'a>(&'a self, new: &'a Waiting) -> impl Iterator<Item = &'a Waiting> {
-        self.waiting.values().rev().filter(move |front| {
+        let any = new.key.is_none() || self.waiting.has_keyless();
+        any.then(|| self.waiting.latest_first()).into_iter().flatten().filter(move |front| {
             (front.key.is_none() || new.key.is_none())
                 && front.connection != new.connection
                 && front.server != new.server
@@ -211,7 +232,12 @@ impl Joiner {
         let named = |attempt: &&Waiting| {
             attempt.connection != connection && attempt.client == source && is_waiting(attempt, now)
         };
-        self.waiting.values().rev().find(named).map(|attempt| attempt.flow)
+        self.waiting.latest_first().find(named).map(|attempt| attempt.flow)
+    }
+
+    /// Whether a plain request went by since then.
+    pub fn is_plain_since(&self, asked: Timestamp) -> bool {
+        self.plain.back().is_some_and(|request| request.asked.plus(TOLERANCE) >= asked)
     }
 
     /// Plain requests that may be what a proxy made of this attempt: sent since it asked, from where it may have asked
@@ -233,8 +259,7 @@ impl Joiner {
     /// first.
     pub fn waiting_at(&self, at: Timestamp, client: IpAddr, server: Endpoint) -> impl Iterator<Item = FlowId> {
         self.waiting
-            .values()
-            .rev()
+            .latest_first()
             .filter(move |attempt| {
                 is_waiting(attempt, at) && attempt.server != server && self.hosts.may_be_one(attempt.server.ip, client)
             })
@@ -247,13 +272,15 @@ impl Joiner {
     }
 
     fn forget(&mut self, ticket: Ticket) {
-        let Some(attempt) = self.waiting.remove(&ticket) else { return };
-        let Some(key) = attempt.key else { return };
-        if let Some(tickets) = self.by_key.get_mut(&key) {
-            tickets.retain(|other| *other != ticket);
-            if tickets.is_empty() {
-                self.by_key.remove(&key);
-            }
+        let Some(key) = self.waiting.leave(ticket).and_then(|attempt| attempt.key) else { return };
+        let Entry::Occupied(mut same_key) = self.by_key.entry(key) else { return };
+        let tickets = same_key.get_mut();
+        if tickets.first != ticket {
+            tickets.others.retain(|other| *other != ticket);
+        } else if tickets.others.is_empty() {
+            same_key.remove();
+        } else {
+            tickets.first = tickets.others.remove(0);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The sessions that are being followed: which flows are their legs, and which legs are over.
 
+use std::ops::{Deref, DerefMut};
+
 use hashbrown::HashMap;
 
 use crate::session::Session;
@@ -7,13 +9,10 @@ use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
 use crate::session::over::Over;
 use crate::session::slab::FlowId;
-use crate::tcp::ConnectionId;
 use crate::time::Timestamp;
 
 /// A leg of a session, while it is followed and after.
 pub struct Entry {
-    /// The connection that carries it.
-    pub connection: ConnectionId,
     /// Which entry is in front of it.
     pub behind: Option<usize>,
     /// What ties it to that one.
@@ -30,14 +29,68 @@ pub enum EntryState {
     Done(Over),
 }
 
+/// The legs of a session. Where no proxy was seen there is one: a hundred thousand sessions may be open.
+pub enum Entries {
+    /// The only one.
+    One(Entry),
+    /// Several.
+    Many(Vec<Entry>),
+}
+
+impl Entries {
+    /// Adds one behind the others.
+    pub fn push(&mut self, entry: Entry) {
+        match std::mem::replace(self, Entries::Many(Vec::new())) {
+            Entries::One(first) => *self = Entries::Many(vec![first, entry]),
+            Entries::Many(mut entries) => {
+                entries.push(entry);
+                *self = Entries::Many(entries);
+            }
+        }
+    }
+}
+
+impl IntoIterator for Entries {
+    type Item = Entry;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<Entry>, std::vec::IntoIter<Entry>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let (one, many) = match self {
+            Entries::One(entry) => (Some(entry), Vec::new()),
+            Entries::Many(entries) => (None, entries),
+        };
+        one.into_iter().chain(many)
+    }
+}
+
+impl Deref for Entries {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        match self {
+            Entries::One(entry) => std::slice::from_ref(entry),
+            Entries::Many(entries) => entries,
+        }
+    }
+}
+
+impl DerefMut for Entries {
+    fn deref_mut(&mut self) -> &mut [Entry] {
+        match self {
+            Entries::One(entry) => std::slice::from_mut(entry),
+            Entries::Many(entries) => entries,
+        }
+    }
+}
+
 /// A session that is being followed.
 pub struct Record {
     /// Its first packet.
     pub start: Timestamp,
     /// Its legs, in the order in which they were found.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// Legs that are still followed.
-    pub live: usize,
+    pub live: u32,
 }
 
 impl Record {
@@ -63,32 +116,22 @@ impl Record {
 /// All of them, by id.
 #[derive(Default)]
 pub struct Records {
-    records: HashMap<SessionId, Record, foldhash::fast::RandomState>,
+    records: HashMap<SessionId, Box<Record>, foldhash::fast::RandomState>,
     last: SessionId,
 }
 
 impl Records {
     /// A new session with one leg; with the number that was promised for it.
-    pub fn open(
-        &mut self,
-        promised: Option<SessionId>,
-        flow: FlowId,
-        connection: ConnectionId,
-        start: Timestamp,
-    ) -> SessionId {
-        let entry = Entry { connection, behind: None, joined_by: None, state: EntryState::Live(flow) };
-        self.add(promised, Record { start, entries: vec![entry], live: 1 })
+    pub fn open(&mut self, promised: Option<SessionId>, flow: FlowId, start: Timestamp) -> SessionId {
+        let entry = Entry { behind: None, joined_by: None, state: EntryState::Live(flow) };
+        self.add(promised, Record { start, entries: Entries::One(entry), live: 1 })
     }
 
     /// A new session that is over already.
     pub fn open_done(&mut self, promised: Option<SessionId>, leg: Leg, start: Timestamp) -> SessionId {
-        let entry = Entry {
-            connection: leg.connection,
-            behind: None,
-            joined_by: None,
-            state: EntryState::Done(Over::Told(Box::new(leg))),
-        };
-        self.add(promised, Record { start, entries: vec![entry], live: 0 })
+        let state = EntryState::Done(Over::Told(Box::new(leg)));
+        let entry = Entry { behind: None, joined_by: None, state };
+        self.add(promised, Record { start, entries: Entries::One(entry), live: 0 })
     }
 
     /// A number for a session that may come.
@@ -99,30 +142,30 @@ impl Records {
 
     fn add(&mut self, promised: Option<SessionId>, record: Record) -> SessionId {
         let id = promised.unwrap_or_else(|| self.promise());
-        self.records.insert(id, record);
+        self.records.insert(id, Box::new(record));
         id
     }
 
     /// The record of a session.
     pub fn find(&self, id: SessionId) -> Option<&Record> {
-        self.records.get(&id)
+        self.records.get(&id).map(|record| &**record)
     }
 
     /// The record of a session.
     pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Record> {
-        self.records.get_mut(&id)
+        self.records.get_mut(&id).map(|record| &mut **record)
     }
 
     /// Takes a session out.
     pub fn take(&mut self, id: SessionId) -> Option<Record> {
-        self.records.remove(&id)
+        self.records.remove(&id).map(|record| *record)
     }
 
     /// Adds a leg behind entry `front` of a session; `None` when there is no such session.
     pub fn attach(&mut self, id: SessionId, front: usize, mut entry: Entry) -> Option<usize> {
         let record = self.records.get_mut(&id)?;
         entry.behind = Some(front);
-        record.live += usize::from(matches!(entry.state, EntryState::Live(_)));
+        record.live += u32::from(matches!(entry.state, EntryState::Live(_)));
         record.entries.push(entry);
         Some(record.entries.len() - 1)
     }
@@ -195,12 +238,13 @@ fn put_in_order(record: &mut Record) {
     order.sort_by_key(|&index| (record.depth(index), first(index)));
     let mut place = vec![0; order.len()];
     order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
-    for entry in &mut record.entries {
+    for entry in record.entries.iter_mut() {
         entry.behind = entry.behind.map(|front| place[front]);
     }
-    let mut placed: Vec<(usize, Entry)> = place.into_iter().zip(record.entries.drain(..)).collect();
+    let entries = std::mem::replace(&mut record.entries, Entries::Many(Vec::new()));
+    let mut placed: Vec<(usize, Entry)> = place.into_iter().zip(entries).collect();
     placed.sort_by_key(|(place, _)| *place);
-    record.entries.extend(placed.into_iter().map(|(_, entry)| entry));
+    record.entries = Entries::Many(placed.into_iter().map(|(_, entry)| entry).collect());
 }
 
 fn role_of(legs: &[Leg], index: usize) -> LegRole {
