@@ -185,7 +185,7 @@ impl Watch<'_> {
             client: flow.client(),
             server: flow.server(),
             method: Arc::from(&*request.head.method),
-            target: Arc::from(&*request.head.target),
+            target: request.head.target.clone(),
             upgrade: request.offer.upgrade,
             connection_upgrade: request.offer.connection_upgrade,
             request: request.moment,

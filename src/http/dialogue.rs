@@ -9,7 +9,8 @@ pub use crate::http::event::{Bound, Event, IncompleteHead, Request, Response, Tu
 use crate::http::first_bytes;
 use crate::http::framing::{Body, Step};
 use crate::http::handshake::{Answer, Offer};
-use crate::http::head_store::{HeadStore, RawHead};
+use crate::http::head::{RequestHead, ResponseHead};
+use crate::http::head_store::{Came, HeadStore};
 use crate::http::open_head::OpenHead;
 use crate::http::text::preview;
 use crate::http::waiting::{Queue, Waiting};
@@ -207,14 +208,13 @@ impl Dialogue {
         }
     }
 
-    fn request(&mut self, raw: RawHead<'_>, call: &mut Call<'_>) {
-        let Some(head) = call.heads.request(raw) else { return self.lose(Role::Client, call) };
+    fn request(&mut self, head: RequestHead, came: Came, call: &mut Call<'_>) {
         let offer = Offer::read(&head);
         let body = Body::of_request(&head);
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
-        self.await_answer(Waiting { index, head: head.clone(), offer: offer.clone() }, call);
-        let RawHead { length: head_bytes, begun, cut, .. } = raw;
+        self.await_answer(Waiting::new(index, head.clone(), &offer), call);
+        let Came { length: head_bytes, begun, cut } = came;
         call.tell(Event::Request(Request { index, head, offer, begun, moment: call.moment, head_bytes, cut }));
         match body {
             // Where it ends is not known, but what may follow an upgrade request is.
@@ -237,15 +237,14 @@ impl Dialogue {
         }
     }
 
-    fn response(&mut self, raw: RawHead<'_>, call: &mut Call<'_>) {
-        let Some(head) = call.heads.response(raw) else { return self.lose(Role::Server, call) };
+    fn response(&mut self, head: ResponseHead, came: Came, call: &mut Call<'_>) {
         if head.status == 101 && self.waiting.first().is_none() && self.incomplete_head(Role::Client).is_some() {
             // Nobody switches before the request is complete: the capture lacks a part of it.
             self.halves[Role::Client].torn = true;
             self.cut_head(Role::Client, call);
         }
         let asked = self.waiting.first();
-        let answer = Answer::read(&head, asked.map(|asked| (&asked.head, &asked.offer)));
+        let answer = Answer::read(&head, asked.map(|asked| &asked.head));
         let body = Body::of_response(&head, asked.is_some_and(|asked| asked.is("HEAD")));
         let tunnel = match head.status {
             101 => Some(TunnelKind::Upgrade),
@@ -254,7 +253,7 @@ impl Dialogue {
         };
         let request = asked.map(|asked| asked.index);
         let interim = matches!(head.status, 100 | 102..=199);
-        let (RawHead { length: head_bytes, begun, cut, .. }, moment) = (raw, call.moment);
+        let (Came { length: head_bytes, begun, cut }, moment) = (came, call.moment);
         call.tell(Event::Response(Response { request, interim, head, answer, begun, moment, head_bytes, cut }));
         // An interim answer has no body, and leaves the request waiting (RFC 9110 §15.2).
         let asked = if interim { None } else { self.waiting.answered() };
@@ -267,7 +266,7 @@ impl Dialogue {
             (None, Some(body)) => self.halves[Role::Server].state = State::Body(body),
             (None, None) => self.end_message(Role::Server, call),
         }
-        if asked.is_some_and(|asked| asked.may_switch()) {
+        if asked.is_some_and(|asked| asked.may_switch) {
             self.release(State::Head(None), call);
         }
     }

@@ -67,14 +67,13 @@ impl FieldLines {
         own_before == before && own_after == after
     }
 
-    /// Whether bytes begin with these lines and an empty one, with any plain value of that length at its place. Where
-    /// that value is, and how long the lines are.
-    pub(super) fn find_in(&self, bytes: &[u8], aside: usize) -> Option<(Range<usize>, usize)> {
+    /// Whether bytes are these lines and an empty one, with any plain value of that length at its place: where that value
+    /// is.
+    pub(super) fn find_in(&self, bytes: &[u8], aside: usize) -> Option<Range<usize>> {
         let (before, after) = self.text.as_bytes().split_at(self.gap);
         let (value, behind) = bytes.strip_prefix(before)?.split_at_checked(aside)?;
-        let plain = value.iter().all(u8::is_ascii_graphic);
-        let ends = behind.strip_prefix(after)?.starts_with(b"\r\n");
-        (plain && ends).then_some((self.gap..self.gap + aside, self.text.len() + aside))
+        let plain = value.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+        (plain && behind.strip_prefix(after)? == b"\r\n").then_some(self.gap..self.gap + aside)
     }
 }
 
@@ -135,6 +134,10 @@ pub(super) fn find_aside(lines: &[u8]) -> Option<Range<usize>> {
 pub(super) fn aside_in(line: &[u8]) -> Option<Range<usize>> {
     const KEY: &[u8] = b"Sec-WebSocket-Key:";
     const ACCEPT: &[u8] = b"Sec-WebSocket-Accept:";
+    // The first letter in which these names differ, to know most others by.
+    if !matches!(line.get(14), Some(b'K' | b'k' | b'A' | b'a')) {
+        return None;
+    }
     let is = |name: &[u8]| line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
     let name = [KEY, ACCEPT].into_iter().find(|name| is(name))?;
     let value = line[name.len()..].trim_ascii_start();
@@ -208,7 +211,7 @@ mod tests {
         assert!(lines.matches(b"Sec-WebSocket-Key: ", b"\r\nSec-WebSocket-Key: \r\n"));
         assert!(!lines.matches(b"Sec-WebSocket-Key: \r\nSec-WebSocket-Key: ", b"\r\n"));
         assert_eq!(find_aside(second.as_bytes()), Some(40..41));
-        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\n\r\n", 2), Some((19..21, 44)));
+        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\n\r\n", 2), Some(19..21));
         assert_eq!(lines.find_in(b"Sec-WebSocket-Key: x \r\nSec-WebSocket-Key: \r\n\r\n", 2), None);
         assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\nA", 2), None);
     }

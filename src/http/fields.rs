@@ -41,6 +41,11 @@ impl Fields {
         &self.lines
     }
 
+    /// The length of the value that is kept aside.
+    pub(super) fn aside_length(&self) -> usize {
+        usize::from(self.aside.length)
+    }
+
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         let (text, places) = (self.lines.text(), self.lines.places());

@@ -1,8 +1,7 @@
 //! The opening handshake: what a request offers and what an answer agrees to (RFC 6455 §4, RFC 7692 §7).
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use crate::http::extension::{Extension, extensions, extensions_in, negotiate};
@@ -10,8 +9,17 @@ use crate::http::field_lines::Known;
 use crate::http::fields::elements;
 use crate::http::head::{RequestHead, ResponseHead};
 
-const KEY_BASE64: GeneralPurpose =
-    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+/// What each character stands for in base64 (RFC 4648 §4); 128 for those that stand for nothing.
+const BASE64: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut digits = [128; 256];
+    let mut digit = 0;
+    while digit < 64 {
+        digits[alphabet[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
 
 /// The Sec-WebSocket-Key of a request (RFC 6455 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -28,18 +36,23 @@ pub enum Key {
 }
 
 impl Key {
-    /// Reads the value of a field. Bits behind the last byte do not matter (RFC 4648 §3.5), as they do to no server.
+    /// Reads the value of a field.
     pub fn read(value: &str) -> Key {
-        let mut bytes = [0; 16];
-        // 24 characters may hold 18 bytes: the decoder wants room for what might come.
-        let mut room = [0; 18];
-        match (value.len(), KEY_BASE64.decode_slice(value, &mut room)) {
-            (24, Ok(16)) => {
-                bytes.copy_from_slice(&room[..16]);
-                Key::Valid(bytes)
-            }
-            _ => Key::Malformed,
+        Key::decode(value.as_bytes()).map_or(Key::Malformed, Key::Valid)
+    }
+
+    /// 16 bytes are 22 characters and padding. Bits behind the last byte do not matter (RFC 4648 §3.5), as they do to no
+    /// server.
+    fn decode(value: &[u8]) -> Option<[u8; 16]> {
+        let characters: &[u8; 22] = value.strip_suffix(b"==")?.try_into().ok()?;
+        let mut digits = [0; 22];
+        for (digit, character) in digits.iter_mut().zip(characters) {
+            *digit = BASE64[usize::from(*character)];
         }
+        let [whole @ .., last] = &digits;
+        let number = whole.iter().fold(0_u128, |number, digit| number << 6 | u128::from(*digit));
+        let number = number << 2 | u128::from(last >> 4);
+        digits.iter().all(|digit| *digit < 64).then(|| number.to_be_bytes())
     }
 }
 
@@ -190,22 +203,22 @@ impl Answer {
     /// Reads the fields of a response to a request, if that was seen.
     ///
     /// Only a 101, or a 2xx to an extended CONNECT (RFC 8441 §4), agrees to subprotocol and extensions.
-    pub fn read(head: &ResponseHead, request: Option<(&RequestHead, &Offer)>) -> Answer {
+    pub fn read(head: &ResponseHead, request: Option<&RequestHead>) -> Answer {
         let mut answer = Answer::default();
         let mut upgrades = UpgradeCount::default();
         for (name, value) in head.fields.known() {
             match name {
                 Known::Upgrade => upgrades.add(value),
                 Known::Connection => answer.connection_upgrade |= has_upgrade(value),
-                Known::WebSocketAccept => answer.accept = Accept::read(value, request.map(|(head, _)| head)),
+                Known::WebSocketAccept => answer.accept = Accept::read(value, request),
                 _ => {}
             }
         }
         answer.upgrade = upgrades.sum();
         if head.status == 101 || (200..300).contains(&head.status) {
-            answer.subprotocol = SubprotocolAnswer::read(head, request.map(|(head, _)| head));
+            answer.subprotocol = SubprotocolAnswer::read(head, request);
             if head.fields.have(Known::WebSocketExtensions) {
-                let agreement = negotiate(&head.fields, request.map(|(head, _)| &head.fields));
+                let agreement = negotiate(&head.fields, request.map(|head| &head.fields));
                 answer.extension_mismatch = agreement.mismatch;
                 answer.deflate = agreement.deflate;
             }
@@ -281,6 +294,10 @@ struct UpgradeCount {
 impl UpgradeCount {
     /// Counts the protocols of one field: `name` or `name/version`, whatever the case (RFC 9110 §7.8).
     fn add(&mut self, value: &str) {
+        if value == "websocket" {
+            self.websocket += 1; // as nearly all write it
+            return;
+        }
         for protocol in elements(value) {
             let name = protocol.split('/').next().unwrap_or_default().trim_ascii_end();
             if name.eq_ignore_ascii_case("websocket") {
@@ -302,7 +319,7 @@ impl UpgradeCount {
 }
 
 fn has_upgrade(connection: &str) -> bool {
-    elements(connection).any(|option| option.eq_ignore_ascii_case("upgrade"))
+    connection == "Upgrade" || elements(connection).any(|option| option.eq_ignore_ascii_case("upgrade"))
 }
 
 fn is_websocket_field(name: Known) -> bool {
@@ -324,6 +341,8 @@ fn is_websocket_field(name: Known) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::http::head::Version;
 
@@ -336,7 +355,7 @@ mod tests {
     }
 
     fn answer(response: &ResponseHead, request: &RequestHead) -> Answer {
-        Answer::read(response, Some((request, &Offer::read(request))))
+        Answer::read(response, Some(request))
     }
 
     /// RFC 6455 §1.2, its example handshake.
@@ -382,6 +401,22 @@ mod tests {
         let twice = request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-key: x\r\n");
         assert_eq!(Offer::read(&twice).key, Key::Repeated);
         assert_eq!(Offer::read(&request("Host: a\r\n")).key, Key::Absent);
+    }
+
+    proptest! {
+        /// Beside a decoder of base64 for all purposes.
+        #[test]
+        fn keys_are_base64(nonce: [u8; 16], place in 0..24_usize, other in prop::char::range(' ', '~')) {
+            use base64::alphabet;
+            use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+            let decoder = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+            let decoder = GeneralPurpose::new(&alphabet::STANDARD, decoder);
+            let mut key = STANDARD.encode(nonce);
+            prop_assert_eq!(Key::read(&key), Key::Valid(nonce));
+            key.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
+            let expected = decoder.decode(&key).ok().and_then(|bytes| bytes.try_into().ok());
+            prop_assert_eq!(Key::read(&key), expected.map_or(Key::Malformed, Key::Valid));
+        }
     }
 
     #[test]

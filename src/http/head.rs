@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::http::start_line::method_of;
+
 pub use crate::http::fields::{Field, Fields};
 pub use crate::http::start_line::{RequestLine, StatusLine, Version};
 
@@ -19,7 +21,7 @@ pub struct RequestHead {
 impl RequestHead {
     /// From its parts; `lines` are the field lines.
     pub fn new(method: &str, target: &str, version: Option<Version>, lines: &str) -> RequestHead {
-        let line = RequestLine { method: method.into(), target: target.into(), version };
+        let line = RequestLine { method: method_of(method.as_bytes()), target: target.into(), version };
         RequestHead { line: Arc::new(line), fields: Fields::new(lines) }
     }
 

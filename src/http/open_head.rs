@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use crate::http::field_lines::aside_in;
-use crate::http::head_store::{LastLines, RawHead};
+use crate::http::head_store::{Came, RawHead};
 use crate::packet::Moment;
 
 /// A head that is not complete, with its bytes up to the limit.
@@ -76,8 +76,6 @@ pub(super) struct Lines {
     aside: Option<(usize, usize)>,
     /// Whether a line begins with white space.
     folded: bool,
-    /// Whether the lines are those that came last.
-    repeats: bool,
 }
 
 impl Lines {
@@ -114,19 +112,6 @@ impl Lines {
         }
     }
 
-    /// The same at one glance, if these are the lines that came last from this side, in one piece.
-    pub(super) fn end_of_same(&mut self, bytes: &[u8], last: Option<&LastLines>) -> Option<usize> {
-        if self.line != self.start_line {
-            return None;
-        }
-        let LastLines { lines, aside } = last?;
-        let (value, length) = lines.find_in(&bytes[self.start_line..], *aside)?;
-        self.line = self.start_line + length;
-        self.aside = (*aside > 0).then_some((self.start_line + value.start, self.start_line + value.end));
-        self.repeats = true;
-        Some(self.line + b"\r\n".len())
-    }
-
     /// Whether there are more fields than allowed.
     pub(super) fn are_too_many(&self) -> bool {
         self.cut.is_some()
@@ -140,10 +125,7 @@ impl Lines {
             lines: &bytes[self.start_line..end],
             aside: self.aside.map(|(start, end)| (start - self.start_line, end - self.start_line)),
             folded: self.folded,
-            length: u32::try_from(length).unwrap_or(u32::MAX),
-            begun,
-            cut: false,
-            repeats: self.repeats,
+            came: Came { length: u32::try_from(length).unwrap_or(u32::MAX), begun, cut: false },
         }
     }
 

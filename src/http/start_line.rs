@@ -1,7 +1,10 @@
 //! Start lines: what a message begins with (RFC 9112 §3, §4).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use crate::http::text::text;
 
 /// The HTTP version of a start line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -44,7 +47,7 @@ impl fmt::Display for Version {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestLine {
     /// The method, in its own case.
-    pub method: Arc<str>,
+    pub method: Cow<'static, str>,
     /// The request target, as it was on the wire.
     pub target: Arc<str>,
     /// The version; `None` for an HTTP/0.9 request line or one that names something else.
@@ -60,6 +63,64 @@ pub struct StatusLine {
     pub status: u16,
     /// The reason phrase: some backends hide the truth in it.
     pub reason: Arc<str>,
+}
+
+/// What both kinds of start lines have in common: bytes are held against lines that are known.
+pub(super) trait StartLine: Sized + PartialEq {
+    /// Reads a line without its end. `None`: it is none.
+    fn read(line: &[u8]) -> Option<Self>;
+
+    /// Whether these bytes are this line as it is usually written: with one space between the words.
+    fn is_usual(&self, line: &[u8]) -> bool;
+
+    /// Whether fields follow.
+    fn has_fields(&self) -> bool;
+
+    /// Whether these bytes are this line.
+    fn is(&self, line: &[u8]) -> bool {
+        self.is_usual(line) || Self::read(line).as_ref() == Some(self)
+    }
+}
+
+impl StartLine for RequestLine {
+    fn read(line: &[u8]) -> Option<RequestLine> {
+        let RequestParts { method, target, version, .. } = RequestParts::read(line)?;
+        Some(RequestLine { method: method_of(method), target: text(target).into(), version })
+    }
+
+    fn is_usual(&self, line: &[u8]) -> bool {
+        let target = line.strip_prefix(self.method.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
+        let rest = target.and_then(|rest| rest.strip_prefix(self.target.as_bytes()));
+        let version = rest.and_then(|rest| rest.strip_prefix(b" ")).and_then(Version::read);
+        version.is_some() && version == self.version
+    }
+
+    /// A line without a version may be one of HTTP/0.9, which has none.
+    fn has_fields(&self) -> bool {
+        self.version.is_some()
+    }
+}
+
+impl StartLine for StatusLine {
+    fn read(line: &[u8]) -> Option<StatusLine> {
+        let StatusParts { version, status, reason } = StatusParts::read(line)?;
+        Some(StatusLine { version, status, reason: text(reason).into() })
+    }
+
+    fn is_usual(&self, line: &[u8]) -> bool {
+        let Some((version, rest)) = line.split_at_checked(b"HTTP/1.1".len()) else { return false };
+        let [b' ', a, b, c, b' ', reason @ ..] = rest else { return false };
+        let digit = |digit: &u8, place: u16| u16::from(*digit) == u16::from(b'0') + self.status / place % 10;
+        reason == self.reason.as_bytes()
+            && digit(a, 100)
+            && digit(b, 10)
+            && digit(c, 1)
+            && Version::read(version) == Some(self.version)
+    }
+
+    fn has_fields(&self) -> bool {
+        true
+    }
 }
 
 /// The parts of a request line as they stand in its bytes.
@@ -80,7 +141,7 @@ impl<'a> RequestParts<'a> {
     pub(super) fn read(line: &'a [u8]) -> Option<RequestParts<'a>> {
         let line = line.trim_ascii_end();
         let (method, rest) = split_word(line)?;
-        if !is_token(method) {
+        if !is_known_method(method) && !is_token(method) {
             return None;
         }
         let last = rest.iter().rposition(|&byte| byte == b' ' || byte == b'\t');
@@ -119,25 +180,23 @@ impl<'a> StatusParts<'a> {
     }
 }
 
-/// Whether this is a method that RFC 9110 §9, RFC 5789 or WebDAV defines, or that is common.
+/// Methods that RFC 9110 §9, RFC 5789 or WebDAV define, or that are common. Those of WebSockets and pages first.
+const METHODS: [&str; 14] = [
+    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MKCOL",
+    "LOCK", "PURGE",
+];
+
+/// Whether this is one of them.
 pub(super) fn is_known_method(method: &[u8]) -> bool {
-    const METHODS: [&[u8]; 14] = [
-        b"GET",
-        b"POST",
-        b"HEAD",
-        b"PUT",
-        b"DELETE",
-        b"OPTIONS",
-        b"PATCH",
-        b"CONNECT",
-        b"TRACE",
-        b"PROPFIND",
-        b"REPORT",
-        b"MKCOL",
-        b"LOCK",
-        b"PURGE",
-    ];
-    METHODS.contains(&method)
+    METHODS.iter().any(|known| known.as_bytes() == method)
+}
+
+/// A method for keeps: those that are known take no memory.
+pub(super) fn method_of(method: &[u8]) -> Cow<'static, str> {
+    match METHODS.iter().find(|known| known.as_bytes() == method) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(text(method).into_owned()),
+    }
 }
 
 /// Whether these bytes are a token (RFC 9110 §5.6.2).
@@ -181,6 +240,33 @@ mod tests {
         {
             assert_eq!(request(line), None, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_known_however_it_is_written() {
+        let line = <RequestLine as StartLine>::read(b"GET /a b HTTP/1.1").unwrap();
+        assert!(line.is_usual(b"GET /a b HTTP/1.1") && line.has_fields());
+        assert!(!line.is_usual(b"GET  /a b HTTP/1.1") && line.is(b"GET  /a b HTTP/1.1"));
+        for other in [
+            "GET /a  b HTTP/1.1",
+            "GET /a b HTTP/1.0",
+            "GET /a b",
+            "GET /a b HTTP/1.1 HTTP/1.1",
+            "POST /a b HTTP/1.1",
+            "",
+        ] {
+            assert!(!line.is(other.as_bytes()), "{other}");
+        }
+        assert!(!<RequestLine as StartLine>::read(b"GET /").unwrap().has_fields());
+        let line = <StatusLine as StartLine>::read(b"HTTP/1.1 101 Switching Protocols").unwrap();
+        assert!(line.is_usual(b"HTTP/1.1 101 Switching Protocols") && line.is(b"HTTP/1.1  101  Switching Protocols"));
+        for other in
+            ["HTTP/1.1 101 Switching", "HTTP/1.0 101 Switching Protocols", "HTTP/1.1 201 Switching Protocols", "HTTP"]
+        {
+            assert!(!line.is(other.as_bytes()), "{other}");
+        }
+        let bare = <StatusLine as StartLine>::read(b"HTTP/1.1 101").unwrap();
+        assert!(!bare.is_usual(b"HTTP/1.1 101") && bare.is(b"HTTP/1.1 101"));
     }
 
     #[test]

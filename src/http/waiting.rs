@@ -10,13 +10,14 @@ use crate::http::head::RequestHead;
 pub(super) struct Waiting {
     pub(super) index: u32,
     pub(super) head: RequestHead,
-    pub(super) offer: Offer,
+    /// Whether the answer may make a tunnel of the connection.
+    pub(super) may_switch: bool,
 }
 
 impl Waiting {
-    /// Whether the answer may make a tunnel of the connection.
-    pub(super) fn may_switch(&self) -> bool {
-        self.offer.upgrade != Upgrade::Absent || self.is("CONNECT")
+    pub(super) fn new(index: u32, head: RequestHead, offer: &Offer) -> Waiting {
+        let may_switch = offer.upgrade != Upgrade::Absent || *head.method == *"CONNECT";
+        Waiting { index, head, may_switch }
     }
 
     pub(super) fn is(&self, method: &str) -> bool {
@@ -27,8 +28,10 @@ impl Waiting {
 /// All of them on one connection.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Oldest first.
-    waiting: VecDeque<Waiting>,
+    /// The oldest: few connections ever have another at a time.
+    first: Option<Waiting>,
+    /// Those behind it, oldest first.
+    others: VecDeque<Waiting>,
     /// Requests behind these that were too many to remember.
     unremembered: u32,
 }
@@ -36,32 +39,32 @@ pub(super) struct Queue {
 impl Queue {
     /// Adds a request. `false` when it is the first one too many.
     pub(super) fn push(&mut self, request: Waiting, most: usize) -> bool {
-        if self.unremembered > 0 || self.waiting.len() >= most {
+        if self.unremembered > 0 || self.len() >= most {
             self.unremembered = self.unremembered.saturating_add(1);
             return self.unremembered > 1;
         }
-        if self.waiting.capacity() == 0 {
-            self.waiting.reserve_exact(1); // Few connections ever need more.
+        match &self.first {
+            None => self.first = Some(request),
+            Some(_) => self.others.push_back(request),
         }
-        self.waiting.push_back(request);
         true
     }
 
     /// Makes room when no answers are seen.
     pub(super) fn forget_oldest(&mut self, most: usize) {
-        if self.waiting.len() >= most {
-            self.waiting.pop_front();
+        if self.len() >= most {
+            self.pop();
         }
     }
 
     /// The request that the next answer belongs to.
     pub(super) fn first(&self) -> Option<&Waiting> {
-        self.waiting.front()
+        self.first.as_ref()
     }
 
     /// Takes that request away: its final answer came.
     pub(super) fn answered(&mut self) -> Option<Waiting> {
-        let request = self.waiting.pop_front();
+        let request = self.pop();
         if request.is_none() {
             self.unremembered = self.unremembered.saturating_sub(1);
         }
@@ -70,19 +73,32 @@ impl Queue {
 
     /// Whether the answer to the request of this index, if it waits, may make a tunnel of the connection.
     pub(super) fn may_switch(&self, index: u32) -> bool {
-        self.waiting.back().is_some_and(|last| last.index == index && last.may_switch())
+        let last = self.others.back().or(self.first.as_ref());
+        last.is_some_and(|last| last.index == index && last.may_switch)
     }
 
     /// Answers may have been missed: the next one belongs to the last request, for requests are hardly ever sent before
     /// the answers to those before them.
     pub(super) fn keep_last(&mut self) {
         self.unremembered = 0;
-        self.waiting.drain(..self.waiting.len().saturating_sub(1));
+        if let Some(last) = self.others.pop_back() {
+            self.others.clear();
+            self.first = Some(last);
+        }
     }
 
     /// The indexes of those that are remembered.
     pub(super) fn indexes(&self) -> impl Iterator<Item = u32> {
-        self.waiting.iter().map(|request| request.index)
+        self.first.iter().chain(&self.others).map(|request| request.index)
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let next = self.others.pop_front();
+        std::mem::replace(&mut self.first, next)
     }
 }
 
@@ -92,7 +108,8 @@ mod tests {
 
     fn request(index: u32) -> Waiting {
         let head = RequestHead::new("GET", "/", None, "");
-        Waiting { index, offer: Offer::read(&head), head }
+        let offer = Offer::read(&head);
+        Waiting::new(index, head, &offer)
     }
 
     #[test]

@@ -65,8 +65,7 @@ impl TestLeg {
         let version = words.next().and_then(version).unwrap_or(Version::HTTP_11);
         let status = words.next().and_then(|status| status.parse().ok()).expect("a test answer has a status");
         let head = ResponseHead::new(version, status, words.next().unwrap_or(""), &field_lines(lines));
-        let asked = self.leg.request.as_deref().map(|request| (&request.head, &request.offer));
-        let answer = Answer::read(&head, asked);
+        let answer = Answer::read(&head, self.leg.request.as_deref().map(|request| &request.head));
         let head_bytes = u32::try_from(text.len()).expect("a test answer is short");
         let body = body.into();
         self.leg.response =

@@ -147,7 +147,7 @@ impl Speech {
         let Some(head) = read.head.response() else { return };
         let Some(stream) = self.streams.find(id) else { return };
         let Kind::Asked(asked) = &stream.kind else { return };
-        let answer = Answer::read(&head, Some((&asked.head, &asked.offer)));
+        let answer = Answer::read(&head, Some(&asked.head));
         let interim = head.status < 200;
         let tunnel = asked.offer.extended_connect && (200..300).contains(&head.status);
         let (request, begun, moment, cut) = (Some(asked.index), read.begun, call.moment, read.head.cut);

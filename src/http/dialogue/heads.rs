@@ -4,7 +4,7 @@ use std::mem;
 
 use super::{Bound, Call, Dialogue, Event, State};
 use crate::http::first_bytes::{self, Beginning, FirstBytes};
-use crate::http::head_store::RawHead;
+use crate::http::head_store::{Came, RawHead};
 use crate::http::open_head::{Lines, OpenHead};
 use crate::http::proxy_header::{Addresses, ProxyHeader};
 use crate::http::start_line::{RequestParts, StatusParts};
@@ -90,6 +90,9 @@ impl Dialogue {
                 // RFC 9112 §2.2: empty lines before a message do not count.
                 let bytes = first_bytes::skip_empty_lines(bytes);
                 let here = &bytes[..bytes.len().min(limit)];
+                if let Some(length) = self.head_again(role, here, call) {
+                    return &bytes[length..];
+                }
                 let mut lines = Lines::default();
                 match self.find_head(role, &mut lines, here, call.moment, call) {
                     Found::Head(length) => return &bytes[length..],
@@ -133,7 +136,8 @@ impl Dialogue {
         };
         let whole = open.lines.start_line_length() > 0;
         let start_line = if whole { open.raw().start_line } else { open.bytes.trim_ascii_end() };
-        let raw = RawHead { start_line, cut: true, ..open.raw() };
+        let RawHead { came, .. } = open.raw();
+        let raw = RawHead { start_line, came: Came { cut: true, ..came }, ..open.raw() };
         // A version, or a status with its space, is the last thing of a start line that matters.
         let enough = match role {
             Role::Client => RequestParts::read(raw.start_line).is_some_and(|parts| parts.version.is_some()),
@@ -176,9 +180,7 @@ impl Dialogue {
         // HTTP/0.9 has no fields: the line is all there is.
         let end = match simple {
             true => Some(lines.start_line_length()),
-            false => {
-                lines.end_of_same(bytes, call.heads.last(role)).or_else(|| lines.end(bytes, call.heads.head_fields))
-            }
+            false => lines.end(bytes, call.heads.head_fields),
         };
         let Some(end) = end else { return Found::More };
         if lines.are_too_many() {
@@ -189,13 +191,44 @@ impl Dialogue {
     }
 
     fn read_head(&mut self, role: Role, raw: RawHead<'_>, call: &mut Call<'_>) {
-        self.halves[role].heard = true;
-        self.halves[role].torn &= raw.cut;
-        self.halves[role].body_gap = false;
+        self.heard(role, raw.came);
         match role {
-            Role::Client => self.request(raw, call),
-            Role::Server => self.response(raw, call),
+            Role::Client => match call.heads.request(raw) {
+                Some(head) => self.request(head, raw.came, call),
+                None => self.lose(role, call),
+            },
+            Role::Server => match call.heads.response(raw) {
+                Some(head) => self.response(head, raw.came, call),
+                None => self.lose(role, call),
+            },
         }
+    }
+
+    /// A whole head whose lines came before, on whatever connection: nothing but its key is read.
+    fn head_again(&mut self, role: Role, bytes: &[u8], call: &mut Call<'_>) -> Option<usize> {
+        let begun = call.moment;
+        let came = |length| Came { length: u32::try_from(length).unwrap_or(u32::MAX), begun, cut: false };
+        match role {
+            Role::Client => {
+                let (head, length) = call.heads.request_again(bytes)?;
+                self.heard(role, came(length));
+                self.request(head, came(length), call);
+                Some(length)
+            }
+            Role::Server => {
+                let (head, length) = call.heads.response_again(bytes)?;
+                self.heard(role, came(length));
+                self.response(head, came(length), call);
+                Some(length)
+            }
+        }
+    }
+
+    fn heard(&mut self, role: Role, came: Came) {
+        let half = &mut self.halves[role];
+        half.heard = true;
+        half.torn &= came.cut;
+        half.body_gap = false;
     }
 
     /// What stands where a head should begin is none. Its first line tells, if there is one of this length.
