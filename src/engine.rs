@@ -32,6 +32,7 @@ use crate::engine::event::{IgnoredCounts, Loss};
 use crate::engine::tracker::{Stream, Tracker, Watch};
 use crate::limits::Limits;
 use crate::packet::Packet;
+use crate::session::spare::Spare;
 use crate::session::{Outcome, Session, SessionId, records};
 use crate::stream::Side;
 use crate::tcp::Table;
@@ -60,6 +61,7 @@ pub struct Engine {
     tracker: Tracker,
     options: EngineOptions,
     tally: Tally,
+    spare: Spare,
     groups: Groups,
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
@@ -89,6 +91,7 @@ impl Engine {
             tracker: Tracker::new(limits, wants, options.live),
             options,
             tally: Tally::default(),
+            spare: Spare::default(),
             groups: Groups::default(),
             now: Timestamp::ZERO,
             looked_at: 0,
@@ -283,9 +286,8 @@ impl Engine {
     }
 
     fn judge(&mut self, id: SessionId, sink: &mut dyn Sink) -> io::Result<()> {
-        let Some(session) = self.tracker.records.take(id).and_then(|record| records::complete(id, record)) else {
-            return Ok(());
-        };
+        let Some(record) = self.tracker.records.take(id) else { return Ok(()) };
+        let Some(session) = records::complete(id, record, &mut self.spare) else { return Ok(()) };
         let mut diagnosis =
             diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
         if !self.drops.is_empty() {
@@ -296,7 +298,9 @@ impl Engine {
         for finding in &diagnosis.findings {
             self.tally.finding(finding.id, finding.severity);
         }
-        sink.event(&Event::Session(&session, &diagnosis))
+        sink.event(&Event::Session(&session, &diagnosis))?;
+        self.spare.take_back(session);
+        Ok(())
     }
 
     /// Connections that never came up and that no session claims: sessions of their own where somebody asked for them,

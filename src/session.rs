@@ -11,6 +11,7 @@ pub mod neighbours;
 pub mod over;
 pub mod records;
 pub mod slab;
+pub mod spare;
 pub mod tunnel;
 
 pub use leg::{JoinReason, Leg, LegRole, Outcome, SessionId};

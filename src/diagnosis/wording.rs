@@ -30,19 +30,17 @@ impl fmt::Display for Span {
     }
 }
 
-fn one(out: &mut impl fmt::Write, number: u64, unit: &str) -> fmt::Result {
-    out.write_str(Digits::of(number).as_str())?;
+fn one(out: &mut impl fmt::Write, amount: u64, unit: &str) -> fmt::Result {
+    number(out, amount)?;
     out.write_str(unit)
 }
 
 fn tenths(out: &mut impl fmt::Write, tenths: u64, unit: &str) -> fmt::Result {
-    let mut digits = Digits::EMPTY;
+    number(out, tenths / 10)?;
     if !tenths.is_multiple_of(10) {
-        digits.put(tenths % 10);
-        digits.put_sign(b'.');
+        out.write_char('.')?;
+        number(out, tenths % 10)?;
     }
-    digits.put(tenths / 10);
-    out.write_str(digits.as_str())?;
     out.write_str(unit)
 }
 
@@ -51,56 +49,16 @@ fn parts(out: &mut impl fmt::Write, whole: u64, unit: &str, rest: u64, rest_unit
     if rest == 0 {
         return Ok(());
     }
-    out.write_str(" ")?;
+    out.write_char(' ')?;
     one(out, rest, rest_unit)
 }
 
-/// Numbers in the making, from the last one to the first: for outputs that have too many of them for a formatter.
-#[derive(Clone, Copy, Debug)]
-pub struct Digits {
-    bytes: [u8; Digits::MOST],
-    start: usize,
-}
-
-impl Digits {
-    /// Room for the longest number, and for an IPv4 address with its port.
-    const MOST: usize = 24;
-
-    /// Nothing yet.
-    pub const EMPTY: Digits = Digits { bytes: [0; Digits::MOST], start: Digits::MOST };
-
-    /// This number.
-    #[inline]
-    pub fn of(number: u64) -> Digits {
-        let mut digits = Digits::EMPTY;
-        digits.put(number);
-        digits
+/// Writes a decimal number, likewise.
+pub fn number(out: &mut impl fmt::Write, amount: u64) -> fmt::Result {
+    if amount >= 10 {
+        number(out, amount / 10)?;
     }
-
-    /// A number in front of what is there. There must be room.
-    #[inline]
-    pub fn put(&mut self, number: u64) {
-        let mut rest = number;
-        loop {
-            self.put_sign(b'0' + (rest % 10) as u8);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-    }
-
-    /// An ASCII character in front of what is there. There must be room.
-    #[inline]
-    pub fn put_sign(&mut self, sign: u8) {
-        self.start -= 1;
-        self.bytes[self.start] = sign;
-    }
-
-    /// What is there.
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[self.start..]).expect("digits and signs are ASCII")
-    }
+    out.write_char(char::from(b'0' + (amount % 10) as u8))
 }
 
 /// The shortest and the longest of durations that are much the same: `59.7-60 s`, or one of them when they read the same.

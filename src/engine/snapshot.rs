@@ -8,6 +8,7 @@ use crate::session::flow::App;
 use crate::session::over::Over;
 use crate::session::records::{self, Entries, Entry, EntryState, Record};
 use crate::session::slab::FlowId;
+use crate::session::spare::Spare;
 use crate::session::{Leg, Outcome, Session, SessionId};
 
 /// Encrypted connections that are looked at with each snapshot: their facts are made of sizes and times, which takes a
@@ -72,7 +73,8 @@ impl Engine {
             EntryState::Done(_) => None,
         });
         let entries: Option<Vec<Entry>> = entries.collect();
-        records::complete(id, Record { start: record.start, entries: Entries::Many(entries?), live: 0 }).map(open)
+        let record = Record { start: record.start, entries: Entries::Many(entries?), live: 0 };
+        records::complete(id, record, &mut Spare::default()).map(open)
     }
 
     fn leg_so_far(&self, session: SessionId, id: FlowId) -> Option<Leg> {
@@ -96,7 +98,7 @@ impl Engine {
             let (leg, start) = (flow.leg_so_far(connection.facts()), flow.opened.at);
             let Some(session) = self.tracker.promise(id) else { continue };
             let record = Record { start, entries: Entries::One(entry_of(leg)), live: 0 };
-            let session = records::complete(session, record).map(open);
+            let session = records::complete(session, record, &mut Spare::default()).map(open);
             sessions.extend(session.map(|session| Session { outcome: Outcome::Encrypted, ..session }));
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::diagnosis::wording::{Count, Digits, Span};
+use crate::diagnosis::wording::{self, Count, Span};
 use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::{RequestHead, Version};
 use crate::session::leg::Request;
@@ -12,7 +12,7 @@ use crate::wire::Endpoint;
 
 /// Appends a decimal number.
 pub fn push_number(out: &mut String, number: u64) {
-    out.push_str(Digits::of(number).as_str());
+    wording::number(out, number).expect("writing to a string cannot fail");
 }
 
 /// Appends `1 session`, `2 sessions`. The noun takes an `s`.
@@ -67,12 +67,11 @@ pub fn bytes(bytes: u64) -> String {
 pub fn push_endpoint(out: &mut String, endpoint: Endpoint) {
     match endpoint.ip {
         std::net::IpAddr::V4(ip) => {
-            let mut digits = Digits::of(endpoint.port.into());
-            for (sign, octet) in std::iter::zip(*b":...", ip.octets().into_iter().rev()) {
-                digits.put_sign(sign);
-                digits.put(octet.into());
+            for (octet, sign) in std::iter::zip(ip.octets(), ['.', '.', '.', ':']) {
+                push_number(out, octet.into());
+                out.push(sign);
             }
-            out.push_str(digits.as_str());
+            push_number(out, endpoint.port.into());
         }
         std::net::IpAddr::V6(ip) => {
             write!(out, "[{ip}]:{}", endpoint.port).expect("writing to a string cannot fail");

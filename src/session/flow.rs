@@ -7,6 +7,7 @@ use crate::packet::Moment;
 use crate::session::joiner::Ticket;
 use crate::session::leg::{H2Facts, Leg, Request, Response, SessionId};
 use crate::session::slab::FlowId;
+use crate::session::spare::Spare;
 use crate::session::tunnel::TunnelState;
 use crate::stream::{ByRole, Pair, Role, Side};
 use crate::tcp::{ConnectionFacts, ConnectionId};
@@ -201,7 +202,12 @@ impl Flow {
 
     /// What is known of the leg on this connection, with what TCP knows. It is told once: request and answer go with it.
     pub fn take_leg(&mut self, tcp: ConnectionFacts) -> Leg {
-        let mut leg = self.bare_leg(tcp);
+        self.take_leg_in(tcp, &mut Spare::default())
+    }
+
+    /// The same in room that is there.
+    pub fn take_leg_in(&mut self, tcp: ConnectionFacts, spare: &mut Spare) -> Leg {
+        let mut leg = self.bare_leg(tcp, spare);
         (leg.request, leg.response) = (self.request.take(), self.response.take());
         if let Some(rare) = &mut self.rare {
             leg.incomplete_request = rare.incomplete_request.take();
@@ -212,17 +218,17 @@ impl Flow {
 
     /// What is known of the leg so far.
     pub fn leg_so_far(&self, tcp: ConnectionFacts) -> Leg {
-        let mut leg = self.bare_leg(tcp);
+        let mut leg = self.bare_leg(tcp, &mut Spare::default());
         (leg.request, leg.response) = (self.request.clone(), self.response.clone());
         leg
     }
 
     /// A leg without what is told once.
     #[inline(always)]
-    fn bare_leg(&self, tcp: ConnectionFacts) -> Leg {
+    fn bare_leg(&self, tcp: ConnectionFacts, spare: &mut Spare) -> Leg {
         let rare = self.rare.as_deref();
         let tunnel = match &self.app {
-            App::Tunnel(tunnel) => Some(Box::new(tunnel.facts())),
+            App::Tunnel(tunnel) => Some(Box::new(tunnel.facts_in(spare.sides()))),
             _ => None,
         };
         let mut first_bytes = rare.map(|rare| rare.first_bytes).unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::{EndOf, Leg, LegEnd, Request, Response, Tunnel};
 use crate::session::neighbours::ending::Ended;
+use crate::session::spare::Spare;
 use crate::stream::Role;
 use crate::tcp::Connection;
 use crate::wire::Endpoint;
@@ -42,11 +43,11 @@ impl Over {
         }
     }
 
-    /// All that is known, spelled out.
-    pub fn into_leg(self) -> Leg {
+    /// All that is known, spelled out in room that is there.
+    pub fn into_leg(self, spare: &mut Spare) -> Leg {
         match self {
             Over::Told(leg) => *leg,
-            Over::Kept(mut kept) => kept.flow.take_leg(kept.connection.facts()),
+            Over::Kept(mut kept) => kept.flow.take_leg_in(kept.connection.facts(), spare),
         }
     }
 

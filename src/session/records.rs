@@ -9,6 +9,7 @@ use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
 use crate::session::over::Over;
 use crate::session::slab::FlowId;
+use crate::session::spare::Spare;
 use crate::time::Timestamp;
 
 /// A leg of a session, while it is followed and after.
@@ -198,10 +199,11 @@ impl Records {
     }
 }
 
-/// Makes a session of its legs: puts them in order, gives them their roles, says what became of it and who ended it.
-pub fn complete(id: SessionId, record: Record) -> Option<Session> {
+/// Makes a session of its legs, in room that is there: puts them in order, gives them their roles, says what became of it
+/// and who ended it.
+pub fn complete(id: SessionId, record: Record, spare: &mut Spare) -> Option<Session> {
     let start = record.start;
-    let mut legs = legs_of(record);
+    let mut legs = legs_of(record, spare);
     for index in 0..legs.len() {
         legs[index].role = role_of(&legs, index);
         legs[index].outcome = closing::outcome_of(&legs[index]);
@@ -213,14 +215,14 @@ pub fn complete(id: SessionId, record: Record) -> Option<Session> {
 }
 
 /// The legs that are over: from the client on, attempts of one proxy in the order in which they were made.
-fn legs_of(mut record: Record) -> Vec<Leg> {
-    let mut legs = Vec::with_capacity(record.entries.len());
+fn legs_of(mut record: Record, spare: &mut Spare) -> Vec<Leg> {
+    let mut legs = spare.legs(record.entries.len());
     if record.entries.len() > 1 {
         put_in_order(&mut record);
     }
     for Entry { state, behind, joined_by, .. } in record.entries {
         let EntryState::Done(over) = state else { continue };
-        legs.push(over.into_leg());
+        legs.push(over.into_leg(spare));
         if let Some(leg) = legs.last_mut() {
             (leg.behind, leg.joined_by) = (behind, joined_by);
         }

@@ -161,8 +161,14 @@ impl TunnelState {
 
     /// All that is known.
     pub fn facts(&self) -> Tunnel {
+        self.facts_in(ByRole::default())
+    }
+
+    /// All that is known, in room for what each side did: what stands there is written over.
+    pub fn facts_in(&self, mut sides: ByRole<Box<Direction>>) -> Tunnel {
+        Role::BOTH.into_iter().for_each(|role| *sides[role] = self.direction(role));
         Tunnel {
-            sides: ByRole { client: self.direction(Role::Client), server: self.direction(Role::Server) },
+            sides,
             first_close: self.both.first_close,
             handshake_seen: self.both.handshake_seen,
             opened: self.both.opened,
@@ -173,13 +179,13 @@ impl TunnelState {
         }
     }
 
-    fn direction(&self, role: Role) -> Box<Direction> {
+    fn direction(&self, role: Role) -> Direction {
         let mut frames = self.decoders[role].facts();
         // The decoder counts a frame at its header. One that never came to its end was not sent: it is told of apart.
         if let Some(open) = frames.open_frame {
             frames.frames.uncount(open.opcode);
         }
-        Box::new(Direction {
+        Direction {
             frames: frames.frames,
             messages: frames.messages,
             close: self.close(role).cloned(),
@@ -197,7 +203,7 @@ impl TunnelState {
             first_bytes: crate::http::text::text(&frames.first_bytes).into(),
             heartbeats: self.both.heartbeats(role),
             longest_silence: frames.longest_silence,
-        })
+        }
     }
 }
 

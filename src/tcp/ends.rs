@@ -34,18 +34,21 @@ impl Ends {
 
     /// All of them in order of capture.
     pub(super) fn iter(&self, first: Moment) -> impl Iterator<Item = End> + use<> {
-        let end = |side, kind| {
-            let Packed { moment, ip_id, ttl } = self.0[side][index(kind)];
-            Some(End { side, kind, moment: moment.moment(first)?, ttl, ip_id })
-        };
-        let mut all = [
-            end(Side::Originator, EndKind::Fin),
-            end(Side::Originator, EndKind::Rst),
-            end(Side::Responder, EndKind::Fin),
-            end(Side::Responder, EndKind::Rst),
-        ];
-        all.sort_unstable_by_key(|end| end.map(|end| end.moment.packet));
-        all.into_iter().flatten()
+        let mut ends: [Option<End>; 4] = [None; 4];
+        let mut count = 0;
+        for side in Side::BOTH {
+            for kind in [EndKind::Fin, EndKind::Rst] {
+                let Packed { moment, ip_id, ttl } = self.0[side][index(kind)];
+                let Some(moment) = moment.moment(first) else { continue };
+                // Most connections have two, which come here in order or the other way round.
+                let before = |known: &Option<End>| known.is_some_and(|end| end.moment.packet <= moment.packet);
+                let place = ends[..count].iter().take_while(|known| before(known)).count();
+                ends[place..=count].rotate_right(1);
+                ends[place] = Some(End { side, kind, moment, ttl, ip_id });
+                count += 1;
+            }
+        }
+        ends.into_iter().map_while(|end| end)
     }
 
     /// Whether a side has ended so.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::session::SessionId;
 use crate::session::neighbours::ending::Ending;
@@ -31,17 +32,30 @@ impl Asker {
 /// When who asked.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
-    /// In the order in which they became known: those of one client are few, and seldom looked at.
-    starts: HashMap<Asker, VecDeque<(Timestamp, SessionId)>, State>,
+    starts: HashMap<Asker, Starts, State>,
     /// The same of all, so that the oldest can give way.
     order: VecDeque<Asker>,
+}
+
+/// A session, by its start.
+type Start = (Timestamp, SessionId);
+
+/// Sessions of one asker in the order in which they became known: they are few, and seldom looked at.
+#[derive(Clone, Debug)]
+enum Starts {
+    /// Most come once.
+    One(Start),
+    Many(VecDeque<Start>),
 }
 
 impl Attempts {
     /// A session began. Returns how many had to be forgotten for it.
     pub fn add(&mut self, ending: &Ending) -> u64 {
-        let asker = Asker::of(ending);
-        self.starts.entry(asker).or_default().push_back((ending.start, ending.session));
+        let (asker, start) = (Asker::of(ending), (ending.start, ending.session));
+        match self.starts.entry(asker) {
+            Entry::Vacant(free) => _ = free.insert(Starts::One(start)),
+            Entry::Occupied(mut known) => known.get_mut().add(start),
+        }
         self.order.push_back(asker);
         if self.order.len() <= REMEMBERED {
             return 0;
@@ -53,8 +67,11 @@ impl Attempts {
     fn forget_oldest(&mut self) {
         let Some(asker) = self.order.pop_front() else { return };
         let Some(starts) = self.starts.get_mut(&asker) else { return };
-        starts.pop_front();
-        if starts.is_empty() {
+        if let Starts::Many(starts) = starts
+            && starts.len() > 1
+        {
+            starts.pop_front();
+        } else {
             self.starts.remove(&asker);
         }
     }
@@ -64,6 +81,23 @@ impl Attempts {
         let starts = self.starts.get(&Asker::of(own))?;
         let later = starts.iter().filter(|(start, session)| *start >= since && *session != own.session);
         later.map(|(start, _)| *start).min()
+    }
+}
+
+impl Starts {
+    fn add(&mut self, start: Start) {
+        match self {
+            Starts::One(first) => *self = Starts::Many(VecDeque::from([*first, start])),
+            Starts::Many(starts) => starts.push_back(start),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Start> {
+        let (one, many) = match self {
+            Starts::One(start) => (Some(start), None),
+            Starts::Many(starts) => (None, Some(starts)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 }
 
@@ -156,7 +190,7 @@ mod tests {
         let (mut attempts, mut ports) = (Attempts::default(), Ports::default());
         let forgotten: u64 = (0..40_000).map(|n| attempts.add(&cut(n, n * 10, n * 10 + 5, 0))).sum();
         assert_eq!(forgotten, 40_000 - REMEMBERED as u64);
-        assert_eq!(attempts.starts.values().map(VecDeque::len).sum::<usize>(), REMEMBERED);
+        assert_eq!(attempts.starts.values().map(|starts| starts.iter().count()).sum::<usize>(), REMEMBERED);
         (0..40_000).for_each(|n| ports.add(SERVER, at(n * 1_000)));
         assert_eq!((ports.seen.len(), ports.order.len()), (REMEMBERED, REMEMBERED));
     }
