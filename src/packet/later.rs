@@ -20,6 +20,12 @@ impl Later {
     pub fn new(base: Moment, moment: Moment) -> Later {
         let nanos = moment.at.as_nanos().wrapping_sub(base.at.as_nanos()) as i64;
         let packets = moment.packet.0.wrapping_sub(base.packet.0) as i64;
+        let near = nanos.unsigned_abs() < Self::NANOS as u64 && packets.unsigned_abs() < Self::PACKETS as u64;
+        if near { Later::pack(nanos, packets) } else { Later::far(nanos, packets) }
+    }
+
+    #[cold]
+    fn far(nanos: i64, packets: i64) -> Later {
         let nanos = nanos.clamp(-Self::NANOS, Self::NANOS - 1);
         Later::pack(nanos, packets.clamp(1 - Self::PACKETS, Self::PACKETS - 1))
     }

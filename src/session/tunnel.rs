@@ -55,7 +55,7 @@ struct Both {
 /// What most have not, as long as they are open.
 #[derive(Debug, Default)]
 struct Rare {
-    closes: ByRole<Option<Box<Close>>>,
+    closes: ByRole<Option<Close>>,
     heartbeats: ByRole<Option<Box<Heartbeats>>>,
 }
 
@@ -151,7 +151,7 @@ impl TunnelState {
 
     /// The first Close frame of this side.
     pub fn close(&self, role: Role) -> Option<&Close> {
-        self.both.rare.as_ref()?.closes[role].as_deref()
+        self.both.rare.as_ref()?.closes[role].as_ref()
     }
 
     /// Who sent the first Close frame.
@@ -268,7 +268,7 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
                 let close = read_close(&control);
                 self.both.first_close.get_or_insert(self.role);
                 self.listener.close(self.role, &close);
-                self.both.rare().closes[self.role] = Some(Box::new(close));
+                self.both.rare().closes[self.role] = Some(close);
             }
             _ => {}
         }

@@ -1,66 +1,78 @@
 //! FINs and RSTs of a connection: every one that is over has some, so they are packed.
 
 use crate::packet::{Later, Moment};
-use crate::stream::{Pair, Side};
+use crate::stream::Side;
 use crate::tcp::facts::{End, EndKind};
 
-/// The first FIN and the first RST of each side.
-pub(super) struct Ends(Pair<[Packed; 2]>);
+/// The first FIN and the first RST of each side, in order of capture.
+pub(super) struct Ends([Packed; 4]);
 
-/// What is kept of one; which it is says its place.
 #[derive(Clone, Copy)]
 struct Packed {
     /// Relative to the first packet of the connection.
     moment: Later,
     ip_id: u16,
     ttl: u8,
+    what: What,
+}
+
+/// Who did which of the two: [`Side`] and [`EndKind`] in one byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    OriginatorFin,
+    OriginatorRst,
+    ResponderFin,
+    ResponderRst,
+}
+
+impl What {
+    const fn new(side: Side, kind: EndKind) -> What {
+        match (side, kind) {
+            (Side::Originator, EndKind::Fin) => What::OriginatorFin,
+            (Side::Originator, EndKind::Rst) => What::OriginatorRst,
+            (Side::Responder, EndKind::Fin) => What::ResponderFin,
+            (Side::Responder, EndKind::Rst) => What::ResponderRst,
+        }
+    }
+
+    const fn side(self) -> Side {
+        if matches!(self, What::OriginatorFin | What::OriginatorRst) { Side::Originator } else { Side::Responder }
+    }
+
+    const fn kind(self) -> EndKind {
+        if matches!(self, What::OriginatorFin | What::ResponderFin) { EndKind::Fin } else { EndKind::Rst }
+    }
 }
 
 impl Default for Ends {
     fn default() -> Ends {
-        let none = Packed { moment: Later::NONE, ip_id: 0, ttl: 0 };
-        Ends(Pair { originator: [none; 2], responder: [none; 2] })
+        Ends([Packed { moment: Later::NONE, ip_id: 0, ttl: 0, what: What::OriginatorFin }; 4])
     }
 }
 
 impl Ends {
     /// Notes an end if it is the first of its kind from its side. `first` is the first packet of the connection.
     pub(super) fn note(&mut self, first: Moment, end: End) {
-        let place = &mut self.0[end.side][index(end.kind)];
-        if !place.moment.is_some() {
-            *place = Packed { moment: Later::new(first, end.moment), ip_id: end.ip_id, ttl: end.ttl };
+        if !self.has(end.side, end.kind)
+            && let Some(free) = self.0.iter_mut().find(|packed| !packed.moment.is_some())
+        {
+            let End { side, kind, moment, ttl, ip_id } = end;
+            *free = Packed { moment: Later::new(first, moment), ip_id, ttl, what: What::new(side, kind) };
         }
     }
 
     /// All of them in order of capture.
-    pub(super) fn iter(&self, first: Moment) -> impl Iterator<Item = End> + use<> {
-        let mut ends: [Option<End>; 4] = [None; 4];
-        let mut count = 0;
-        for side in Side::BOTH {
-            for kind in [EndKind::Fin, EndKind::Rst] {
-                let Packed { moment, ip_id, ttl } = self.0[side][index(kind)];
-                let Some(moment) = moment.moment(first) else { continue };
-                // Most connections have two, which come here in order or the other way round.
-                let before = |known: &Option<End>| known.is_some_and(|end| end.moment.packet <= moment.packet);
-                let place = ends[..count].iter().take_while(|known| before(known)).count();
-                ends[place..=count].rotate_right(1);
-                ends[place] = Some(End { side, kind, moment, ttl, ip_id });
-                count += 1;
-            }
-        }
-        ends.into_iter().map_while(|end| end)
+    pub(super) fn iter(&self, first: Moment) -> impl Iterator<Item = End> + '_ {
+        self.0.iter().map_while(move |packed| {
+            let Packed { moment, ip_id, ttl, what } = *packed;
+            Some(End { side: what.side(), kind: what.kind(), moment: moment.moment(first)?, ttl, ip_id })
+        })
     }
 
     /// Whether a side has ended so.
     pub(super) fn has(&self, side: Side, kind: EndKind) -> bool {
-        self.0[side][index(kind)].moment.is_some()
-    }
-}
-
-fn index(kind: EndKind) -> usize {
-    match kind {
-        EndKind::Fin => 0,
-        EndKind::Rst => 1,
+        let what = What::new(side, kind);
+        self.0.iter().any(|end| end.moment.is_some() && end.what == what)
     }
 }
 

@@ -237,9 +237,14 @@ impl<S: Default> Table<S> {
     #[inline]
     fn find(&self, key: &Key) -> Option<u32> {
         // A vacant place has a key that no segment has: both ports are 0 at one address 0.
-        if self.recent != u32::MAX && self.slots[self.recent].connection.is_between(key) {
+        if self.slots.get(self.recent).is_some_and(|slot| slot.connection.is_between(key)) {
             return Some(self.recent);
         }
+        self.look_up(key)
+    }
+
+    #[inline]
+    fn look_up(&self, key: &Key) -> Option<u32> {
         let hash = key.hash(&self.seed);
         let found = self
             .map
