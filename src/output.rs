@@ -20,4 +20,4 @@ pub mod text;
 pub mod timeline;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

@@ -33,12 +33,12 @@ pub enum Input<'a> {
     },
     /// The line is silent; it is this time now. From live sources only.
     Idle(Timestamp),
-    /// An interface went down, or is up again. From live sources only.
+    /// An interface changed. From live sources only.
     Interface {
         /// Which.
         id: InterfaceId,
-        /// Whether it is up now.
-        up: bool,
+        /// What became of it.
+        change: Change,
     },
     /// Packets of an interface were dropped since the last time. From live sources only.
     Dropped {
@@ -47,6 +47,30 @@ pub enum Input<'a> {
         /// How many, by the kernel and the interface.
         packets: u64,
     },
+}
+
+/// What became of an interface while it was captured on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It went down.
+    Down,
+    /// It is up again, and captured on as before.
+    Up,
+    /// It was gone, and there is one of that name again: nothing is captured on it.
+    Back,
+}
+
+impl Change {
+    /// How a sentence about the interface goes on.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Change::Down => "is down",
+            Change::Up => "is up again",
+            Change::Back => {
+                "is back, and not captured on: the right to open it was given up; start wsflow again for it"
+            }
+        }
+    }
 }
 
 /// The format of a secrets block (draft-ietf-opsawg-pcapng, Decryption Secrets Block). Unknown ones keep their value.

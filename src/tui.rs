@@ -68,8 +68,8 @@ pub struct Options {
     pub filter: Option<String>,
     /// Where the choice of columns is kept; `None` keeps it nowhere.
     pub columns_file: Option<PathBuf>,
-    /// Writes the packets of sessions; `None` where they cannot be read a second time.
-    pub save_packets: Option<SavePackets>,
+    /// Writes the packets of sessions; or why they cannot be read a second time, and what to run to have them.
+    pub save_packets: Result<SavePackets, &'static str>,
 }
 
 /// A session with the judgement on it.
@@ -238,7 +238,8 @@ impl Driver {
 
     fn take_news(&mut self) {
         let (changes, dropped) = self.engine.shared.take();
-        self.store.messages_dropped += dropped;
+        self.store.messages_dropped += dropped.messages;
+        self.store.rows_dropped += dropped.sessions;
         for change in changes {
             if let Change::Notice(text) = &change {
                 self.state.notice = Some(text.clone());
@@ -305,9 +306,7 @@ impl Driver {
         if path.extension().is_none_or(|extension| extension != "pcapng") {
             return save::save(path, &known, &self.store.figures.summary, &self.options.source, self.options.mask);
         }
-        let Some(save_packets) = &self.options.save_packets else {
-            return Err("the packets cannot be read a second time: tcpdump -w FILE keeps them".to_owned());
-        };
+        let save_packets = self.options.save_packets.as_ref().map_err(|&why| why.to_owned())?;
         save_packets(self.instead.as_deref(), path, &known)?;
         Ok(save::saved(known.len(), path))
     }

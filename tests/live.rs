@@ -43,7 +43,7 @@ impl Capture {
         let stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let mut capture = Capture { child, stderr };
         let first = capture.said();
-        assert!(first.starts_with("listening on lo"), "{first}");
+        assert!(first.starts_with("listening on "), "{first}");
         capture
     }
 
@@ -251,6 +251,48 @@ fn after_so_many_files_by_time_it_is_over() {
     let written: Vec<_> = std::fs::read_dir(&folder).expect("a folder").collect();
     assert_eq!(written.len(), 1);
     assert_whole(&written[0].as_ref().expect("an entry").path());
+}
+
+/// In a network of its own, so that an interface can be made and taken away.
+#[test]
+fn an_interface_that_goes_is_told_with_what_to_do_and_others_go_on() {
+    if !may_capture() {
+        return;
+    }
+    if !Command::new("unshare")
+        .args(["-n", "-m", "mount", "-t", "sysfs", "none", "/sys"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!("SKIPPED: taking an interface away needs a network of its own");
+        return;
+    }
+    let network = "mount -t sysfs none /sys; ip link set lo up; ip link add here type veth peer name there; \
+                   ip link set here up; exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-n", "-m", "sh", "-c", network, env!("CARGO_BIN_EXE_wsflow"), "-i", "here"]);
+    let mut capture = Capture::run(command, 9, &[]); // on lo as well
+    let inside = capture.child.id().to_string();
+    let ip = |arguments: &[&str]| {
+        let status = Command::new("nsenter").args(["-n", "-t", &inside, "ip", "link"]).args(arguments).status();
+        assert!(status.expect("nsenter runs").success());
+    };
+    let says = |capture: &mut Capture, words: &str| {
+        let line = std::iter::from_fn(|| Some(capture.said())).find(|line| line.contains(words));
+        line.expect("it is said in the end")
+    };
+    ip(&["del", "here"]);
+    let gone = says(&mut capture, "the interface here is gone");
+    assert!(gone.contains("the others go on") && gone.contains("start wsflow again"), "{gone}");
+    ip(&["add", "here", "type", "veth", "peer", "name", "there"]);
+    says(&mut capture, "the interface here is back, and not captured on");
+    ip(&["set", "lo", "down"]);
+    says(&mut capture, "the interface lo is down");
+    ip(&["set", "lo", "up"]);
+    says(&mut capture, "the interface lo is up again");
+    capture.signal("-INT");
+    let (printed, _) = capture.printed(2);
+    assert_eq!(printed.last().expect("a summary")["type"], "summary");
 }
 
 #[test]

@@ -115,8 +115,8 @@ pub(super) fn read(
                 }
                 engine.advance(now, listener)
             }
-            Ok(Some(Input::Interface { id, up })) => {
-                changed = Some((id, up));
+            Ok(Some(Input::Interface { id, change })) => {
+                changed = Some((id, change));
                 Ok(())
             }
             Ok(Some(Input::Dropped { id, packets })) => {
@@ -138,9 +138,8 @@ pub(super) fn read(
             }
         };
         handled.map_err(Failure::Output)?;
-        if let Some((id, up)) = changed {
-            let state = if up { "up again" } else { "down" };
-            listener.notice(&format_args!("the interface {} is {state}", name_of(source, id)));
+        if let Some((id, change)) = changed {
+            listener.notice(&format_args!("the interface {} {}", name_of(source, id), change.words()));
         }
         if let Some((id, packets)) = dropped {
             tell_counts(engine, source);

@@ -51,12 +51,12 @@ fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Fa
 }
 
 /// Reads the files again for the packets of sessions that the person chose.
-fn save_packets(config: &Config, files: &[PathBuf]) -> Option<SavePackets> {
+fn save_packets(config: &Config, files: &[PathBuf]) -> Result<SavePackets, &'static str> {
     if files.iter().any(|file| file == Path::new("-")) {
-        return None;
+        return Err("what came through a pipe is not kept: put tee FILE in front, and s saves packets with -r FILE");
     }
     let (config, files) = (config.clone(), files.to_vec());
-    Some(Arc::new(move |instead, path, sessions: &[Judged]| {
+    Ok(Arc::new(move |instead, path, sessions: &[Judged]| {
         let instead = instead.map(|file| vec![file.to_owned()]);
         let files = instead.as_ref().unwrap_or(&files);
         let mut selection = Selection::default();
@@ -150,14 +150,20 @@ fn source_of(config: &Config, names: &[String]) -> String {
 
 /// What was recorded holds the packets of sessions, as long as it is one file.
 #[cfg(feature = "live")]
-fn save_recorded(config: &Config, live: &super::record::Recorded) -> Option<SavePackets> {
-    let file = config.write.clone().filter(|_| config.live.rotation == Rotation::default())?;
-    let recorder = live.recorder()?;
+fn save_recorded(config: &Config, live: &super::record::Recorded) -> Result<SavePackets, &'static str> {
+    let (Some(file), Some(recorder)) = (config.write.clone(), live.recorder()) else {
+        return Err("the packets are not kept without -w: capture with -w FILE.pcapng, and s saves those of sessions");
+    };
+    if config.live.rotation != Rotation::default() {
+        return Err(
+            "the packets are in several files (-C, -G): open one of them with -r, and s saves those of sessions",
+        );
+    }
     let mut config = config.clone();
     // It was captured with them.
     (config.filter, config.count) = (crate::config::Filter::All, None);
     let save = save_packets(&config, &[file])?;
-    Some(Arc::new(move |instead, path, sessions: &[Judged]| {
+    Ok(Arc::new(move |instead, path, sessions: &[Judged]| {
         recorder.flush();
         save(instead, path, sessions)
     }))

@@ -44,6 +44,8 @@ pub enum SourceError {
         name: String,
         /// What libpcap says.
         reason: String,
+        /// Whether others are still captured on.
+        others: bool,
     },
     /// What packets are recorded to cannot be written any more; reading goes on.
     Recording {
@@ -78,8 +80,14 @@ impl fmt::Display for SourceError {
             }
             SourceError::Filter(error) => error.fmt(f),
             SourceError::Live(text) => f.write_str(text),
-            SourceError::Gone { name, reason } => {
-                write!(f, "the interface {name} is gone ({reason}); with -i any, interfaces may come and go")
+            // The right to open it was given up before the first packet, and no socket of libpcap's can be opened ahead of it.
+            SourceError::Gone { name, reason, others } => {
+                let rest = if *others { "the others go on" } else { "the capture ends with what it has" };
+                write!(
+                    f,
+                    "the interface {name} is gone ({reason}): nothing more is captured on it, {rest}; should it come back, \
+                     start wsflow again, or capture with -i any, where interfaces may come and go"
+                )
             }
             SourceError::Recording { name, error } => {
                 write!(

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pcap::{Active, Capture, Device, Linktype, Precision};
 
 use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
-use crate::source::{Drops, Input, Interface, Source, SourceCounts, SourceError};
+use crate::source::{Change, Drops, Input, Interface, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
 
 /// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
@@ -75,7 +75,7 @@ struct OpenDevice {
     link: LinkType,
     /// The device went away; others go on.
     gone: bool,
-    /// The interface was up when it was looked at last.
+    /// The interface was up when it was looked at last; of one that is gone: it is there again.
     up: bool,
     /// Counters of libpcap have 32 bits and wrap.
     last: (u32, u32, u32),
@@ -173,11 +173,23 @@ impl Live {
             }
         }
         for (device, interface) in self.devices.iter_mut().zip(&self.interfaces) {
-            let up = interface.name.as_deref().and_then(is_up).unwrap_or(device.up);
-            if up != device.up {
-                device.up = up;
-                self.changes.push_back(Input::Interface { id: device.id, up });
+            if let Some(change) = device.change(interface.name.as_deref().and_then(is_up)) {
+                self.changes.push_back(Input::Interface { id: device.id, change });
             }
+        }
+    }
+}
+
+impl OpenDevice {
+    /// What is new of its interface, which is up, down, or not to be seen.
+    fn change(&mut self, up: Option<bool>) -> Option<Change> {
+        let now = if self.gone { up.is_some() } else { up.unwrap_or(self.up) };
+        let before = std::mem::replace(&mut self.up, now);
+        match (before, now) {
+            (false, true) if self.gone => Some(Change::Back),
+            (false, true) => Some(Change::Up),
+            (true, false) if !self.gone => Some(Change::Down),
+            _ => None,
         }
     }
 }
@@ -204,7 +216,7 @@ impl Source for Live {
         let index = self.next;
         let count = self.devices.len();
         let Live { devices, interfaces, stop, packets, next, silent, open, asked, due, .. } = self;
-        let OpenDevice { capture, id, link, gone, .. } = &mut devices[index];
+        let OpenDevice { capture, id, link, gone, up, .. } = &mut devices[index];
         if *gone {
             (*next, *silent) = ((index + 1) % count, *silent + 1);
             return Ok(Some(Input::Idle(now())));
@@ -232,13 +244,13 @@ impl Source for Live {
                 Ok(Some(Input::Idle(now())))
             }
             Err(error) => {
-                *gone = true;
+                (*gone, *up) = (true, false);
                 *open -= 1;
                 let name = interfaces[index].name.clone().unwrap_or_default();
                 if *open == 0 {
                     stop.store(true, Ordering::Relaxed);
                 }
-                Err(SourceError::Gone { name, reason: error.to_string() })
+                Err(SourceError::Gone { name, reason: reason_of(&error), others: *open > 0 })
             }
         }
     }
@@ -412,11 +424,15 @@ fn cannot_capture(name: &str, error: &pcap::Error) -> SourceError {
              sudo setcap cap_net_raw,cap_net_admin=eip $(command -v wsflow)"
         ));
     }
-    let text = match error {
+    SourceError::Live(format!("cannot capture on {name}: {}; wsflow -D lists the interfaces", reason_of(error)))
+}
+
+/// What libpcap says, without what the crate puts in front.
+fn reason_of(error: &pcap::Error) -> String {
+    match error {
         pcap::Error::PcapError(text) => text.clone(),
         other => other.to_string(),
-    };
-    SourceError::Live(format!("cannot capture on {name}: {text}; wsflow -D lists the interfaces"))
+    }
 }
 
 #[cfg(target_os = "linux")]

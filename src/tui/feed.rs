@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 
 /// Changes that may wait for the screen. More than arrive between two of its looks on any line; about 30 MB at worst.
 const QUEUE: usize = 128 << 10;
+/// Of these, sessions that are over. One is three to six kilobytes.
+const SESSIONS: usize = 16 << 10;
 
 /// One thing that is new.
 #[derive(Debug)]
@@ -121,13 +123,42 @@ impl std::fmt::Debug for dyn OnStop {
 #[derive(Debug, Default)]
 struct Queue {
     changes: Vec<Change>,
-    /// Messages that were not taken because the queue was full.
-    dropped: u64,
+    /// Sessions that are over among them.
+    sessions: usize,
+    /// What was not taken because the queue was full.
+    dropped: Dropped,
+}
+
+/// What came faster than the screen could take it: a terminal that is stopped takes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Dropped {
+    pub messages: u64,
+    /// Sessions that were over.
+    pub sessions: u64,
+}
+
+impl Queue {
+    fn is_full(&self) -> bool {
+        self.changes.len() >= QUEUE || self.sessions >= SESSIONS
+    }
+
+    /// Whether there is room for this, or it must be known all the same: there are few of these.
+    fn takes(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Session(..) if self.sessions >= SESSIONS => self.dropped.sessions += 1,
+            Change::Message(..) if self.changes.len() >= QUEUE => self.dropped.messages += 1,
+            // Their session tells all of it when it is over.
+            Change::Request(..) | Change::Response(..) | Change::End(..) if self.changes.len() >= QUEUE => {}
+            Change::Unreachable(..) | Change::Adopted(..) | Change::Joined { .. } if self.changes.len() >= QUEUE => {}
+            _ => return true,
+        }
+        false
+    }
 }
 
 impl Shared {
-    /// Everything that is new, and how many messages were dropped since the last time.
-    pub fn take(&self) -> (Vec<Change>, u64) {
+    /// Everything that is new, and what was dropped since the last time.
+    pub fn take(&self) -> (Vec<Change>, Dropped) {
         let queue = std::mem::take(&mut *lock(&self.queue));
         self.room.notify_all();
         (queue.changes, queue.dropped)
@@ -148,16 +179,16 @@ impl Shared {
         }
     }
 
-    /// Appends. When the queue is full, a savefile waits; a live line does not, and loses messages, never sessions.
+    /// Appends. When the queue is full, a savefile waits; a live line does not, and loses messages first, then sessions.
     pub fn push(&self, change: Change, may_wait: bool) {
         let mut queue = lock(&self.queue);
-        while queue.changes.len() >= QUEUE && may_wait && !self.stopped.load(Ordering::Relaxed) {
+        while queue.is_full() && may_wait && !self.stopped.load(Ordering::Relaxed) {
             queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        if queue.changes.len() >= QUEUE && matches!(change, Change::Message(..)) {
-            queue.dropped += 1;
+        if !queue.takes(&change) {
             return;
         }
+        queue.sessions += usize::from(matches!(change, Change::Session(..)));
         let was_empty = queue.changes.is_empty();
         queue.changes.push(change);
         drop(queue);
@@ -287,5 +318,23 @@ mod tests {
         shared.stop();
         shared.push(ended(), true);
         assert_eq!(shared.take().0.len(), QUEUE + 1);
+    }
+
+    #[test]
+    fn a_live_line_that_nobody_looks_at_loses_messages_then_sessions_and_counts_them() {
+        use crate::output::samples;
+        let (session, diagnosis) = samples::closed();
+        let (session, diagnosis) = (Arc::new(session), Arc::new(diagnosis));
+        let shared = Shared::default();
+        let over = || shared.push(Change::Session(Arc::clone(&session), Arc::clone(&diagnosis)), false);
+        (0..SESSIONS + 7).for_each(|_| over());
+        let (changes, dropped) = shared.take();
+        assert_eq!((changes.len(), dropped), (SESSIONS, Dropped { messages: 0, sessions: 7 }));
+        (0..QUEUE).for_each(|_| shared.push(Change::Notice(String::new()), false));
+        over();
+        let joined = Change::Joined { into: session.id, from: session.id, reason: JoinReason::Key };
+        shared.push(joined, false);
+        shared.push(ended(), false);
+        assert_eq!(shared.take().0.len(), QUEUE + 2, "the session tells how it was joined");
     }
 }
