@@ -106,6 +106,8 @@ impl Decoder {
     #[cold]
     pub(super) fn trouble<L: FrameListener>(&mut self, trouble: Trouble, context: &mut Context<'_, L>) {
         match trouble {
+            // Behind a hole the boundary that was found may be a wrong one, until more frames speak for it.
+            Trouble::Corrupt if self.cold().trial > 0 => {}
             Trouble::Corrupt => self.violation(ViolationKind::Inflate, context),
             Trouble::TooLong | Trouble::Displaced => self.cold().inflation_stopped += 1,
             Trouble::Unknown => {}
