@@ -8,7 +8,7 @@ use crate::diagnosis::wording::Span;
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
 use crate::session::leg::{EndOf, LegEnd, Tunnel};
-use crate::session::{Leg, Outcome, Session, Who};
+use crate::session::{Leg, Outcome, Session, Who, closing};
 use crate::stream::Role;
 use crate::tcp::EndKind;
 use crate::ws::facts::Close;
@@ -76,14 +76,9 @@ pub fn left_without_close(session: &Session, kind: EndKind) -> Option<Evidence> 
     )
 }
 
-/// The first Close frame of a session, by whom, on the leg where it was born: it appears there first.
+/// The first Close frame of a session, by whom, on the leg where it was born.
 pub fn first_close(session: &Session) -> Option<(usize, Role, &Close)> {
-    let tunnels = session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg.tunnel.as_deref()?)));
-    tunnels
-        .flat_map(|(index, tunnel)| {
-            Role::BOTH.into_iter().filter_map(move |role| Some((index, role, tunnel.sides[role].close.as_ref()?)))
-        })
-        .min_by_key(|(_, _, close)| close.moment)
+    closing::first_close(&session.legs).map(|(party, close)| (party.leg, party.role, close))
 }
 
 /// Who the end of a leg is: the outer ends are client and server, all others are proxies.
@@ -178,5 +173,40 @@ impl<'a> Ending<'a> {
             .enumerate()
             .filter(move |(index, leg)| *index != first && leg.tunnel.is_some())
             .filter_map(|(index, leg)| Some((index, leg.first_end()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+
+    /// A Close on both legs, as if each were told a moment earlier or later than it was sent.
+    fn closed(client_leg: &[(Role, u64)], backend_leg: &[(Role, u64)]) -> TestSession {
+        let told = |leg: TestLeg, closes: &[(Role, u64)]| {
+            closes.iter().fold(leg.open(), |leg, &(by, ms)| leg.after_ms(ms).close(by, 1001, ""))
+        };
+        session()
+            .client_leg(|leg| told(leg.request(ASKED).response(SWITCHED), client_leg))
+            .backend_leg(|leg| told(leg.request(FORWARDED).response(SWITCHED), backend_leg))
+    }
+
+    fn closer(session: &TestSession) -> Who {
+        let (leg, role, _) = first_close(&session.session).unwrap();
+        who(&session.session, leg, role)
+    }
+
+    #[test]
+    fn a_close_that_was_passed_on_is_its_senders_though_the_capture_has_it_later() {
+        assert_eq!(closer(&closed(&[(Role::Client, 105), (Role::Server, 3)], &[(Role::Client, 100)])), Who::Client);
+        assert_eq!(closer(&closed(&[(Role::Server, 100)], &[(Role::Server, 105), (Role::Client, 3)])), Who::Server);
+    }
+
+    #[test]
+    fn a_proxy_that_closes_both_legs_is_answered_on_both() {
+        let both = closed(&[(Role::Server, 101), (Role::Client, 2)], &[(Role::Client, 100), (Role::Server, 2)]);
+        assert_eq!(closer(&both), Who::Proxy);
+        let long_before = closed(&[(Role::Client, 150)], &[(Role::Client, 100)]);
+        assert_eq!(closer(&long_before), Who::Proxy);
     }
 }

@@ -1,5 +1,7 @@
 //! How legs and sessions ended, and who ended them: from the first Close, FIN or RST on any leg.
 
+use std::time::Duration;
+
 use crate::http::handshake::{Accept, Upgrade};
 use crate::packet::Moment;
 use crate::session::leg::{Leg, Outcome};
@@ -7,6 +9,7 @@ use crate::session::neighbours::ending::Ended;
 use crate::session::{Confidence, EndedBy, Party, Phase, Via, Who};
 use crate::stream::{Role, Side};
 use crate::tcp::EndKind;
+use crate::ws::facts::Close;
 
 /// What became of a leg.
 pub fn outcome_of(leg: &Leg) -> Outcome {
@@ -90,25 +93,41 @@ fn first_tcp_end(legs: &[Leg]) -> Option<(Moment, Party, EndKind)> {
     first
 }
 
-fn first_close(legs: &[Leg]) -> Option<(Moment, Party)> {
-    let mut first: Option<(Moment, Party)> = None;
-    for (index, leg) in legs.iter().enumerate() {
-        for role in Role::BOTH {
-            if let Some(close) = leg.close(role)
-                && first.is_none_or(|(moment, _)| close.moment < moment)
-            {
-                first = Some((close.moment, Party { leg: index, role }));
-            }
-        }
+/// Packets of two legs may stand in a capture in another order than they were sent, by this much.
+const OUT_OF_ORDER: Duration = Duration::from_millis(10);
+
+/// The first Close frame of a session: who sent it, on the leg where it was born. It appears there first, but for the order
+/// of packets in the capture: what the leg on the sender's side carries in the same direction at that time was passed on.
+pub fn first_close(legs: &[Leg]) -> Option<(Party, &Close)> {
+    let closes = legs.iter().enumerate().flat_map(|(leg, this)| {
+        Role::BOTH.into_iter().filter_map(move |role| Some((Party { leg, role }, this.close(role)?)))
+    });
+    let (mut party, mut first) = closes.min_by_key(|(_, close)| close.moment)?;
+    while let Some((leg, close)) = passed_on_from(legs, party, first) {
+        (party.leg, first) = (leg, close);
     }
-    first
+    Some((party, first))
+}
+
+/// The leg that a Close frame came from, and the frame there; `None` where it was born.
+fn passed_on_from<'a>(legs: &'a [Leg], party: Party, close: &Close) -> Option<(usize, &'a Close)> {
+    let leg = match party.role {
+        Role::Client => legs[party.leg].behind?,
+        Role::Server => {
+            legs.iter().position(|leg| leg.behind == Some(party.leg) && leg.close(Role::Server).is_some())?
+        }
+    };
+    let before = legs[leg].close(party.role).filter(|before| before.code == close.code)?;
+    let is_answer = legs[leg].close(party.role.peer()).is_some_and(|other| other.moment < before.moment);
+    let apart = before.moment.at.since(close.moment.at).max(close.moment.at.since(before.moment.at));
+    (!is_answer && apart <= OUT_OF_ORDER).then_some((leg, before))
 }
 
 fn end_of_tunnel(legs: &[Leg]) -> EndedBy {
     let close = first_close(legs);
     let end = first_tcp_end(legs);
-    if let Some((moment, party)) = close
-        && end.is_none_or(|(end, ..)| moment <= end)
+    if let Some((party, close)) = close
+        && end.is_none_or(|(end, ..)| close.moment <= end)
     {
         let confidence = confidence(legs);
         return EndedBy { who: who(legs, party), via: Via::CloseFrame, phase: Phase::Closing, confidence };

@@ -24,7 +24,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let proxy = session.proxies().find(|proxy| {
         let (Some(front), Some(back)) = (&proxy.front.response, &proxy.back.response) else { return false };
         let stripped = back.answer.deflate.is_some() && front.answer.deflate.is_none();
-        stripped && !front.cut && front.head.status == 101 && !hops::makes_own_handshake(proxy.front, proxy.back)
+        // Whether the proxy makes a handshake of its own cannot be told where the snap length cut its request.
+        let cut = front.cut || proxy.back.request.as_deref().is_some_and(|request| request.cut);
+        stripped && !cut && front.head.status == 101 && !hops::makes_own_handshake(proxy.front, proxy.back)
     })?;
     let (front, back) = (proxy.front.response.as_deref()?, proxy.back.response.as_deref()?);
     let name = parties::server_of(session, proxy.front_index)?;
