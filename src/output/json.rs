@@ -13,7 +13,7 @@ use crate::output::escape;
 use crate::output::json::message::MessageWriter;
 use crate::output::mask::Mask;
 
-/// Prints sessions, findings, messages on demand, and the summary; live also what is encrypted and likely a WebSocket.
+/// Prints sessions, findings, messages on demand, and the summary.
 #[derive(Debug)]
 pub struct Json<W> {
     out: W,
@@ -53,7 +53,6 @@ impl<W: Write> Sink for Json<W> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Session(session, diagnosis) => self.print(&schema::Session::new(session, diagnosis, self.mask)),
-            Event::Encrypted(session) => self.print(&schema::Encrypted::new(session)),
             Event::Message(place, by, message) => {
                 self.message_line.clear();
                 self.message.push(&mut self.message_line, place, *by, message, self.mask);
@@ -148,16 +147,6 @@ mod tests {
         assert!(line.starts_with(r#"{"type":"session","schema":1,"id":2,"start":""#), "{line}");
         let line = printed(Mask::Secrets, &Event::Summary(&samples::summary()));
         assert!(line.starts_with(r#"{"type":"summary","packets":46,"#), "{line}");
-    }
-
-    #[test]
-    fn an_encrypted_connection_that_is_open() {
-        let (session, _) = samples::encrypted();
-        let value = parsed(&Event::Encrypted(&session));
-        let keys: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
-        assert_keys(&keys, "type session start at packet client server tls likely_websocket");
-        assert_eq!((&value["type"], &value["session"]), (&"encrypted".into(), &3.into()));
-        assert_eq!(value["server"]["port"], 443);
     }
 
     #[test]

@@ -75,38 +75,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A connection that nobody can read and that is likely a WebSocket, while it is open. Live only.
-#[derive(Serialize)]
-pub struct Encrypted<'a> {
-    r#type: &'static str,
-    session: u64,
-    start: At,
-    at: At,
-    packet: u64,
-    client: Endpoint,
-    server: Endpoint,
-    tls: Option<Tls<'a>>,
-    likely_websocket: &'a [String],
-}
-
-impl<'a> Encrypted<'a> {
-    /// As the format says it.
-    pub fn new(session: &'a session::Session) -> Encrypted<'a> {
-        let leg = session.first_leg();
-        Encrypted {
-            r#type: "encrypted",
-            session: session.id.0,
-            start: At(session.start),
-            at: At(leg.tcp.last.at),
-            packet: leg.tcp.last.packet.0,
-            client: leg.client.into(),
-            server: leg.server.into(),
-            tls: leg.tls.as_deref().map(Tls::new),
-            likely_websocket: leg.tls.as_deref().map_or(&[], |tls| &tls.likely_websocket),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct EndedBy {
     who: &'static str,
