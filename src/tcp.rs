@@ -3,6 +3,7 @@
 //! [`Table`](table::Table) takes segments, and tells a [`Listener`] what each stream says. It keeps one value of the
 //! listener's beside each connection, so that a packet costs one look-up.
 
+mod acknowledgment;
 mod assembler;
 mod closing;
 pub mod connection;
@@ -14,6 +15,7 @@ pub mod facts;
 mod flight;
 mod half;
 mod handshake;
+mod holes;
 mod moments;
 mod reassembly;
 mod reception;
