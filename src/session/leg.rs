@@ -1,6 +1,10 @@
 //! A leg: one WebSocket, or one attempt at one, on one connection; and what is known of it.
 
-use std::time::Duration;
+mod end;
+mod tunnel;
+
+pub use self::end::{EndOf, LegEnd};
+pub use self::tunnel::{Direction, Heartbeats, Pings, Tunnel};
 
 use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead};
@@ -12,7 +16,6 @@ use crate::tcp::{ConnectionFacts, ConnectionId, EndKind};
 pub use crate::tls::facts::{Certificate, TlsAlert, TlsFacts};
 use crate::wire::Endpoint;
 pub use crate::ws::facts::HeartbeatProtocol;
-use crate::ws::facts::{Close, FrameCounts, MessageCounts, Opcode, OpenFrame, Violation};
 
 /// A session's serial number, from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -146,115 +149,6 @@ pub struct Response {
     pub cut: bool,
 }
 
-/// Pings of one side and the pongs that answered them.
-#[derive(Clone, Debug, Default)]
-pub struct Pings {
-    /// Pings sent by this side.
-    pub sent: u32,
-    /// Of these, answered.
-    pub answered: u32,
-    /// The shortest time to the pong.
-    pub min: Option<Duration>,
-    /// The longest.
-    pub max: Option<Duration>,
-    /// The sum of `timed` round trips, for the average.
-    pub total: Duration,
-    /// Round trips that were timed.
-    pub timed: u32,
-    /// The oldest ping that is still unanswered.
-    pub waiting_since: Option<Moment>,
-    /// How many are unanswered at the end.
-    pub unanswered: u32,
-    /// The first ping.
-    pub first: Option<Moment>,
-    /// The last ping.
-    pub last: Option<Moment>,
-}
-
-/// What one side of an established WebSocket did.
-#[derive(Clone, Debug, Default)]
-pub struct Direction {
-    /// Frames by opcode.
-    pub frames: FrameCounts,
-    /// Whole messages.
-    pub messages: MessageCounts,
-    /// The first Close frame.
-    pub close: Option<Close>,
-    /// Pings that this side sent, and the pongs to them.
-    pub pings: Pings,
-    /// Violations, the first ones.
-    pub violations: Vec<Violation>,
-    /// The first data frame.
-    pub first_frame: Option<Moment>,
-    /// The last frame of any kind.
-    pub last_frame: Option<Moment>,
-    /// The last data (not control) frame.
-    pub last_message: Option<Moment>,
-    /// The longest payload that a frame header announced, with the packet of that header.
-    pub largest_frame: Option<(u64, Moment)>,
-    /// The longest message: bytes after inflation, and the packet that ended it.
-    pub largest_message: Option<(u64, Moment)>,
-    /// A frame that is not complete at the end.
-    pub open_frame: Option<OpenFrame>,
-    /// A message that is not complete at the end: opcode of its first frame.
-    pub open_message: Option<Opcode>,
-    /// Bytes skipped because the frame boundary was lost.
-    pub lost_bytes: u64,
-    /// Payload bytes of the tunnel in this direction.
-    pub bytes: u64,
-    /// The first bytes in the tunnel, up to 64, escaped: to tell what is there when it is not frames.
-    pub first_bytes: Box<str>,
-    /// Application heartbeats seen in text messages (engine.io, SignalR, graphql-ws, STOMP, Phoenix, ActionCable).
-    pub heartbeats: Heartbeats,
-    /// The longest silence between two frames of this side.
-    pub longest_silence: Duration,
-}
-
-/// Heartbeats that an application protocol sends as messages.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Heartbeats {
-    /// Which protocol's, when one was recognised.
-    pub protocol: Option<HeartbeatProtocol>,
-    /// How many were sent by this side.
-    pub count: u32,
-    /// The first one.
-    pub first: Option<Moment>,
-    /// The last one.
-    pub last: Option<Moment>,
-}
-
-/// The WebSocket part of a leg: there is one once a 101 was answered or frames were recognised.
-#[derive(Clone, Debug, Default)]
-pub struct Tunnel {
-    /// What each side did.
-    pub sides: ByRole<Box<Direction>>,
-    /// Who sent the first Close frame.
-    pub first_close: Option<Role>,
-    /// Whether the capture saw the opening handshake.
-    pub handshake_seen: bool,
-    /// The end of the opening handshake, or the first frame that was recognised.
-    pub opened: Moment,
-    /// The last byte in either direction.
-    pub last_byte: Option<Moment>,
-    /// The longest time without a byte in either direction, not counting the time before the end.
-    pub longest_idle: Duration,
-    /// The last silence of a second or more in both directions, and the first byte after it.
-    pub last_silence: Option<(Duration, Moment)>,
-    /// Bytes in the packet of the 101, behind it.
-    pub frame_with_answer: bool,
-}
-
-impl Tunnel {
-    /// The Close frame of a server that opened this WebSocket, sent no message on it and said then that something is wrong:
-    /// neither 1000 nor 1001 (RFC 6455 §7.4.1).
-    pub fn failed_from_the_start(&self) -> Option<&Close> {
-        let MessageCounts { text, binary, .. } = self.sides.server.messages;
-        let close = self.sides.server.close.as_ref()?;
-        let wrong = close.code.is_some_and(|code| code > 1001);
-        (self.handshake_seen && text + binary == 0 && wrong && self.first_close == Some(Role::Server)).then_some(close)
-    }
-}
-
 /// What an HTTP/2 connection and stream say about a leg that runs on them (RFC 9113, RFC 8441).
 #[derive(Clone, Debug, Default)]
 pub struct H2Facts {
@@ -284,54 +178,6 @@ impl H2Facts {
         let of = if self.by_goaway { EndOf::Streams } else { EndOf::Stream };
         let reset = self.reset.map(|(by, _, moment)| end(by, EndKind::Rst, of, moment));
         finished.into_iter().flatten().chain(reset)
-    }
-}
-
-/// A FIN or RST in terms of a leg's roles, or what stands for them where the leg is a stream of HTTP/2.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LegEnd {
-    /// Who sent it.
-    pub by: Role,
-    /// Which of the two.
-    pub kind: EndKind,
-    /// What was ended.
-    pub of: EndOf,
-    /// When, and in which packet.
-    pub moment: Moment,
-}
-
-/// What a [`LegEnd`] ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EndOf {
-    /// The TCP connection.
-    Connection,
-    /// A stream of an HTTP/2 connection: END_STREAM is what a FIN is, RST_STREAM what an RST is (RFC 8441 §5).
-    Stream,
-    /// All streams of an HTTP/2 connection, or those that were not begun: GOAWAY.
-    Streams,
-}
-
-impl LegEnd {
-    /// What was sent.
-    pub const fn flag(&self) -> &'static str {
-        match (self.of, self.kind) {
-            (EndOf::Connection, EndKind::Fin) => "FIN",
-            (EndOf::Connection, EndKind::Rst) => "RST",
-            (EndOf::Stream, EndKind::Fin) => "END_STREAM",
-            (EndOf::Stream, EndKind::Rst) => "RST_STREAM",
-            (EndOf::Streams, _) => "GOAWAY",
-        }
-    }
-
-    /// The same with a verb, for a sentence.
-    pub const fn deed(&self) -> &'static str {
-        match (self.of, self.kind) {
-            (EndOf::Connection, EndKind::Fin) => "closed the connection (FIN)",
-            (EndOf::Connection, EndKind::Rst) => "reset the connection (RST)",
-            (EndOf::Stream, EndKind::Fin) => "closed the stream (END_STREAM)",
-            (EndOf::Stream, EndKind::Rst) => "reset the stream (RST_STREAM)",
-            (EndOf::Streams, _) => "ended the stream (GOAWAY)",
-        }
     }
 }
 
