@@ -4,6 +4,7 @@ use crate::diagnosis::ending::{first_close, named, who};
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Severity};
 use crate::session::Who;
+use crate::stream::Role;
 
 /// Evidence for the first Close frame, when `is_meant` picks its code.
 pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evidence> {
@@ -20,9 +21,12 @@ pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evid
     let age = Span(close.moment.at.since(opened.at));
     let evidence =
         Evidence::on(leg, said.clone()).packet(close.moment, "the Close frame").verdict(format!("{said} after {age}"));
+    // Behind a leg of which bytes are missing the proxy may have passed on what its client sent.
+    let front = session.legs[leg].behind.filter(|_| role == Role::Client);
+    let may_be_the_clients = front.is_some_and(|front| session.legs[front].has_holes());
     Some(match (code, who(session, leg, role)) {
         // A page that was left, a tab that was closed.
-        (1001, Who::Client) => evidence.severity(Severity::Note).not_cause(),
+        (1001, who) if who == Who::Client || may_be_the_clients => evidence.severity(Severity::Note).not_cause(),
         _ => evidence,
     })
 }
@@ -49,6 +53,7 @@ pub fn meaning(code: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     #[test]
     fn code_and_reason_are_quoted() {
@@ -59,5 +64,19 @@ mod tests {
             assert!(diagnosis.verdict.contains(&said), "{}", diagnosis.verdict);
         }
         assert_eq!(closed_with(1000, "done").cause(), None);
+    }
+
+    #[test]
+    fn a_page_that_was_left_behind_a_hole_is_no_failure() {
+        let left = |leg: TestLeg| leg.open().messages(Role::Client, 2);
+        let told = |gap: u64| {
+            session()
+                .client_leg(|leg| {
+                    left(leg.request(ASKED).response(SWITCHED)).with(|leg| leg.tcp.halves.originator.gap_bytes = gap)
+                })
+                .backend_leg(|leg| left(leg.request(FORWARDED).response(SWITCHED)).close(Role::Client, 1001, ""))
+        };
+        assert_eq!(told(8).cause(), None);
+        assert_eq!(told(0).cause(), Some("close-going-away"));
     }
 }

@@ -24,7 +24,11 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, |_, kind| kind == ViolationKind::Http)?;
-    let text = facts.session.legs[found.leg].tunnel.as_ref().map_or("", |tunnel| &tunnel.sides[found.by].first_bytes);
+    let tunnel = facts.session.legs[found.leg].tunnel.as_deref()?;
+    if found.violation.moment < tunnel.opened {
+        return None; // The request itself: the capture lacks what would have shown that.
+    }
+    let text = &tunnel.sides[found.by].first_bytes;
     let what = match quote(text) {
         line if line.is_empty() => "HTTP inside the tunnel".to_owned(),
         line => format!("HTTP inside the tunnel: \"{line}\""),
@@ -48,6 +52,15 @@ pub(super) mod tests {
     #[test]
     fn is_the_cause() {
         assert_eq!(example().cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn is_silent_about_what_came_before_the_101() {
+        let mut session = example();
+        let tunnel = session.session.legs[0].tunnel.as_mut().unwrap();
+        let opened = tunnel.opened;
+        tunnel.sides.server.violations[0].moment = crate::packet::Moment { at: START, ..opened };
+        assert!(session.check(&RULE).is_none());
     }
 
     /// Some servers write the answer of their request handler when the WebSocket is over.
