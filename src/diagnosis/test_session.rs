@@ -16,6 +16,7 @@ use std::ops::Deref;
 pub use leg::TestLeg;
 
 use crate::diagnosis::{Diagnosis, Evidence, Facts, Finding, Rule, diagnose};
+use crate::session::closing;
 use crate::session::leg::LegRole;
 use crate::session::neighbours::Ending;
 use crate::session::{Confidence, EndedBy, Neighbours, Outcome, Phase, Session, SessionId, Via, Who};
@@ -257,7 +258,7 @@ impl TestSession {
                 (true, true) => LegRole::ProxyProxy,
                 (true, false) => LegRole::ProxyBackend,
             };
-            leg.outcome = leg::outcome_of(leg);
+            leg.outcome = closing::outcome_of(leg);
         }
         self.session.outcome = self.outcome.unwrap_or(self.session.legs[0].outcome);
         self.session.end = self.session.legs.iter().map(|leg| leg.tcp.last.at).max().unwrap_or(START);

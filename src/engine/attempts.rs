@@ -425,8 +425,7 @@ fn is_same_visitor(one: &Request, other: &Request) -> bool {
 fn likeness(attempt: &Request, plain: &Request, client: IpAddr) -> u32 {
     let (asked, got) = (&attempt.head, &plain.head);
     let same = |name: &str| asked.fields.first(name).is_some() && asked.fields.first(name) == got.fields.first(name);
-    let forwarded =
-        got.fields.list("X-Forwarded-For").chain(got.fields.all("X-Real-IP")).any(|from| from.parse() == Ok(client));
+    let forwarded = got.fields.name_client(client);
     let target = asked.target == got.target;
     let id = same("X-Request-ID") || same("traceparent");
     if !(target || id || (forwarded && got.path().ends_with(asked.path().rsplit('/').next().unwrap_or("/")))) {

@@ -120,7 +120,6 @@ mod tests {
 
     use crate::engine::{Engine, EngineOptions, Event, Sink, Wants};
     use crate::limits::Limits;
-    use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
     use crate::script::{Script, text};
     use crate::session::neighbours::Endings;
     use crate::wire::Endpoint;
@@ -144,16 +143,8 @@ mod tests {
 
     fn endings_of(script: &Script) -> Endings {
         let mut engine = Engine::new(&Limits::default(), EngineOptions::default(), Wants::default());
-        for (number, packet) in script.packets().iter().enumerate() {
-            let packet = Packet {
-                number: PacketNumber(number as u64 + 1),
-                at: packet.at,
-                length: packet.length,
-                data: &packet.data,
-                link: LinkType::ETHERNET,
-                interface: InterfaceId::default(),
-            };
-            engine.packet(&packet, &mut Deaf).unwrap();
+        for packet in &script.packets() {
+            engine.packet(&packet.packet(), &mut Deaf).unwrap();
         }
         engine.finish(&mut Deaf).unwrap();
         engine.tracker.recorder.neighbours().endings.clone()

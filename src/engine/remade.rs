@@ -7,7 +7,6 @@
 //! no other leg as well.
 
 use std::cmp::Ordering;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -144,10 +143,10 @@ impl Tracker {
         let (front, back) = (self.leg_at(front)?, self.leg_at(back)?);
         let (asked, remade) = (front.request()?, back.request()?);
         let elsewhere = front.server() != back.server() && front.client() != back.client();
-        if !elsewhere || remade.moment <= asked.moment || have_one_key(asked, remade) {
+        if !elsewhere || remade.moment <= asked.moment || share_a_key(asked, remade) {
             return None;
         }
-        let told = names(remade, front.client().ip);
+        let told = remade.head.fields.name_client(front.client().ip);
         let other_maker = told || !is_of_one_make(asked, remade);
         // One program that asks two servers at once makes the same request twice: then every packet must be in order.
         let slack = if other_maker { TOLERANCE } else { Duration::ZERO };
@@ -249,15 +248,9 @@ fn fails_with(front: &Over, back: &Over) -> bool {
     back.opened().is_none() && closed.or(ended).is_some_and(|told| failed <= told && told.since(failed) <= TELLING)
 }
 
-/// Whether both have a key, and it is one.
-fn have_one_key(one: &Request, other: &Request) -> bool {
+/// Whether both have a valid key, and it is one.
+fn share_a_key(one: &Request, other: &Request) -> bool {
     matches!((one.offer.key, other.offer.key), (Key::Valid(one), Key::Valid(other)) if one == other)
-}
-
-/// Whether a request says that it was made for this client.
-fn names(request: &Request, client: IpAddr) -> bool {
-    let fields = &request.head.fields;
-    fields.list("X-Forwarded-For").chain(fields.all("X-Real-IP")).any(|from| from.parse() == Ok(client))
 }
 
 /// Whether one program may have made both: the same fields in the same order, and the same name of it.

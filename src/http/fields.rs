@@ -4,6 +4,7 @@
 //! Sec-WebSocket-Key and Sec-WebSocket-Accept. So that value is kept aside, in place, and all the rest is shared.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::http::field_lines::{FieldLines, Known, LONGEST_ASIDE, Place, find_aside};
@@ -96,6 +97,11 @@ impl Fields {
     /// is older than that.
     pub fn say_forwarded(&self) -> bool {
         self.have(Known::Forwarded)
+    }
+
+    /// Whether a proxy says that it asks for this client, in a field that is older than Forwarded.
+    pub fn name_client(&self, client: IpAddr) -> bool {
+        self.list("X-Forwarded-For").chain(self.all("X-Real-IP")).any(|from| from.parse() == Ok(client))
     }
 
     /// The elements of the comma-separated list that all fields of that name form together (RFC 9110 §5.6.1).

@@ -13,7 +13,7 @@ use std::io;
 use wsflow::diagnosis::{Diagnosis, Severity};
 use wsflow::engine::{Engine, EngineOptions, Event, Sink, Wants};
 use wsflow::limits::Limits;
-use wsflow::packet::{InterfaceId, LinkType, Packet, PacketNumber};
+use wsflow::packet::{Packet, PacketNumber};
 use wsflow::script::{OwnedPacket, Script};
 use wsflow::session::leg::JoinReason;
 use wsflow::session::{LegRole, Session};
@@ -44,14 +44,8 @@ fn judge_packets(packets: &[OwnedPacket]) -> Judged {
     let mut judged = Judged::default();
     let mut engine = Engine::new(&Limits::default(), EngineOptions::default(), judged.wants());
     for (number, packet) in packets.iter().enumerate() {
-        let packet = Packet {
-            number: PacketNumber(number as u64 + 1),
-            at: packet.at,
-            length: packet.length,
-            data: &packet.data,
-            link: LinkType::ETHERNET,
-            interface: InterfaceId::default(),
-        };
+        // Those of several scripts have numbers of their own.
+        let packet = Packet { number: PacketNumber(number as u64 + 1), ..packet.packet() };
         engine.packet(&packet, &mut judged).expect("the sink takes everything");
     }
     engine.finish(&mut judged).expect("the sink takes everything");

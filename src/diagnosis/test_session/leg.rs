@@ -7,10 +7,10 @@ use crate::diagnosis::test_session::START;
 use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead, Version};
 use crate::packet::{Moment, PacketNumber};
+use crate::session::Leg;
 use crate::session::leg::{
     Direction, FirstBytes, H2Facts, JoinReason, ProxyHeader, Request, Response, TlsAlert, TlsFacts, Tunnel,
 };
-use crate::session::{Leg, Outcome};
 use crate::stream::{Pair, Role};
 use crate::tcp::{ConnectionFacts, ConnectionId, End, EndKind, HalfFacts};
 use crate::wire::{Endpoint, IcmpError, IcmpKind};
@@ -324,30 +324,6 @@ pub(super) fn new(index: usize, behind: Option<usize>) -> Leg {
         halves: Pair { originator: half(), responder: half() },
     };
     Leg { behind, joined_by: behind.map(|_| JoinReason::Key), ..Leg::new(tcp) }
-}
-
-/// What became of a leg that a test tells.
-pub(super) fn outcome_of(leg: &Leg) -> Outcome {
-    if let Some(tunnel) = &leg.tunnel {
-        let closes = Role::BOTH.into_iter().filter(|&role| tunnel.sides[role].close.is_some()).count();
-        return match (closes, leg.first_end()) {
-            (2, _) => Outcome::Closed,
-            (_, Some(_)) => Outcome::Aborted,
-            (_, None) => Outcome::Open,
-        };
-    }
-    if leg.response.is_some() || leg.odd_answer.is_some() {
-        return Outcome::Rejected;
-    }
-    if leg.request.is_some() || leg.incomplete_request.is_some() {
-        return Outcome::Unanswered;
-    }
-    match &leg.tls {
-        Some(tls) if tls.handshake_done.is_some() => Outcome::Encrypted,
-        Some(_) => Outcome::Unreachable,
-        None if leg.tcp.came_up() => Outcome::Unanswered,
-        None => Outcome::Unreachable,
-    }
 }
 
 fn version(word: &str) -> Option<Version> {
