@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is status. Whatever goes wrong is one line that names the thing and the way
 //! out; what was found before is printed in full.
 
+mod apart;
 mod extract;
 mod failure;
 mod files;

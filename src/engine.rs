@@ -1,14 +1,15 @@
 //! The whole of it: packets in, events out.
 //!
 //! [`Engine`] composes what stands before it: it takes packets apart, follows connections, tracks what is spoken on them,
-//! judges sessions when they are over, and tells a [`Sink`]. Live and from files it is the same; its only clock is the
-//! packets.
+//! has sessions judged when they are over ([`judge`]), and tells a [`Sink`]. Live and from files it is the same; its only
+//! clock is the packets.
 
 pub mod attempts;
 pub mod completion;
 pub mod dialling;
 pub mod encrypted;
 pub mod event;
+pub mod judge;
 pub mod late_joins;
 pub mod multiplex;
 pub mod partners;
@@ -18,7 +19,6 @@ pub mod strays;
 pub mod tracker;
 pub mod tunnels;
 
-use std::collections::BTreeMap;
 use std::io;
 
 use zeroize::Zeroizing;
@@ -26,23 +26,21 @@ use zeroize::Zeroizing;
 pub use event::{Event, Sink, Summary, Wants};
 pub use snapshot::Snapshot;
 
-use crate::diagnosis::groups::Groups;
-use crate::diagnosis::{self, Facts, Severity};
 use crate::engine::event::{IgnoredCounts, Loss};
+use crate::engine::judge::{Courier, Judge, Matter, Rest};
 use crate::engine::tracker::{Stream, Tracker, Watch};
 use crate::limits::Limits;
 use crate::packet::Packet;
-use crate::session::spare::Spare;
-use crate::session::{Outcome, Session, SessionId, records};
-use crate::stream::Side;
+use crate::session::SessionId;
+use crate::session::neighbours::Note;
 use crate::tcp::Table;
 use crate::time::Timestamp;
 use crate::tls::Origin;
 use crate::tls::secrets::ClientRandom;
 use crate::wire::{Dissected, Dissector, Ignored};
 
-/// Times of loss that are told apart; more are taken for one.
-const DROPS: usize = 1024;
+/// What a courier takes at once: enough that waking who waits for it costs little a session.
+const LOAD: usize = 256;
 
 /// How an engine behaves, limits aside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,16 +58,13 @@ pub struct Engine {
     table: Table<Stream>,
     tracker: Tracker,
     options: EngineOptions,
-    tally: Tally,
-    spare: Spare,
-    groups: Groups,
+    bench: Bench,
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
     /// When encrypted connections were told of last.
     told_encrypted: Timestamp,
-    /// From when until when packets were dropped, as far as can be told: live.
-    drops: Vec<(Timestamp, Timestamp)>,
+    /// When it was asked last whether packets were dropped: live.
     asked_for_drops: Timestamp,
     /// The capture is over.
     ending: bool,
@@ -82,21 +77,33 @@ pub struct Engine {
     loss: Loss,
 }
 
+/// Where sessions are judged.
+enum Bench {
+    Here(Box<Judge>),
+    Elsewhere(Box<dyn Courier>),
+}
+
 impl Engine {
     /// With these bounds; for a sink that wants these events.
     pub fn new(limits: &Limits, options: EngineOptions, wants: Wants) -> Engine {
+        Engine::with_bench(limits, options, wants, Bench::Here(Box::new(Judge::new(limits))))
+    }
+
+    /// As [`new`](Engine::new), with a judge elsewhere: the sinks of its calls hear no sessions, findings and summary.
+    pub fn with_courier(limits: &Limits, options: EngineOptions, wants: Wants, courier: Box<dyn Courier>) -> Engine {
+        Engine::with_bench(limits, options, wants, Bench::Elsewhere(courier))
+    }
+
+    fn with_bench(limits: &Limits, options: EngineOptions, wants: Wants, bench: Bench) -> Engine {
         Engine {
             dissector: Dissector::new(limits),
             table: Table::new(limits),
             tracker: Tracker::new(limits, wants, options.live),
             options,
-            tally: Tally::default(),
-            spare: Spare::default(),
-            groups: Groups::default(),
+            bench,
             now: Timestamp::ZERO,
             looked_at: 0,
             told_encrypted: Timestamp::ZERO,
-            drops: Vec::new(),
             asked_for_drops: Timestamp::ZERO,
             ending: false,
             first: None,
@@ -122,7 +129,7 @@ impl Engine {
             Dissected::Icmp(error) => self.table.icmp(&error, &mut watch),
             Dissected::Dns(message) => {
                 self.table.advance(self.now, &mut watch);
-                watch.tracker.recorder.dns(message);
+                watch.tracker.note(Note::Dns(message));
             }
             Dissected::Ignored(reason) => {
                 self.table.advance(self.now, &mut watch);
@@ -130,7 +137,7 @@ impl Engine {
             }
         }
         watch.result()?;
-        if self.tracker.completed.len() > self.kept() { self.release(sink) } else { Ok(()) }
+        self.release(sink)
     }
 
     /// Takes TLS secrets in NSS key log format; a line may come in pieces.
@@ -168,11 +175,7 @@ impl Engine {
         let more = kernel + interface > self.loss.kernel + self.loss.interface;
         let now = at.map_or(self.now, |at| at.max(self.now));
         if more && self.options.live {
-            let full = self.drops.len() == DROPS;
-            match self.drops.last_mut() {
-                Some((_, until)) if full || *until == self.asked_for_drops => *until = now,
-                _ => self.drops.push((self.asked_for_drops, now)),
-            }
+            self.tracker.matters.push(Matter::Dropped(self.asked_for_drops, now));
         }
         self.asked_for_drops = now;
         self.loss.kernel = kernel;
@@ -187,7 +190,7 @@ impl Engine {
     /// The capture is over: tells of everything that was kept, and the summary.
     pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
         self.ending = true;
-        self.tracker.recorder.span(self.first.unwrap_or_default(), self.now);
+        self.tracker.note(Note::Span(self.first.unwrap_or_default(), self.now));
         for place in self.table.places() {
             let mut watch = Watch::new(&mut self.tracker, sink, self.now);
             self.table.finish_one(place, &mut watch);
@@ -198,15 +201,18 @@ impl Engine {
             self.tracker.join_late();
             self.tracker.join_remade();
         }
-        self.tracker.count_endings();
-        self.tell_failures();
-        self.release_all(sink)?;
-        for finding in std::mem::take(&mut self.groups).into_findings() {
-            sink.event(&Event::Finding(&finding))?;
+        let rest = self.rest();
+        let matters = std::mem::take(&mut self.tracker.matters);
+        match &mut self.bench {
+            Bench::Here(judge) => {
+                matters.into_iter().try_for_each(|matter| judge.hear(matter, sink))?;
+                judge.close(rest, sink)
+            }
+            Bench::Elsewhere(courier) => {
+                courier.bring(matters)?;
+                courier.close(rest)
+            }
         }
-        let summary = self.summary();
-        sink.event(&Event::Summary(&summary))?;
-        Ok(summary)
     }
 
     /// The greatest time that packets or silence have told.
@@ -214,37 +220,42 @@ impl Engine {
         self.now
     }
 
-    /// What is known so far, in numbers.
+    /// What is known so far, in numbers. Of sessions and findings only what was judged here.
     pub fn summary(&self) -> Summary {
+        let mut summary = self.counts();
+        if let Bench::Here(judge) = &self.bench {
+            judge.add_to(&mut summary);
+        }
+        summary
+    }
+
+    /// What is counted here.
+    fn counts(&self) -> Summary {
         let mut ignored = self.ignored;
         ignored.not_websocket = self.tracker.not_websocket;
         ignored.duplicates = self.table.duplicates();
         let fragments = self.dissector.counts();
         ignored.fragments = fragments.fragments_expired + fragments.fragments_evicted;
         let mut loss = self.loss;
-        loss.gap_bytes = self.tally.gap_bytes;
         let limits = self.bounds();
         loss.wsflow = limits.iter().map(|(_, count)| count).sum();
         Summary {
             packets: self.packets,
             bytes: self.bytes,
             connections: self.table.connections_seen(),
-            sessions: self.tally.outcomes.iter().map(|(outcome, count)| (outcome.name(), *count)).collect(),
-            findings: self.tally.findings.iter().map(|(id, count)| (*id, *count)).collect(),
-            worst: self.tally.worst,
             ignored,
             loss,
             limits,
             first: self.first,
             last: self.first.map(|_| self.last),
             duration: self.first.map(|first| self.last.since(first)).unwrap_or_default(),
+            ..Summary::default()
         }
     }
 
     /// The bounds that were reached, and how often.
     fn bounds(&self) -> Vec<(&'static str, u64)> {
         let mut bounds = self.tracker.bounds.clone();
-        bounds.push(("neighbours remembered", self.tracker.recorder.overflows));
         bounds.push(("failed connections remembered", self.tracker.strays.overflows));
         bounds.push(("encrypted legs compared", self.tracker.partners.overflows));
         bounds.push(("attempts waiting", self.tracker.joiner.overflows));
@@ -253,9 +264,27 @@ impl Engine {
         bounds
     }
 
-    /// Tells of sessions that are over: live at once; else, and at the end, when more are kept than the limits allow, the
-    /// oldest first. At the end what explains a session may be on a connection that is put down after its own.
+    /// Hands over what is to be judged.
+    #[inline]
     fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        if self.tracker.completed.len() > self.kept() {
+            self.release_sessions();
+        }
+        if self.tracker.matters.is_empty() { Ok(()) } else { self.hand_over(sink) }
+    }
+
+    fn hand_over(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        let matters = &mut self.tracker.matters;
+        match &mut self.bench {
+            Bench::Here(judge) => matters.drain(..).try_for_each(|matter| judge.hear(matter, sink)),
+            Bench::Elsewhere(_) if matters.len() < LOAD => Ok(()),
+            Bench::Elsewhere(courier) => courier.bring(std::mem::replace(matters, Vec::with_capacity(LOAD))),
+        }
+    }
+
+    /// Sessions that are over: live at once; else, and at the end, when more are kept than the limits allow, the oldest
+    /// first. At the end what explains a session may be on a connection that is put down after its own.
+    fn release_sessions(&mut self) {
         while self.tracker.completed.len() > self.kept()
             && let Some(id) = self.tracker.completed.pop_first()
         {
@@ -265,83 +294,35 @@ impl Engine {
             self.tracker.count_endings();
             self.put_down_attempts_of(id);
             self.tracker.claim_strays(&[id]);
-            self.judge(id, sink)?;
+            self.due(id);
         }
-        Ok(())
+    }
+
+    /// The judgement of a session is due.
+    fn due(&mut self, id: SessionId) {
+        if let Some(record) = self.tracker.records.take(id) {
+            self.tracker.matters.push(Matter::Session(id, record));
+        }
+    }
+
+    /// What is left when everything is put down and joined.
+    fn rest(&mut self) -> Rest {
+        self.tracker.count_endings();
+        let completed: Vec<SessionId> = std::mem::take(&mut self.tracker.completed).iter().collect();
+        self.tracker.claim_strays(&completed);
+        Rest {
+            sessions: completed.into_iter().filter_map(|id| Some((id, self.tracker.records.take(id)?))).collect(),
+            unclaimed: self.tracker.strays.take().collect(),
+            filtered: self.options.filtered,
+            last: self.tracker.records.last(),
+            summary: self.counts(),
+        }
     }
 
     /// How many sessions that are over may wait for the others.
     #[inline]
     fn kept(&self) -> usize {
         if self.options.live && !self.ending { 0 } else { self.tracker.limits.sessions }
-    }
-
-    /// Tells of all sessions, in order of their start.
-    fn release_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        self.tracker.count_endings();
-        let mut ids: Vec<SessionId> = std::mem::take(&mut self.tracker.completed).iter().collect();
-        self.tracker.claim_strays(&ids);
-        ids.sort_by_key(|&id| (self.tracker.records.find(id).map(|record| record.start), id));
-        ids.into_iter().try_for_each(|id| self.judge(id, sink))
-    }
-
-    fn judge(&mut self, id: SessionId, sink: &mut dyn Sink) -> io::Result<()> {
-        let Some(record) = self.tracker.records.take(id) else { return Ok(()) };
-        let Some(session) = records::complete(id, record, &mut self.spare) else { return Ok(()) };
-        let mut diagnosis =
-            diagnosis::diagnose(&Facts { session: &session, neighbours: self.tracker.recorder.neighbours() });
-        if !self.drops.is_empty() {
-            diagnosis::weigh_drops(&session, &self.drops, &mut diagnosis);
-        }
-        self.tally.session(&session);
-        self.groups.add(session.id, &diagnosis);
-        for finding in &diagnosis.findings {
-            self.tally.finding(finding.id, finding.severity);
-        }
-        sink.event(&Event::Session(&session, &diagnosis))?;
-        self.spare.take_back(session);
-        Ok(())
-    }
-
-    /// Connections that never came up and that no session claims: sessions of their own where somebody asked for them,
-    /// where sessions lead to the same server, or where there is nothing else to tell.
-    fn tell_failures(&mut self) {
-        let ids: Vec<SessionId> = self.tracker.completed.iter().collect();
-        self.tracker.claim_strays(&ids);
-        let alone = self.tally.outcomes.is_empty() && ids.is_empty();
-        for leg in self.tracker.strays.take() {
-            let failed = !leg.tcp.came_up();
-            let half_seen = alone && leg.response.is_some();
-            let elsewhere = self.tracker.came_up_elsewhere(&leg);
-            let known = self.tracker.recorder.neighbours().endings.know(leg.server);
-            if half_seen || (failed && !elsewhere && (self.options.filtered || alone || known)) {
-                let start = leg.tcp.first.at;
-                self.tracker.open_done(None, *leg, start);
-            }
-        }
-    }
-}
-
-/// What is counted of sessions and findings.
-#[derive(Debug, Default)]
-struct Tally {
-    outcomes: BTreeMap<Outcome, u64>,
-    findings: BTreeMap<&'static str, u64>,
-    worst: Option<Severity>,
-    gap_bytes: u64,
-}
-
-impl Tally {
-    fn session(&mut self, session: &Session) {
-        *self.outcomes.entry(session.outcome).or_default() += 1;
-        for leg in &session.legs {
-            self.gap_bytes += Side::BOTH.into_iter().map(|side| leg.tcp.halves[side].gap_bytes).sum::<u64>();
-        }
-    }
-
-    fn finding(&mut self, id: &'static str, severity: Severity) {
-        *self.findings.entry(id).or_default() += 1;
-        self.worst = self.worst.max(Some(severity));
     }
 }
 

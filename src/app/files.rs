@@ -16,13 +16,13 @@ use crate::source::{Source, SourceCounts};
 
 /// Reads files and prints what they show.
 pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
-    let mut printer = Printer::new(config, files)?;
+    let printer = Printer::new(config, files)?;
     if is_stream(files) {
         signals::listen(printer.asked());
     }
     let reader = Reader::open(config, files)?;
     let extract = config.write.as_deref().map(|file| Extract::create(file, files, config.embed_secrets)).transpose()?;
-    let done = reader.run(&mut printer)?;
+    let done = reader.print(&printer)?;
     for error in &done.damage {
         complain(error);
     }
@@ -32,7 +32,7 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
         if config.embed_secrets && secrets.is_empty() {
             complain(&"no TLS secrets of these sessions are known: none were written");
         }
-        extract.run(files, filter_of(&config.filter)?, config.count, selection, &secrets)?;
+        extract.run(files, filter_of(&config.filter)?, config.count, &selection, &secrets)?;
     }
     Ok(status(config, printer.worst(&done.summary), !done.damage.is_empty()))
 }

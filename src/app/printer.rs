@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::app::failure::Failure;
 use crate::app::signals::Asked;
@@ -17,9 +18,11 @@ use crate::output::report::Report;
 use crate::output::text::{Options, Text};
 use crate::source::Interface;
 
-/// What prints, and what signals ask of it.
+/// What prints, and what signals ask of it. A clone prints on the same page.
+#[derive(Clone)]
 pub(super) struct Printer {
-    sink: Sieve,
+    sink: Arc<Mutex<Sieve>>,
+    wants: Wants,
     asked: Asked,
     live: bool,
 }
@@ -32,8 +35,8 @@ enum Sieve {
 
 /// How they are printed.
 enum Format {
-    Lines(Box<dyn Sink>),
-    Page(Box<Report<Box<dyn Write>>>),
+    Lines(Box<dyn Sink + Send>),
+    Page(Box<Report<Box<dyn Write + Send>>>),
 }
 
 impl Printer {
@@ -47,7 +50,8 @@ impl Printer {
             Some(query) => Sieve::Chosen(Chosen::new(sink, query)),
             None => Sieve::All(sink),
         };
-        Ok(Printer { sink, asked: Asked::default(), live })
+        let wants = sink.wants();
+        Ok(Printer { sink: Arc::new(Mutex::new(sink)), wants, asked: Asked::default(), live })
     }
 
     /// What signals ask for.
@@ -62,7 +66,7 @@ impl Printer {
 
     /// The worst severity of what was printed.
     pub(super) fn worst(&self, summary: &Summary) -> Option<Severity> {
-        match &self.sink {
+        match &*self.lock() {
             Sieve::All(_) => summary.worst,
             Sieve::Chosen(chosen) => chosen.worst(),
         }
@@ -70,36 +74,46 @@ impl Printer {
 
     /// Where the packets were captured.
     pub(super) fn captured_on(&mut self, interfaces: &[Interface]) {
-        let gather = match &mut self.sink {
-            Sieve::All(gather) => gather,
-            Sieve::Chosen(chosen) => chosen.inner_mut(),
-        };
-        if let Format::Page(report) = gather.inner_mut() {
+        if let Format::Page(report) = self.lock().gather().inner_mut() {
             report.captured_on(interfaces);
         }
     }
 
     /// The packets of what was printed, when they are wanted.
-    pub(super) fn selection(&self) -> Option<&Selection> {
-        match &self.sink {
-            Sieve::All(sink) => sink.selection(),
-            Sieve::Chosen(chosen) => chosen.inner().selection(),
-        }
+    pub(super) fn selection(&self) -> Option<Selection> {
+        self.lock().gather().take_selection()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sieve> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for Printer {
     fn wants(&self) -> Wants {
-        match &self.sink {
+        self.wants
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match &mut *self.lock() {
+            Sieve::All(sink) => sink.event(event),
+            Sieve::Chosen(chosen) => chosen.event(event),
+        }
+    }
+}
+
+impl Sieve {
+    fn wants(&self) -> Wants {
+        match self {
             Sieve::All(sink) => sink.wants(),
             Sieve::Chosen(chosen) => chosen.wants(),
         }
     }
 
-    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        match &mut self.sink {
-            Sieve::All(sink) => sink.event(event),
-            Sieve::Chosen(chosen) => chosen.event(event),
+    fn gather(&mut self) -> &mut Gather<Format> {
+        match self {
+            Sieve::All(gather) => gather,
+            Sieve::Chosen(chosen) => chosen.inner_mut(),
         }
     }
 }
@@ -121,9 +135,9 @@ impl Sink for Format {
 }
 
 fn format(config: &Config, files: &[PathBuf]) -> Format {
-    let out: Box<dyn Write> = match config.line_buffered {
-        true => Box::new(io::stdout().lock()), // which is handed on line by line
-        false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout().lock())),
+    let out: Box<dyn Write + Send> = match config.line_buffered {
+        true => Box::new(io::stdout()), // which is handed on line by line
+        false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout())),
     };
     match config.output {
         Output::Json => Format::Lines(Box::new(Json::new(out, config.mask, config.messages))),

@@ -4,8 +4,10 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::app::apart::Apart;
 use crate::app::failure::Failure;
 use crate::app::keylog::Keylog;
+use crate::app::printer::Printer;
 use crate::config::{self, Config};
 use crate::engine::event::{Sink, Summary};
 use crate::engine::{Engine, EngineOptions};
@@ -60,8 +62,23 @@ impl Reader {
     }
 
     /// Reads them to the end, or until the listener has heard enough.
-    pub(super) fn run(mut self, listener: &mut impl Listener) -> Result<Done, Failure> {
-        let mut engine = Engine::new(&Limits::default(), self.options, listener.wants());
+    pub(super) fn run(self, listener: &mut impl Listener) -> Result<Done, Failure> {
+        let engine = Engine::new(&Limits::default(), self.options, listener.wants());
+        self.run_with(engine, listener)
+    }
+
+    /// The same, for one who prints. Where judgements alone are printed, that is done beside the reading.
+    pub(super) fn print(self, printer: &Printer) -> Result<Done, Failure> {
+        let (limits, wants) = (Limits::default(), printer.wants());
+        let apart = if self.options.live { None } else { Apart::start(&limits, printer.clone()) };
+        let engine = match apart {
+            Some(apart) => Engine::with_courier(&limits, self.options, wants, apart),
+            None => Engine::new(&limits, self.options, wants),
+        };
+        self.run_with(engine, &mut printer.clone())
+    }
+
+    fn run_with(mut self, mut engine: Engine, listener: &mut impl Listener) -> Result<Done, Failure> {
         let follow = match self.keylog.as_mut() {
             // The capture is over, and so is the key log: what it does not have now it will never have.
             Some(keylog) if !self.options.live && keylog.is_complete() => {

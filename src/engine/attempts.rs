@@ -14,7 +14,7 @@ use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::joiner::{Match, PlainRequest, Waiting};
 use crate::session::leg::{JoinReason, Request, Response};
-use crate::session::neighbours::PlainExchange;
+use crate::session::neighbours::{Note, PlainExchange};
 use crate::session::records::{Entry, EntryState};
 use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
@@ -180,7 +180,7 @@ impl Watch<'_> {
     fn plain_answered(&mut self, id: FlowId) {
         let Some(flow) = self.tracker.flows.find(id) else { return };
         let (Some(request), Some(response)) = (&flow.request, &flow.response) else { return };
-        self.tracker.recorder.exchange(PlainExchange {
+        let exchange = PlainExchange {
             connection: flow.connection,
             client: flow.client(),
             server: flow.server(),
@@ -190,7 +190,8 @@ impl Watch<'_> {
             connection_upgrade: request.offer.connection_upgrade,
             request: request.moment,
             response: Some((response.head.status, response.moment)),
-        });
+        };
+        self.tracker.note(Note::Exchange(Box::new(exchange)));
     }
 
     /// The next bytes of an answer's body: a little of it is kept, to be quoted.
@@ -243,7 +244,7 @@ impl Watch<'_> {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         flow.rare().proxy_header = Some(header);
         let server = flow.server();
-        self.tracker.recorder.proxy_header(server);
+        self.tracker.note(Note::ProxyHeader(server));
     }
 
     /// A head did not come to its end.

@@ -1,6 +1,7 @@
 //! The end of flows and sessions: what is known of a leg is put down, and a session whose legs are all over is complete.
 
 use crate::engine::event::Event;
+use crate::engine::judge::Matter;
 use crate::engine::strays::{Front, Seeks};
 use crate::engine::tracker::{Tracker, Watch};
 use crate::engine::tunnels;
@@ -8,7 +9,7 @@ use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::{EndOf, JoinReason, LegEnd};
 use crate::session::neighbours::ending::Ended;
-use crate::session::neighbours::{Ending, FailedConnection};
+use crate::session::neighbours::{FailedConnection, Note};
 use crate::session::over::Over;
 use crate::session::records::{Entry, EntryState, Record};
 use crate::session::slab::FlowId;
@@ -129,7 +130,6 @@ impl Watch<'_> {
         if flow.rare.as_ref().is_some_and(|rare| rare.shadow) {
             return;
         }
-        let start = facts.first.at;
         if let Some(tls) = flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()) {
             let tls = tls.facts();
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
@@ -137,7 +137,7 @@ impl Watch<'_> {
             let readable = matches!(flow.app, App::H2(_));
             let likely = !readable && !tls.likely_websocket.is_empty();
             if failed || refused || tls.lacks_certificate() || likely {
-                self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
+                self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
             }
             return;
         }
@@ -145,7 +145,7 @@ impl Watch<'_> {
         if let Some((_, head)) = cut_off
             && asks_for_websocket(head)
         {
-            self.tracker.open_done(flow.promised(), flow.take_leg(facts), start);
+            self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
             return;
         }
         let refused = flow.response.as_ref().is_some_and(|response| (400..600).contains(&response.head.status));
@@ -177,13 +177,13 @@ impl Watch<'_> {
         if !facts.came_up()
             && let Some(syn) = facts.syn
         {
-            self.tracker.recorder.failure(FailedConnection {
+            self.tracker.note(Note::Failure(FailedConnection {
                 connection: facts.id,
                 client: facts.endpoints.originator,
                 server: facts.endpoints.responder,
                 syn,
                 refused: facts.refused,
-            });
+            }));
         } else {
             self.tracker.not_websocket += 1;
         }
@@ -225,8 +225,8 @@ impl Tracker {
     }
 
     /// A session that is over the moment it is found.
-    pub(super) fn open_done(&mut self, promised: Option<SessionId>, leg: Leg, start: Timestamp) {
-        let session = self.records.open_done(promised, leg, start);
+    pub(super) fn open_done(&mut self, promised: Option<SessionId>, leg: Box<Leg>) {
+        let session = self.records.open_done(promised, leg);
         self.complete(session);
     }
 
@@ -240,10 +240,8 @@ impl Tracker {
     /// joined, and two sessions be one.
     pub(super) fn count_endings(&mut self) {
         for session in self.uncounted.drain(..) {
-            let ending = self.records.find(session).and_then(|record| ending_of(session, record));
-            if let Some(ending) = ending {
-                self.recorder.ending(&ending);
-            }
+            let ending = self.records.find(session).and_then(|record| record.ending(session));
+            self.matters.extend(ending.map(|ending| Matter::Note(Note::Ending(ending))));
         }
     }
 
@@ -308,15 +306,6 @@ fn promised_in_vain(record: &Record, index: usize, leg: &Over) -> Option<Timesta
         return None;
     }
     leg.tunnel()?.failed_from_the_start().map(|close| close.moment.at)
-}
-
-/// How a complete session ended, for comparison with others.
-fn ending_of(id: SessionId, record: &Record) -> Option<Ending> {
-    let legs = record.entries.iter().filter_map(|entry| match &entry.state {
-        EntryState::Done(leg) => Some(leg),
-        EntryState::Live(_) => None,
-    });
-    Some(Ending::of_legs(id, record.start, legs.clone().next()?, legs))
 }
 
 /// Whether the beginning of a request head asks for a WebSocket.

@@ -4,6 +4,7 @@ use crate::engine::tracker::Watch;
 use crate::http::{self, FirstBytes};
 use crate::packet::Moment;
 use crate::session::flow::App;
+use crate::session::neighbours::Note;
 use crate::session::slab::FlowId;
 use crate::stream::{ByRole, GapCause, Role, Side, StreamEvent};
 use crate::tls::{Observer, Origin, SecretStore, TlsOutput};
@@ -20,7 +21,7 @@ impl Watch<'_> {
         let (server, side) = (flow.server(), flow.side(role));
         flow.rare().tls = Some(Box::new(observer));
         flow.app = App::Waiting;
-        self.tracker.recorder.tls(server);
+        self.tracker.note(Note::Tls(server));
         self.tracker.list_encrypted(id);
         self.encrypted(id, side, moment, StreamEvent::Data(bytes));
     }

@@ -116,9 +116,12 @@ fn in_tunnel(id: SessionId, leg: &Over) -> Option<(SameBytes, Loose)> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::io;
+    use std::rc::Rc;
 
-    use crate::engine::{Engine, EngineOptions, Event, Sink, Wants};
+    use crate::engine::judge::{Courier, Judge, Matter, Rest};
+    use crate::engine::{Engine, EngineOptions, Event, Sink, Summary, Wants};
     use crate::limits::Limits;
     use crate::script::{Script, text};
     use crate::session::neighbours::Endings;
@@ -141,13 +144,29 @@ mod tests {
     const DIAL: ([u8; 4], u16) = ([10, 0, 0, 1], 50_001);
     const BACKEND: ([u8; 4], u16) = ([10, 0, 0, 9], 9000);
 
+    /// A judge that can be asked afterwards.
+    #[derive(Clone, Default)]
+    struct Asked(Rc<RefCell<Judge>>);
+
+    impl Courier for Asked {
+        fn bring(&mut self, matters: Vec<Matter>) -> io::Result<()> {
+            matters.into_iter().try_for_each(|matter| self.0.borrow_mut().hear(matter, &mut Deaf))
+        }
+
+        fn close(&mut self, rest: Rest) -> io::Result<Summary> {
+            self.0.borrow_mut().close(rest, &mut Deaf)
+        }
+    }
+
     fn endings_of(script: &Script) -> Endings {
-        let mut engine = Engine::new(&Limits::default(), EngineOptions::default(), Wants::default());
+        let (limits, asked) = (Limits::default(), Asked::default());
+        let (options, courier) = (EngineOptions::default(), Box::new(asked.clone()));
+        let mut engine = Engine::with_courier(&limits, options, Wants::default(), courier);
         for packet in &script.packets() {
             engine.packet(&packet.packet(), &mut Deaf).unwrap();
         }
         engine.finish(&mut Deaf).unwrap();
-        engine.tracker.recorder.neighbours().endings.clone()
+        asked.0.borrow().endings().clone()
     }
 
     fn server((ip, port): ([u8; 4], u16)) -> Endpoint {

@@ -5,6 +5,7 @@ use std::io;
 
 use crate::engine::dialling::Dialling;
 use crate::engine::event::{Event, Place, Sink, Wants};
+use crate::engine::judge::Matter;
 use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
 use crate::engine::tunnels::{self, Room};
@@ -17,7 +18,7 @@ use crate::session::completed::Completed;
 use crate::session::flow::{App, Flow};
 use crate::session::joiner::Joiner;
 use crate::session::leg::EndOf;
-use crate::session::neighbours::Recorder;
+use crate::session::neighbours::Note;
 use crate::session::records::Records;
 use crate::session::slab::{FlowId, Slab};
 use crate::session::tunnel::TunnelState;
@@ -42,7 +43,8 @@ pub struct Tracker {
     pub(super) joiner: Joiner,
     pub(super) heads: Option<Box<HeadStore>>,
     pub(super) scratch: Scratch,
-    pub(super) recorder: Recorder,
+    /// For the judge: what it has not heard yet.
+    pub(super) matters: Vec<Matter>,
     pub(super) strays: Strays,
     /// Connections that are being opened; live only.
     pub(super) dialling: Option<Dialling>,
@@ -76,7 +78,7 @@ impl Tracker {
             joiner: Joiner::new(limits.bystanders),
             heads: Some(Box::new(HeadStore::new(limits))),
             scratch: Scratch::new(limits),
-            recorder: Recorder::new(limits.bystanders),
+            matters: Vec::new(),
             strays: Strays::new(STRAYS),
             dialling: live.then(Dialling::default),
             completed: Completed::default(),
@@ -89,6 +91,11 @@ impl Tracker {
             streams_over: VecDeque::new(),
             bounds: Vec::new(),
         }
+    }
+
+    /// Something that sessions are judged by.
+    pub(super) fn note(&mut self, note: Note) {
+        self.matters.push(Matter::Note(note));
     }
 
     /// A bound was reached.
@@ -124,14 +131,6 @@ impl Tracker {
         let flow = self.flows.find(id)?;
         let session = flow.session?;
         Some(Place { session, client: flow.client(), server: flow.server(), leg: usize::from(flow.depth) })
-    }
-
-    /// Whether the client of a failed connection reached the same port at another address right afterwards: of the
-    /// addresses of a name the first one that answers is taken (RFC 8305).
-    pub(super) fn came_up_elsewhere(&self, leg: &crate::session::Leg) -> bool {
-        /// Longer than any pause between attempts at two addresses of one name.
-        const TRYING: std::time::Duration = std::time::Duration::from_secs(5);
-        self.recorder.neighbours().endings.began_elsewhere(leg.server, leg.tcp.first.at, TRYING)
     }
 }
 
@@ -386,7 +385,7 @@ impl Listener for Watch<'_> {
     }
 
     fn established(&mut self, connection: &Connection, _stream: &mut Stream, _moment: Moment) {
-        self.tracker.recorder.established(connection.endpoint(Side::Responder));
+        self.tracker.note(Note::Established(connection.endpoint(Side::Responder)));
         if let Some(dialling) = &mut self.tracker.dialling {
             dialling.comes_up(connection.id());
         }

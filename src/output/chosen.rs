@@ -26,11 +26,6 @@ impl<S: Sink> Chosen<S> {
         Chosen { sink, query, sessions: HashSet::new(), outcomes: BTreeMap::new(), findings: Vec::new(), worst: None }
     }
 
-    /// The sink behind.
-    pub fn inner(&self) -> &S {
-        &self.sink
-    }
-
     /// The sink behind, to tell it something else.
     pub fn inner_mut(&mut self) -> &mut S {
         &mut self.sink
@@ -125,8 +120,8 @@ mod tests {
         }
         chosen.event(&Event::Summary(&samples::summary())).expect("it takes everything");
         assert_eq!(chosen.worst(), Some(Severity::Note));
-        assert_eq!(chosen.inner().sessions, [2, 3]);
-        let summary = chosen.inner().summary.as_ref().expect("it comes last");
+        assert_eq!(chosen.inner_mut().sessions, [2, 3]);
+        let summary = chosen.inner_mut().summary.as_ref().expect("it comes last");
         assert_eq!(summary.sessions, [("closed", 1), ("encrypted", 1)]);
         assert_eq!(summary.findings, [("encrypted-no-keys", 1)]);
         assert_eq!(summary.packets, 46);

@@ -35,6 +35,27 @@ pub struct Neighbours {
     pub span: (Timestamp, Timestamp),
 }
 
+/// One thing for [`Neighbours`].
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// When the first and the last packet came.
+    Span(Timestamp, Timestamp),
+    /// A session ended, or was still open at the end.
+    Ending(Ending),
+    /// A request and its answer that are no leg.
+    Exchange(Box<PlainExchange>),
+    /// A connection that never came up.
+    Failure(FailedConnection),
+    /// A DNS message.
+    Dns(DnsMessage),
+    /// A connection to this server came up.
+    Established(Endpoint),
+    /// A connection to this server carries TLS.
+    Tls(Endpoint),
+    /// A connection to this server begins with a PROXY header.
+    ProxyHeader(Endpoint),
+}
+
 /// Collects [`Neighbours`] while the capture goes by. Every list is bounded: the oldest gives way.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
@@ -55,72 +76,46 @@ impl Recorder {
         &self.neighbours
     }
 
-    /// A packet of this time was read.
-    pub fn span(&mut self, first: Timestamp, last: Timestamp) {
-        self.neighbours.span = (first, last);
+    /// Takes a note.
+    pub fn note(&mut self, note: Note) {
+        match note {
+            Note::Span(first, last) => self.neighbours.span = (first, last),
+            Note::Ending(ending) => self.overflows += self.neighbours.endings.add(&ending),
+            Note::Exchange(exchange) => self.exchange(*exchange),
+            Note::Failure(failure) => self.failure(failure),
+            Note::Dns(message) => self.overflows += push(&mut self.neighbours.dns, message, self.bound),
+            Note::Established(server) => self.used(server, |server| {
+                server.connections = server.connections.saturating_add(1);
+            }),
+            Note::Tls(server) => self.used(server, |server| server.tls = true),
+            Note::ProxyHeader(server) => self.used(server, |server| server.proxy_header = true),
+        }
     }
 
-    /// A session ended, or something more is known of how it did.
-    pub fn ending(&mut self, ending: &Ending) {
-        self.overflows += self.neighbours.endings.add(ending);
-    }
-
-    /// A request and its answer that are no leg.
-    pub fn exchange(&mut self, exchange: PlainExchange) {
+    fn exchange(&mut self, exchange: PlainExchange) {
         if exchange.connection_upgrade && exchange.upgrade == Upgrade::Absent {
             let known = &mut self.neighbours.static_upgrades;
             if known.len() < self.bound {
                 known.entry(exchange.server).or_insert(exchange.request);
             }
         }
-        if let Some(server) = self.server(exchange.server) {
-            server.http = true;
-        }
+        self.used(exchange.server, |server| server.http = true);
         self.overflows += push(&mut self.neighbours.exchanges, exchange, self.bound);
     }
 
-    /// A connection that never came up.
-    pub fn failure(&mut self, failure: FailedConnection) {
-        if let Some(server) = self.server(failure.server) {
-            server.failures = server.failures.saturating_add(1);
-        }
+    fn failure(&mut self, failure: FailedConnection) {
+        self.used(failure.server, |server| server.failures = server.failures.saturating_add(1));
         self.overflows += push(&mut self.neighbours.failures, failure, self.bound);
     }
 
-    /// A DNS message.
-    pub fn dns(&mut self, message: DnsMessage) {
-        self.overflows += push(&mut self.neighbours.dns, message, self.bound);
-    }
-
-    /// A connection to this server came up.
-    pub fn established(&mut self, server: Endpoint) {
-        if let Some(server) = self.server(server) {
-            server.connections = server.connections.saturating_add(1);
-        }
-    }
-
-    /// A connection to this server carries TLS.
-    pub fn tls(&mut self, server: Endpoint) {
-        if let Some(server) = self.server(server) {
-            server.tls = true;
-        }
-    }
-
-    /// A connection to this server begins with a PROXY header.
-    pub fn proxy_header(&mut self, server: Endpoint) {
-        if let Some(server) = self.server(server) {
-            server.proxy_header = true;
-        }
-    }
-
-    /// The entry of a server, as long as there is room for one.
-    fn server(&mut self, server: Endpoint) -> Option<&mut ServerUse> {
+    /// Notes how a server is used, as long as there is room for it.
+    fn used(&mut self, server: Endpoint, note: impl FnOnce(&mut ServerUse)) {
         let servers = &mut self.neighbours.servers;
         if servers.len() >= self.bound && !servers.contains_key(&server) {
             self.overflows += 1;
-            return None;
+            return;
         }
-        Some(servers.entry(server).or_default())
+        note(servers.entry(server).or_default());
     }
 }
 

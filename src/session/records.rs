@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use crate::session::Session;
 use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
+use crate::session::neighbours::Ending;
 use crate::session::over::Over;
 use crate::session::slab::FlowId;
 use crate::session::spare::Spare;
@@ -100,6 +101,22 @@ impl Record {
         self.entries.iter().position(|entry| matches!(entry.state, EntryState::Live(id) if id == flow))
     }
 
+    /// Of a leg that is over, and that has a session of its own.
+    pub fn of_leg(leg: Box<Leg>) -> Record {
+        let start = leg.tcp.first.at;
+        let entry = Entry { behind: None, joined_by: None, state: EntryState::Done(Over::Told(leg)) };
+        Record { start, entries: Entries::One(entry), live: 0 }
+    }
+
+    /// How it began and ended, for comparison with others: by its legs that are over.
+    pub fn ending(&self, id: SessionId) -> Option<Ending> {
+        let legs = self.entries.iter().filter_map(|entry| match &entry.state {
+            EntryState::Done(leg) => Some(leg),
+            EntryState::Live(_) => None,
+        });
+        Some(Ending::of_legs(id, self.start, legs.clone().next()?, legs))
+    }
+
     /// How many proxies are in front of an entry.
     pub fn depth(&self, mut index: usize) -> usize {
         let mut depth = 0;
@@ -129,10 +146,8 @@ impl Records {
     }
 
     /// A new session that is over already.
-    pub fn open_done(&mut self, promised: Option<SessionId>, leg: Leg, start: Timestamp) -> SessionId {
-        let state = EntryState::Done(Over::Told(Box::new(leg)));
-        let entry = Entry { behind: None, joined_by: None, state };
-        self.add(promised, Record { start, entries: Entries::One(entry), live: 0 })
+    pub fn open_done(&mut self, promised: Option<SessionId>, leg: Box<Leg>) -> SessionId {
+        self.add(promised, Record::of_leg(leg))
     }
 
     /// A number for a session that may come.
@@ -158,8 +173,13 @@ impl Records {
     }
 
     /// Takes a session out.
-    pub fn take(&mut self, id: SessionId) -> Option<Record> {
-        self.records.remove(&id).map(|record| *record)
+    pub fn take(&mut self, id: SessionId) -> Option<Box<Record>> {
+        self.records.remove(&id)
+    }
+
+    /// The greatest number that a session has, or was promised.
+    pub fn last(&self) -> SessionId {
+        self.last
     }
 
     /// Adds a leg behind entry `front` of a session; `None` when there is no such session.

@@ -107,9 +107,9 @@ impl<S> Gather<S> {
         &mut self.sink
     }
 
-    /// What was gathered.
-    pub fn selection(&self) -> Option<&Selection> {
-        self.selection.as_ref()
+    /// Takes what was gathered, when the run is over.
+    pub fn take_selection(&mut self) -> Option<Selection> {
+        self.selection.take()
     }
 }
 
