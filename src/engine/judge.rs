@@ -77,7 +77,7 @@ impl Judge {
         match matter {
             Matter::Note(note) => self.recorder.note(note),
             Matter::Dropped(from, until) => self.dropped(from, until),
-            Matter::Session(id, record) => return self.judge(id, record, sink),
+            Matter::Session(id, record) => return self.judge(id, *record, sink),
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Judge {
             sessions.push((last, record));
         }
         sessions.sort_by_key(|(id, record)| (record.start, *id));
-        sessions.into_iter().try_for_each(|(id, record)| self.judge(id, record, sink))?;
+        sessions.into_iter().try_for_each(|(id, record)| self.judge(id, *record, sink))?;
         for finding in std::mem::take(&mut self.groups).into_findings() {
             sink.event(&Event::Finding(&finding))?;
         }
@@ -131,8 +131,8 @@ impl Judge {
         }
     }
 
-    fn judge(&mut self, id: SessionId, record: Box<Record>, sink: &mut dyn Sink) -> io::Result<()> {
-        let Some(session) = records::complete(id, *record, &mut self.spare) else { return Ok(()) };
+    fn judge(&mut self, id: SessionId, record: Record, sink: &mut dyn Sink) -> io::Result<()> {
+        let Some(session) = records::complete(id, record, &mut self.spare) else { return Ok(()) };
         let mut diagnosis = diagnosis::diagnose(&Facts { session: &session, neighbours: self.recorder.neighbours() });
         if !self.drops.is_empty() {
             diagnosis::weigh_drops(&session, &self.drops, &mut diagnosis);
