@@ -59,6 +59,10 @@ pub struct Engine {
     tracker: Tracker,
     options: EngineOptions,
     bench: Bench,
+    /// How many sessions that are over may wait for the others: live none, until the capture is over.
+    kept: usize,
+    /// How many matters may wait to be handed over.
+    held: usize,
     now: Timestamp,
     /// Where among the encrypted connections the next snapshot goes on.
     looked_at: usize,
@@ -66,8 +70,6 @@ pub struct Engine {
     told_encrypted: Timestamp,
     /// When it was asked last whether packets were dropped: live.
     asked_for_drops: Timestamp,
-    /// The capture is over.
-    ending: bool,
     first: Option<Timestamp>,
     /// The greatest time of a packet.
     last: Timestamp,
@@ -100,12 +102,13 @@ impl Engine {
             table: Table::new(limits),
             tracker: Tracker::new(limits, wants, options.live),
             options,
+            kept: if options.live { 0 } else { limits.sessions },
+            held: if matches!(bench, Bench::Here(_)) { 0 } else { LOAD },
             bench,
             now: Timestamp::ZERO,
             looked_at: 0,
             told_encrypted: Timestamp::ZERO,
             asked_for_drops: Timestamp::ZERO,
-            ending: false,
             first: None,
             last: Timestamp::ZERO,
             packets: 0,
@@ -122,9 +125,24 @@ impl Engine {
         self.first.get_or_insert(packet.at);
         self.last = self.last.max(packet.at);
         self.now = self.now.max(packet.at);
+        let usual = Dissector::segment(packet, |segment| {
+            let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+            // The table takes the time from the segment.
+            self.table.handle(segment, &mut watch);
+            watch.result()
+        });
+        match usual {
+            Some(done) => done?,
+            None => self.unusual(packet, sink)?,
+        }
+        self.release(sink)
+    }
+
+    /// Takes a packet that is more than a segment behind plain headers, or something else.
+    #[inline(never)]
+    fn unusual(&mut self, packet: &Packet<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let mut watch = Watch::new(&mut self.tracker, sink, self.now);
         match self.dissector.dissect(packet) {
-            // The table takes the time from the segment.
             Dissected::Tcp(segment) => self.table.handle(&segment, &mut watch),
             Dissected::Icmp(error) => self.table.icmp(&error, &mut watch),
             Dissected::Dns(message) => {
@@ -136,8 +154,7 @@ impl Engine {
                 self.ignored.count(reason);
             }
         }
-        watch.result()?;
-        self.release(sink)
+        watch.result()
     }
 
     /// Takes TLS secrets in NSS key log format; a line may come in pieces.
@@ -189,7 +206,7 @@ impl Engine {
 
     /// The capture is over: tells of everything that was kept, and the summary.
     pub fn finish(&mut self, sink: &mut dyn Sink) -> io::Result<Summary> {
-        self.ending = true;
+        self.kept = self.tracker.limits.sessions;
         self.tracker.note(Note::Span(self.first.unwrap_or_default(), self.now));
         for place in self.table.places() {
             let mut watch = Watch::new(&mut self.tracker, sink, self.now);
@@ -264,20 +281,20 @@ impl Engine {
         bounds
     }
 
-    /// Hands over what is to be judged.
-    #[inline]
+    /// Hands over what is to be judged, when there is enough of it.
+    #[inline(always)]
     fn release(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        if self.tracker.completed.len() > self.kept() {
-            self.release_sessions();
-        }
-        if self.tracker.matters.is_empty() { Ok(()) } else { self.hand_over(sink) }
+        let Tracker { completed, matters, .. } = &self.tracker;
+        if completed.len() > self.kept || matters.len() > self.held { self.hand_over(sink) } else { Ok(()) }
     }
 
+    #[inline(never)]
     fn hand_over(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
+        self.release_sessions();
         let matters = &mut self.tracker.matters;
         match &mut self.bench {
             Bench::Here(judge) => matters.drain(..).try_for_each(|matter| judge.hear(matter, sink)),
-            Bench::Elsewhere(_) if matters.len() < LOAD => Ok(()),
+            Bench::Elsewhere(_) if matters.len() <= self.held => Ok(()),
             Bench::Elsewhere(courier) => courier.bring(std::mem::replace(matters, Vec::with_capacity(LOAD))),
         }
     }
@@ -285,7 +302,7 @@ impl Engine {
     /// Sessions that are over: live at once; else, and at the end, when more are kept than the limits allow, the oldest
     /// first. At the end what explains a session may be on a connection that is put down after its own.
     fn release_sessions(&mut self) {
-        while self.tracker.completed.len() > self.kept()
+        while self.tracker.completed.len() > self.kept
             && let Some(id) = self.tracker.completed.pop_first()
         {
             if !self.options.live {
@@ -317,12 +334,6 @@ impl Engine {
             last: self.tracker.records.last(),
             summary: self.counts(),
         }
-    }
-
-    /// How many sessions that are over may wait for the others.
-    #[inline]
-    fn kept(&self) -> usize {
-        if self.options.live && !self.ending { 0 } else { self.tracker.limits.sessions }
     }
 }
 

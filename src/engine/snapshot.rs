@@ -39,10 +39,13 @@ impl Engine {
 
     /// Live, now and then: tells of encrypted connections that look like WebSockets, once of each, and when one of them became
     /// a leg of another session. For those who take no snapshots; to be called for every packet.
+    #[inline]
     pub fn tell_encrypted(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        if !self.options.live || self.now.since(self.told_encrypted) < INTERVAL {
-            return Ok(());
-        }
+        let due = self.options.live && self.now.since(self.told_encrypted) >= INTERVAL;
+        if due { self.tell_encrypted_now(sink) } else { Ok(()) }
+    }
+
+    fn tell_encrypted_now(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
         self.told_encrypted = self.now;
         let (known, mut sessions) = (self.tracker.promises.len(), Vec::new());
         self.encrypted_so_far(&mut sessions);

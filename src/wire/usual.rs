@@ -26,22 +26,22 @@ struct Datagram {
     length: usize,
 }
 
-/// The segment in a usual packet; `None` when the packet is any other.
+/// Gives the segment in a usual packet to `take`; `None` when the packet is any other.
 #[inline(always)]
-pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
+pub(super) fn segment<'a, T>(packet: &Packet<'a>, take: impl FnOnce(&Segment<'a>) -> T) -> Option<T> {
     let (interface, ether_type, behind) = link(packet)?;
     let rest = packet.data.get(behind..)?;
-    // Two calls rather than one with either header: so addresses are written once, where they stay.
+    // Two calls rather than one with either header, and a segment that is lent: so all of it is written once, where it stays.
     match ether_type {
         ether_type::IPV4 => {
             let headers = rest.first_chunk::<V4>()?;
             let datagram = ipv4(headers)?;
-            over_ip(packet, interface, behind, rest, datagram, headers.last_chunk()?, V4)
+            over_ip(packet, interface, behind, rest, datagram, headers.last_chunk()?, V4).as_ref().map(take)
         }
         ether_type::IPV6 => {
             let headers = rest.first_chunk::<V6>()?;
             let datagram = ipv6(headers)?;
-            over_ip(packet, interface, behind, rest, datagram, headers.last_chunk()?, V6)
+            over_ip(packet, interface, behind, rest, datagram, headers.last_chunk()?, V6).as_ref().map(take)
         }
         _ => None,
     }
