@@ -2,7 +2,7 @@
 
 mod later;
 
-pub use later::Later;
+pub use later::{Later, When};
 
 use std::fmt;
 

@@ -485,9 +485,9 @@ fn a_gigabyte_message_takes_no_memory() {
     let mut decoder = Decoder::new(Role::Server, PLAIN);
     let piece = [b'x'; 1 << 16];
     let head = [&[0x81, 127][..], &(1u64 << 30).to_be_bytes()].concat();
-    decoder.handle(&head, moment(1), &mut scratch, &mut record);
+    decoder.handle(&head, frames::when(1), &mut scratch, &mut record);
     for number in 0..1 << 14 {
-        decoder.handle(&piece, moment(2 + number), &mut scratch, &mut record);
+        decoder.handle(&piece, frames::when(2 + number), &mut scratch, &mut record);
     }
     let Heard::Message { bytes, preview, truncated, .. } = &record.heard[0] else { panic!("{:?}", record.heard) };
     assert_eq!((*bytes, preview.len(), *truncated), (1 << 30, 256, true));

@@ -156,7 +156,7 @@ fn many_directions_share_few_inflaters() {
         for (number, (decoder, deflater)) in directions.iter_mut().enumerate() {
             let content = format!("direction {number} says what it always says, for the {round}th time");
             let bytes = deflater.text(&content).bytes();
-            decoder.handle(&bytes, frames::moment(1), &mut scratch, &mut record);
+            decoder.handle(&bytes, frames::when(1), &mut scratch, &mut record);
             assert_eq!(record.heard.pop(), Some(message(Opcode::TEXT, &content).compressed()));
         }
     }
@@ -171,12 +171,12 @@ fn a_message_that_loses_its_inflater_is_only_counted() {
     let ended = frame(Opcode::CONTINUATION, &HELLO[3..]).bytes();
     for bytes in [begun, ended] {
         for decoder in &mut directions {
-            decoder.handle(&bytes, frames::moment(1), &mut scratch, &mut record);
+            decoder.handle(&bytes, frames::when(1), &mut scratch, &mut record);
         }
     }
     assert_eq!(record.heard.len(), 2, "no violation: {:?}", record.heard);
     assert!(record.heard.iter().all(|heard| matches!(heard, Heard::Message { holes, preview, .. } if "Hello".starts_with(preview.as_str()) && (*holes || preview == "Hello"))));
-    let stopped: u64 = directions.iter().map(|decoder| decoder.facts().inflation_stopped).sum();
+    let stopped: u64 = directions.iter().map(|decoder| decoder.facts(frames::moment(0)).inflation_stopped).sum();
     assert_eq!(stopped, 1);
 }
 
@@ -196,7 +196,7 @@ fn a_window_is_kept_beyond_its_32_kib() {
                 })
                 .collect();
             let bytes = deflater.text(&content).bytes();
-            decoder.handle(&bytes, frames::moment(1), &mut scratch, &mut record);
+            decoder.handle(&bytes, frames::when(1), &mut scratch, &mut record);
             assert!(record.heard.pop() == Some(message(Opcode::TEXT, &content).compressed()), "round {round}");
         }
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use wsflow::h2;
 use wsflow::http::{Dialogue, Event, HeadStore};
 use wsflow::limits::Limits;
-use wsflow::packet::{InterfaceId, Moment, PacketNumber};
+use wsflow::packet::{InterfaceId, Moment, PacketNumber, When};
 use wsflow::stream::{GapCause, Role, Side, StreamEvent};
 use wsflow::tcp::{Connection, Listener, SeqNumber, Table};
 use wsflow::time::Timestamp;
@@ -201,15 +201,15 @@ fn decode(role: Role, agreed: Agreed, data: &[u8], most: usize) -> (DirectionFac
     steps(data, |flags, bytes| {
         if flags & 2 != 0 && !bytes.is_empty() {
             gaps += 1;
-            decoder.gap(bytes.len() as u64, moment, &mut scratch, &mut bounded);
+            decoder.gap(bytes.len() as u64, When::new(moment, moment), &mut scratch, &mut bounded);
             return;
         }
         for piece in bytes.chunks(most) {
-            decoder.handle(piece, moment, &mut scratch, &mut bounded);
+            decoder.handle(piece, When::new(moment, moment), &mut scratch, &mut bounded);
         }
     });
-    decoder.finish(&mut scratch, &mut bounded);
-    (decoder.facts(), gaps)
+    decoder.finish(moment, &mut scratch, &mut bounded);
+    (decoder.facts(moment), gaps)
 }
 
 /// Wants short previews, and gets no longer ones.

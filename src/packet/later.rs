@@ -11,6 +11,8 @@ pub struct Later([u32; 3]);
 impl Later {
     const NANOS: i64 = 1 << 55;
     const PACKETS: i64 = 1 << 39;
+    /// The least number of packets: those below it have the highest byte of [`Later::NONE`].
+    const FEWEST: i64 = (1 << 32) - Self::PACKETS;
 
     /// There is no such moment.
     pub const NONE: Later = Later::pack(0, -Later::PACKETS);
@@ -20,14 +22,14 @@ impl Later {
     pub fn new(base: Moment, moment: Moment) -> Later {
         let nanos = moment.at.as_nanos().wrapping_sub(base.at.as_nanos()) as i64;
         let packets = moment.packet.0.wrapping_sub(base.packet.0) as i64;
-        let near = nanos.unsigned_abs() < Self::NANOS as u64 && packets.unsigned_abs() < Self::PACKETS as u64;
+        let near = (-Self::NANOS..Self::NANOS).contains(&nanos) & (Self::FEWEST..Self::PACKETS).contains(&packets);
         if near { Later::pack(nanos, packets) } else { Later::far(nanos, packets) }
     }
 
     #[cold]
     fn far(nanos: i64, packets: i64) -> Later {
         let nanos = nanos.clamp(-Self::NANOS, Self::NANOS - 1);
-        Later::pack(nanos, packets.clamp(1 - Self::PACKETS, Self::PACKETS - 1))
+        Later::pack(nanos, packets.clamp(Self::FEWEST, Self::PACKETS - 1))
     }
 
     #[inline]
@@ -38,19 +40,30 @@ impl Later {
     /// Whether there is such a moment.
     #[inline]
     pub fn is_some(self) -> bool {
-        self != Later::NONE
+        let [_, middle, _] = self.0;
+        middle >> 24 != 0x80
     }
 
     /// The moment, given the one that it is relative to.
     #[inline]
     pub fn moment(self, base: Moment) -> Option<Moment> {
-        let [_, middle, packets] = self.0;
-        // Shifted up and down again, so that the sign comes back.
-        let packets = (i64::from(middle as i32) >> 24) << 32 | i64::from(packets);
         self.is_some().then(|| Moment {
             at: Timestamp::from_nanos(base.at.as_nanos().wrapping_add(self.nanos() as u64)),
-            packet: PacketNumber(base.packet.0.saturating_add_signed(packets)),
+            packet: PacketNumber(base.packet.0.saturating_add_signed(self.packets())),
         })
+    }
+
+    /// Whether it comes behind another one that is relative to the same.
+    #[inline]
+    pub fn is_behind(self, other: Later) -> bool {
+        self.nanos() > other.nanos() || (self.nanos() == other.nanos() && self.packets() > other.packets())
+    }
+
+    #[inline]
+    fn packets(self) -> i64 {
+        let [_, middle, packets] = self.0;
+        // Shifted up and down again, so that the sign comes back.
+        (i64::from(middle as i32) >> 24) << 32 | i64::from(packets)
     }
 
     /// How much later than that one it is, in nanoseconds.
@@ -58,6 +71,25 @@ impl Later {
     pub fn nanos(self) -> i64 {
         let [low, middle, _] = self.0;
         ((u64::from(middle) << 32 | u64::from(low)) << 8) as i64 >> 8
+    }
+}
+
+/// A moment, and the same relative to another one.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    /// The moment.
+    pub moment: Moment,
+    /// What it is relative to.
+    pub base: Moment,
+    /// The same, packed.
+    pub later: Later,
+}
+
+impl When {
+    /// `moment`, relative to `base`.
+    #[inline]
+    pub fn new(base: Moment, moment: Moment) -> When {
+        When { moment, base, later: Later::new(base, moment) }
     }
 }
 
@@ -81,6 +113,15 @@ mod tests {
             assert_eq!(Later::new(base, earlier).moment(base), Some(earlier), "clocks go backwards, and so do packets");
         }
         assert_eq!(Later::NONE.moment(base), None);
+    }
+
+    #[test]
+    fn moments_have_an_order() {
+        let base = moment(1_000, 100);
+        let [early, late, same_time] =
+            [moment(990, 103), moment(1_010, 90), moment(1_010, 91)].map(|moment| Later::new(base, moment));
+        assert!(late.is_behind(early) && same_time.is_behind(late));
+        assert!(!early.is_behind(late) && !late.is_behind(same_time) && !late.is_behind(late));
     }
 
     #[test]

@@ -6,16 +6,21 @@ use std::time::Duration;
 use crate::packet::Moment;
 use crate::session::leg::Pings;
 
-/// The pings of one side: a hundred thousand idle sessions have one a minute each, so it is small while all are answered.
+/// The pings of one side: a hundred thousand idle sessions have one a minute each, so it is small while all are answered
+/// in turn.
 #[derive(Debug, Default)]
 pub struct PingTracker {
     sent: u32,
     answered: u32,
+    /// Round trips that were timed.
+    timed: u32,
+    /// The fingerprint of the last ping while that is all that waits; else 0.
+    alone: u32,
     round_trips: RoundTrips,
     /// The first ping and the last, once one was sent.
     first: Moment,
     last: Moment,
-    /// What waits for its other half; gone when nothing does.
+    /// What waits for its other half, where that is more than the last ping; gone when nothing does.
     waiting: Option<Box<Waiting>>,
 }
 
@@ -25,30 +30,52 @@ struct RoundTrips {
     shortest: u64,
     longest: u64,
     total: u64,
-    count: u32,
 }
 
 /// Pings without a pong, and pongs without a ping.
 #[derive(Debug, Default)]
 struct Waiting {
-    pings: VecDeque<(u64, Moment)>,
+    pings: VecDeque<(u32, Moment)>,
     /// Pongs that answered no ping so far. Behind a hole the ping may come out later than its pong.
-    early: VecDeque<(u64, Moment)>,
+    early: VecDeque<(u32, Moment)>,
 }
 
 impl PingTracker {
     /// This side sent a ping. At most `bound` wait for their pong; the oldest gives way.
     pub fn ping(&mut self, payload: &[u8], moment: Moment, bound: usize) {
+        let wanted = fingerprint(payload);
+        if self.waiting.is_none() && self.alone == 0 {
+            self.alone = wanted;
+        } else {
+            self.ping_besides(wanted, moment, bound);
+        }
         if self.sent == 0 {
             self.first = moment;
         }
         self.sent = self.sent.saturating_add(1);
         self.last = moment;
-        let waiting = self.waiting.get_or_insert_default();
+    }
+
+    /// The peer sent a pong; at most `bound` are remembered that answer nothing yet. One that answers no ping is
+    /// unsolicited, and legal.
+    pub fn pong(&mut self, payload: &[u8], moment: Moment, bound: usize) {
+        let print = fingerprint(payload);
+        // What was sent later than the pong cannot be what it answers.
+        if self.alone == print && self.last <= moment {
+            self.alone = 0;
+            self.answered = self.answered.saturating_add(1);
+            self.round_trip(self.last, moment);
+        } else {
+            self.pong_besides(print, moment, bound);
+        }
+    }
+
+    /// A ping while something waits.
+    fn ping_besides(&mut self, wanted: u32, moment: Moment, bound: usize) {
+        let waiting = self.waiting();
         if waiting.pings.len() >= bound {
             waiting.pings.pop_front();
         }
-        let wanted = fingerprint(payload);
         waiting.pings.push_back((wanted, moment));
         let answer = waiting.early.iter().position(|(print, pong)| *print == wanted && *pong >= moment);
         if let Some((_, pong)) = answer.and_then(|index| waiting.early.remove(index)) {
@@ -57,12 +84,9 @@ impl PingTracker {
         }
     }
 
-    /// The peer sent a pong; at most `bound` are remembered that answer nothing yet. One that answers no ping is
-    /// unsolicited, and legal.
-    pub fn pong(&mut self, payload: &[u8], moment: Moment, bound: usize) {
-        let print = fingerprint(payload);
-        let waiting = self.waiting.get_or_insert_default();
-        // What was sent later than the pong cannot be what it answers.
+    /// A pong that does not answer the one ping that waits.
+    fn pong_besides(&mut self, print: u32, moment: Moment, bound: usize) {
+        let waiting = self.waiting();
         match waiting.pings.iter().rposition(|(wanted, sent)| *wanted == print && *sent <= moment) {
             Some(index) => self.answered(index, moment),
             None => {
@@ -74,6 +98,15 @@ impl PingTracker {
         }
     }
 
+    /// What waits, the last ping included.
+    fn waiting(&mut self) -> &mut Waiting {
+        let waiting = self.waiting.get_or_insert_default();
+        if self.alone != 0 {
+            waiting.pings.push_back((std::mem::take(&mut self.alone), self.last));
+        }
+        waiting
+    }
+
     fn answered(&mut self, index: usize, pong: Moment) {
         let Some(waiting) = &mut self.waiting else { return };
         let Some(&(_, sent)) = waiting.pings.get(index) else { return };
@@ -83,22 +116,34 @@ impl PingTracker {
         if waiting.pings.is_empty() && waiting.early.is_empty() {
             self.waiting = None;
         }
-        self.round_trips.note(pong.at.as_nanos().saturating_sub(sent.at.as_nanos()));
+        self.round_trip(sent, pong);
+    }
+
+    fn round_trip(&mut self, ping: Moment, pong: Moment) {
+        let nanos = pong.at.as_nanos().saturating_sub(ping.at.as_nanos());
+        let RoundTrips { shortest, longest, total } = &mut self.round_trips;
+        *shortest = if self.timed == 0 { nanos } else { nanos.min(*shortest) };
+        *longest = nanos.max(*longest);
+        *total = total.saturating_add(nanos);
+        self.timed = self.timed.saturating_add(1);
     }
 
     /// What is known now.
     pub fn facts(&self) -> Pings {
         let sent = |moment| (self.sent > 0).then_some(moment);
-        let RoundTrips { shortest, longest, total, count } = self.round_trips;
-        let timed = |nanos| (count > 0).then(|| Duration::from_nanos(nanos));
+        let RoundTrips { shortest, longest, total } = self.round_trips;
+        let timed = |nanos| (self.timed > 0).then(|| Duration::from_nanos(nanos));
         Pings {
             sent: self.sent,
             answered: self.answered,
             min: timed(shortest),
             max: timed(longest),
             total: Duration::from_nanos(total),
-            timed: count,
-            waiting_since: self.waiting.as_ref().and_then(|waiting| Some(waiting.pings.front()?.1)),
+            timed: self.timed,
+            waiting_since: match &self.waiting {
+                Some(waiting) => waiting.pings.front().map(|(_, moment)| *moment),
+                None => (self.alone != 0).then_some(self.last),
+            },
             unanswered: self.sent.saturating_sub(self.answered),
             first: sent(self.first),
             last: sent(self.last),
@@ -106,18 +151,12 @@ impl PingTracker {
     }
 }
 
-impl RoundTrips {
-    fn note(&mut self, nanos: u64) {
-        self.shortest = if self.count == 0 { nanos } else { self.shortest.min(nanos) };
-        self.longest = self.longest.max(nanos);
-        self.total = self.total.saturating_add(nanos);
-        self.count = self.count.saturating_add(1);
-    }
-}
-
-/// FNV-1a: payloads of at most 125 bytes that a peer must send back as they are.
-fn fingerprint(payload: &[u8]) -> u64 {
-    payload.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+/// FNV-1a, folded, and never 0: payloads of at most 125 bytes that a peer must send back as they are.
+fn fingerprint(payload: &[u8]) -> u32 {
+    let hash = payload
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    ((hash ^ hash >> 32) as u32).max(1)
 }
 
 #[cfg(test)]

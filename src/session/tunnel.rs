@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::http::handshake::PermessageDeflate;
 use crate::limits::Limits;
-use crate::packet::{Later, Moment};
+use crate::packet::{Later, Moment, When};
 use crate::session::leg::{Direction, Heartbeats, Tunnel};
 use crate::session::liveness::PingTracker;
 use crate::stream::{ByRole, Role, StreamEvent};
@@ -37,26 +37,26 @@ pub struct TunnelState {
 /// What is known of both directions together.
 #[derive(Debug)]
 struct Both {
+    /// All other moments are relative to it.
     opened: Moment,
-    /// The default one before the first byte: packets count from 1.
-    last_byte: Moment,
-    /// The end of the last silence, relative to `opened`.
+    last_byte: Later,
+    /// The end of the last silence.
     silent_until: Later,
     /// The length of the last silence, and of the longest pause, in nanoseconds.
     silence: u64,
     longest_idle: u64,
     pings: ByRole<Option<Box<PingTracker>>>,
     rare: Option<Box<Rare>>,
-    handshake_seen: bool,
-    first_close: Option<Role>,
-    frame_with_answer: bool,
 }
 
 /// What most have not, as long as they are open.
 #[derive(Debug, Default)]
 struct Rare {
     closes: ByRole<Option<Close>>,
+    first_close: Option<Role>,
     heartbeats: ByRole<Option<Box<Heartbeats>>>,
+    /// Bytes in the packet of the 101, behind it.
+    frame_with_answer: bool,
 }
 
 impl TunnelState {
@@ -77,15 +77,12 @@ impl TunnelState {
             },
             both: Both {
                 opened,
-                last_byte: Moment::default(),
+                last_byte: Later::NONE,
                 silent_until: Later::NONE,
                 silence: 0,
                 longest_idle: 0,
                 pings: ByRole::default(),
                 rare: None,
-                handshake_seen,
-                first_close: None,
-                frame_with_answer: false,
             },
         }
     }
@@ -107,41 +104,43 @@ impl TunnelState {
         scratch: &mut Scratch,
         listener: &mut L,
     ) {
+        let when = When::new(self.both.opened, moment);
         let decoder = &mut self.decoders[role];
         let mut hearing = Hearing { role, both: &mut self.both, limits, listener };
         match event {
             StreamEvent::Data(bytes) => {
-                hearing.both.byte(role, moment);
-                decoder.handle(bytes, moment, scratch, &mut hearing);
+                hearing.both.byte(role, when);
+                decoder.handle(bytes, when, scratch, &mut hearing);
             }
             StreamEvent::Gap(bytes, cause) => {
-                hearing.both.byte(role, moment);
+                hearing.both.byte(role, when);
                 match cause.is_exact() {
-                    true => decoder.gap(bytes, moment, scratch, &mut hearing),
-                    false => decoder.lose_place(bytes, moment, scratch, &mut hearing),
+                    true => decoder.gap(bytes, when, scratch, &mut hearing),
+                    false => decoder.lose_place(bytes, when, scratch, &mut hearing),
                 }
             }
-            StreamEvent::Finished | StreamEvent::Reset => decoder.finish(scratch, &mut hearing),
+            StreamEvent::Finished | StreamEvent::Reset => decoder.finish(when.base, scratch, &mut hearing),
         }
     }
 
     /// Nothing more comes.
     pub fn finish<L: TunnelListener>(&mut self, limits: &Limits, scratch: &mut Scratch, listener: &mut L) {
+        let opened = self.both.opened;
         for role in Role::BOTH {
             let mut hearing = Hearing { role, both: &mut self.both, limits, listener };
-            self.decoders[role].finish(scratch, &mut hearing);
+            self.decoders[role].finish(opened, scratch, &mut hearing);
         }
     }
 
     /// The last byte in either direction.
     pub fn last_byte(&self) -> Option<Moment> {
-        Some(self.both.last_byte).filter(|last| *last != Moment::default())
+        self.both.last_byte.moment(self.both.opened)
     }
 
     /// What `role` sent so far: how many bytes, and when its last frame began.
     pub fn sent(&self, role: Role) -> (u64, Option<Timestamp>) {
         let decoder = &self.decoders[role];
-        (decoder.bytes(), decoder.last_frame().map(|moment| moment.at))
+        (decoder.bytes(), decoder.last_frame(self.both.opened).map(|moment| moment.at))
     }
 
     /// When it was opened.
@@ -156,7 +155,7 @@ impl TunnelState {
 
     /// Who sent the first Close frame.
     pub fn first_close(&self) -> Option<Role> {
-        self.both.first_close
+        self.both.rare.as_ref()?.first_close
     }
 
     /// All that is known.
@@ -169,18 +168,18 @@ impl TunnelState {
         Role::BOTH.into_iter().for_each(|role| *sides[role] = self.direction(role));
         Tunnel {
             sides,
-            first_close: self.both.first_close,
-            handshake_seen: self.both.handshake_seen,
+            first_close: self.first_close(),
+            handshake_seen: self.decoders.client.handshake_seen(),
             opened: self.both.opened,
             last_byte: self.last_byte(),
             longest_idle: Duration::from_nanos(self.both.longest_idle),
             last_silence: self.both.last_silence(),
-            frame_with_answer: self.both.frame_with_answer,
+            frame_with_answer: self.both.rare.as_ref().is_some_and(|rare| rare.frame_with_answer),
         }
     }
 
     fn direction(&self, role: Role) -> Direction {
-        let mut frames = self.decoders[role].facts();
+        let mut frames = self.decoders[role].facts(self.both.opened);
         // The decoder counts a frame at its header. One that never came to its end was not sent: it is told of apart.
         if let Some(open) = frames.open_frame {
             frames.frames.uncount(open.opcode);
@@ -209,22 +208,22 @@ impl TunnelState {
 
 impl Both {
     #[inline]
-    fn byte(&mut self, role: Role, moment: Moment) {
-        let last = self.last_byte;
-        if last == Moment::default() {
-            self.frame_with_answer = role == Role::Server && moment.packet == self.opened.packet;
-            self.last_byte = moment;
+    fn byte(&mut self, role: Role, when: When) {
+        let (last, at) = (self.last_byte, when.later);
+        if !last.is_some() {
+            if role == Role::Server && when.moment.packet == self.opened.packet {
+                self.rare().frame_with_answer = true;
+            }
+            self.last_byte = at;
             return;
         }
-        let silence = moment.at.as_nanos().saturating_sub(last.at.as_nanos());
-        if silence > self.longest_idle {
-            self.longest_idle = silence;
-        }
+        let silence = u64::try_from(at.nanos() - last.nanos()).unwrap_or(0);
+        self.longest_idle = self.longest_idle.max(silence);
         if silence >= SILENCE {
-            (self.silence, self.silent_until) = (silence, Later::new(self.opened, moment));
+            (self.silence, self.silent_until) = (silence, at);
         }
-        if moment > last {
-            self.last_byte = moment;
+        if at.is_behind(last) {
+            self.last_byte = at;
         }
     }
 
@@ -266,9 +265,10 @@ impl<L: TunnelListener> FrameListener for Hearing<'_, L> {
             }
             Opcode::CLOSE if self.both.rare().closes[self.role].is_none() => {
                 let close = read_close(&control);
-                self.both.first_close.get_or_insert(self.role);
                 self.listener.close(self.role, &close);
-                self.both.rare().closes[self.role] = Some(close);
+                let rare = self.both.rare();
+                rare.first_close.get_or_insert(self.role);
+                rare.closes[self.role] = Some(close);
             }
             _ => {}
         }
@@ -307,6 +307,6 @@ mod tests {
 
     #[test]
     fn an_open_websocket_is_small() {
-        assert_eq!(size_of::<TunnelState>(), 312);
+        assert_eq!(size_of::<TunnelState>(), 256);
     }
 }

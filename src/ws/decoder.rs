@@ -9,13 +9,15 @@
 //!   gap ---> Seeking: resync::Search holds the bytes until it finds a boundary
 //! ```
 //!
-//! A message that is one plain frame in one packet, as nearly all are, touches the decoder's 112 bytes and nothing else. All other state is in [`Cold`], made when it is first needed.
+//! A message that is one plain frame in one packet, as nearly all are, touches the decoder's 88 bytes
+//! and nothing else. All other state is in [`Cold`], made when it is first needed.
+//! Moments are kept relative to when the WebSocket opened, which who has the decoder knows.
 
 mod missing;
 mod odd;
 mod payload;
 
-use crate::packet::Moment;
+use crate::packet::{Moment, When};
 use crate::stream::Role;
 use crate::ws::assembly::Assembly;
 use crate::ws::deflate::{Inflation, may_be_compressed};
@@ -121,7 +123,7 @@ struct Cold {
 
 /// What stays the same while a piece is decoded.
 struct Context<'a, L> {
-    moment: Moment,
+    when: When,
     scratch: &'a mut Scratch,
     listener: &'a mut L,
 }
@@ -147,26 +149,31 @@ impl Decoder {
         self.role
     }
 
+    /// Whether the opening handshake was seen.
+    pub fn handshake_seen(&self) -> bool {
+        self.compression != Compression::Unseen
+    }
+
     /// The next bytes, from the packet of that moment.
     #[inline]
-    pub fn handle<L: FrameListener>(&mut self, bytes: &[u8], moment: Moment, scratch: &mut Scratch, listener: &mut L) {
+    pub fn handle<L: FrameListener>(&mut self, bytes: &[u8], when: When, scratch: &mut Scratch, listener: &mut L) {
         self.count(bytes.len() as u64);
         if self.cold.as_ref().is_some_and(|cold| cold.keeps_first_bytes) {
             self.keep_first_bytes(bytes);
         }
-        self.run(bytes, &mut Context { moment, scratch, listener });
+        self.run(bytes, &mut Context { when, scratch, listener });
         if self.phase == Phase::Seeking {
-            self.take_up(scratch, listener);
+            self.take_up(when.base, scratch, listener);
         }
     }
 
-    /// So many bytes are missing from the capture here; `moment` is that of the packet that showed it.
-    pub fn gap<L: FrameListener>(&mut self, bytes: u64, moment: Moment, scratch: &mut Scratch, listener: &mut L) {
+    /// So many bytes are missing from the capture here; `when` is that of the packet that showed it.
+    pub fn gap<L: FrameListener>(&mut self, bytes: u64, when: When, scratch: &mut Scratch, listener: &mut L) {
         self.count(bytes);
         if let Some(cold) = &mut self.cold {
             cold.keeps_first_bytes = false;
         }
-        let context = &mut Context { moment, scratch, listener };
+        let context = &mut Context { when, scratch, listener };
         let remaining = self.cold.as_ref().map_or(0, |cold| cold.remaining);
         match self.phase {
             Phase::Inert => {}
@@ -177,13 +184,7 @@ impl Decoder {
     }
 
     /// About so many bytes are missing here: nobody knows where in which frame the next ones stand.
-    pub fn lose_place<L: FrameListener>(
-        &mut self,
-        bytes: u64,
-        moment: Moment,
-        scratch: &mut Scratch,
-        listener: &mut L,
-    ) {
+    pub fn lose_place<L: FrameListener>(&mut self, bytes: u64, when: When, scratch: &mut Scratch, listener: &mut L) {
         self.count(bytes);
         if let Some(cold) = &mut self.cold {
             cold.keeps_first_bytes = false;
@@ -191,17 +192,17 @@ impl Decoder {
         match self.phase {
             Phase::Inert => {}
             Phase::Seeking => self.search().lose_place(bytes),
-            _ => self.lose_boundary(&mut Context { moment, scratch, listener }),
+            _ => self.lose_boundary(&mut Context { when, scratch, listener }),
         }
     }
 
     /// Nothing more comes: what was held back is decoded as far as it goes.
-    pub fn finish<L: FrameListener>(&mut self, scratch: &mut Scratch, listener: &mut L) {
+    pub fn finish<L: FrameListener>(&mut self, opened: Moment, scratch: &mut Scratch, listener: &mut L) {
         if self.phase != Phase::Seeking {
             return;
         }
         match self.search().take_at_the_end() {
-            Some(held) => self.resume(held, scratch, listener),
+            Some(held) => self.resume(held, opened, scratch, listener),
             None => {
                 let (lost, moment) = self.search().give_up();
                 self.count_lost(lost, moment, listener);
@@ -219,18 +220,20 @@ impl Decoder {
     }
 
     /// All that is known, at any time.
-    pub fn facts(&self) -> DirectionFacts {
-        let Some(cold) = self.cold.as_deref() else { return self.tally.facts(&Rare::default(), None) };
+    pub fn facts(&self, opened: Moment) -> DirectionFacts {
+        let Some(cold) = self.cold.as_deref() else {
+            return self.tally.facts(&Rare::default(), None, opened);
+        };
         let open_message = cold.message.as_ref().map(|message| message.opcode);
         DirectionFacts {
-            open_frame: self.open_frame(),
+            open_frame: self.open_frame(opened),
             open_message,
             lost_bytes: cold.lost_bytes,
             violations: cold.violations.clone(),
             more_violations: cold.more_violations,
             first_bytes: cold.first_bytes.clone(),
             inflation_stopped: cold.inflation_stopped,
-            ..self.tally.facts(&cold.rare, open_message)
+            ..self.tally.facts(&cold.rare, open_message, opened)
         }
     }
 
@@ -245,8 +248,8 @@ impl Decoder {
     }
 
     /// The last frame of any kind.
-    pub fn last_frame(&self) -> Option<Moment> {
-        self.tally.last_frame()
+    pub fn last_frame(&self, opened: Moment) -> Option<Moment> {
+        self.tally.last_frame(opened)
     }
 
     /// Whether a frame has been seen.
@@ -255,14 +258,14 @@ impl Decoder {
     }
 
     /// The frame that the stream is in the middle of.
-    pub fn open_frame(&self) -> Option<OpenFrame> {
+    pub fn open_frame(&self, opened: Moment) -> Option<OpenFrame> {
         if !matches!(self.phase, Phase::Control | Phase::Data | Phase::Ignored) {
             return None;
         }
         let cold = self.cold.as_ref()?;
         let header = cold.frame?;
         let seen = header.length - cold.remaining;
-        Some(OpenFrame { opcode: header.opcode(), length: header.length, seen, moment: self.last_frame()? })
+        Some(OpenFrame { opcode: header.opcode(), length: header.length, seen, moment: self.last_frame(opened)? })
     }
 
     fn cold(&mut self) -> &mut Cold {
@@ -289,7 +292,7 @@ impl Decoder {
                 Phase::Boundary => self.begin_frame(rest, context),
                 Phase::Control | Phase::Data | Phase::Ignored => self.go_on(rest, context),
                 Phase::Header => self.go_on_with_header(rest, context),
-                Phase::Seeking => return self.search().add(rest, context.moment),
+                Phase::Seeking => return self.search().add(rest, context.when.moment),
                 Phase::Inert => return,
             };
             rest = &rest[used..];
@@ -321,7 +324,7 @@ impl Decoder {
         let size = header.size();
         let end = usize::try_from(header.length).map_or(usize::MAX, |length| size.saturating_add(length));
         match bytes.get(size..end) {
-            Some(payload) if payload.len() <= CHUNK && self.tally.data_frame(header.opcode(), context.moment) => {
+            Some(payload) if payload.len() <= CHUNK && self.tally.data_frame(header.opcode(), context.when.later) => {
                 self.simple_message(header, payload, context);
                 end
             }
@@ -338,7 +341,7 @@ impl Decoder {
     /// A frame, as much as is there of it. Returns how many bytes were used.
     #[inline(never)]
     fn frame<L: FrameListener>(&mut self, header: &FrameHeader, bytes: &[u8], context: &mut Context<'_, L>) -> usize {
-        self.announce(header, context.moment);
+        self.announce(header, context.when);
         let (start, payload) = bytes.split_at(header.size());
         if (payload.len() as u64) < header.length {
             self.open(header, context);
@@ -350,7 +353,7 @@ impl Decoder {
         } else if matches!(header.opcode(), Opcode::CLOSE | Opcode::PING | Opcode::PONG) {
             let mut plain = [0; MAX_CONTROL];
             let plain = header.key.unmask(payload, &mut plain);
-            self.control(header, context.moment, plain, true, context);
+            self.control(header, context.when.moment, plain, true, context);
         } else {
             self.open_and_go_on(header, payload, context);
         }
@@ -359,10 +362,11 @@ impl Decoder {
 
     /// Counts a frame at its header.
     #[inline]
-    fn announce(&mut self, header: &FrameHeader, moment: Moment) {
-        let carry = self.tally.frame(header.opcode(), moment);
+    fn announce(&mut self, header: &FrameHeader, when: When) {
+        let opcode = header.opcode();
+        let carry = self.tally.frame(opcode, when.later);
         if carry > 0 {
-            self.cold().rare.carry(header.opcode(), carry);
+            self.cold().rare.carry(opcode, carry);
         }
         if let Some(cold) = &mut self.cold {
             cold.trial = cold.trial.saturating_sub(1);
@@ -376,6 +380,6 @@ mod tests {
 
     #[test]
     fn an_idle_direction_is_small() {
-        assert_eq!(size_of::<Decoder>(), 112);
+        assert_eq!(size_of::<Decoder>(), 88);
     }
 }

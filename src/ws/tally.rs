@@ -1,21 +1,21 @@
 //! The counts of one direction.
 //!
-//! A capture may have a million directions, so what each of them counts is kept small: [`Tally`] is 96 bytes. What does
+//! A capture may have a million directions, so what each of them counts is kept small: [`Tally`] is 76 bytes. What does
 //! not fit there, and what few directions need, is in [`Rare`].
 
 use std::time::Duration;
 
-use crate::packet::Moment;
+use crate::packet::{Later, Moment};
 use crate::ws::facts::{DirectionFacts, FrameCounts, MessageCounts, Opcode};
 
-/// What every direction counts. A moment that never was is the default one: packets count from 1.
-#[derive(Clone, Copy, Debug, Default)]
+/// What every direction counts. Moments are relative to when the WebSocket opened.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
-    first_data: Moment,
-    last_data: Moment,
-    last_frame: Moment,
+    first_data: Later,
+    last_data: Later,
+    last_frame: Later,
     /// The longest message that was one frame in one packet: in which one, and its length.
-    largest_at: Moment,
+    largest_at: Later,
     largest: u32,
     /// All bytes of the direction, gaps included, modulo 2^32.
     bytes: u32,
@@ -23,11 +23,31 @@ pub(super) struct Tally {
     message_bytes: u32,
     /// The longest silence between two frames, in milliseconds.
     silence: u32,
-    text: u32,
-    binary: u32,
+    text: u16,
+    binary: u16,
     ping: u16,
     pong: u16,
     close: u8,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            first_data: Later::NONE,
+            last_data: Later::NONE,
+            last_frame: Later::NONE,
+            largest_at: Later::NONE,
+            largest: 0,
+            bytes: 0,
+            message_bytes: 0,
+            silence: 0,
+            text: 0,
+            binary: 0,
+            ping: 0,
+            pong: 0,
+            close: 0,
+        }
+    }
 }
 
 /// What few directions count.
@@ -50,14 +70,14 @@ impl Tally {
     /// Counts a frame at its header. What it returns has to go to [`Rare::carry`], unless it is 0.
     #[inline]
     #[must_use]
-    pub(super) fn frame(&mut self, opcode: Opcode, moment: Moment) -> u64 {
-        self.note_frame(moment);
+    pub(super) fn frame(&mut self, opcode: Opcode, at: Later) -> u64 {
+        self.note_frame(at);
         if !opcode.is_control() {
-            self.note_data(moment);
+            self.note_data(at);
         }
         match opcode {
-            Opcode::TEXT => carry32(&mut self.text),
-            Opcode::BINARY => carry32(&mut self.binary),
+            Opcode::TEXT => carry16(&mut self.text),
+            Opcode::BINARY => carry16(&mut self.binary),
             Opcode::PING => carry16(&mut self.ping),
             Opcode::PONG => carry16(&mut self.pong),
             Opcode::CLOSE => carry8(&mut self.close),
@@ -69,35 +89,35 @@ impl Tally {
     /// all of them.
     #[inline]
     #[must_use]
-    pub(super) fn data_frame(&mut self, opcode: Opcode, moment: Moment) -> bool {
+    pub(super) fn data_frame(&mut self, opcode: Opcode, at: Later) -> bool {
         let count = if opcode == Opcode::TEXT { &mut self.text } else { &mut self.binary };
-        if *count == u32::MAX {
+        if *count == u16::MAX {
             return false;
         }
         *count += 1;
-        self.note_frame(moment);
-        self.note_data(moment);
+        self.note_frame(at);
+        self.note_data(at);
         true
     }
 
     /// A frame was seen.
     #[inline]
-    fn note_frame(&mut self, moment: Moment) {
+    fn note_frame(&mut self, at: Later) {
         if self.has_frames() {
-            let silence = moment.at.as_nanos().saturating_sub(self.last_frame.at.as_nanos());
+            let silence = u64::try_from(at.nanos() - self.last_frame.nanos()).unwrap_or(0);
             if silence > u64::from(self.silence) * NANOS_PER_MILLI {
                 self.silence = u32::try_from(silence / NANOS_PER_MILLI).unwrap_or(u32::MAX);
             }
         }
-        self.last_frame = moment;
+        self.last_frame = at;
     }
 
     /// It was no control frame.
     #[inline]
-    fn note_data(&mut self, moment: Moment) {
-        self.last_data = moment;
-        if self.first_data == Moment::default() {
-            self.first_data = moment;
+    fn note_data(&mut self, at: Later) {
+        self.last_data = at;
+        if !self.first_data.is_some() {
+            self.first_data = at;
         }
     }
 
@@ -112,10 +132,10 @@ impl Tally {
     /// unless it is 0.
     #[inline]
     #[must_use]
-    pub(super) fn simple_message(&mut self, length: u32, moment: Moment) -> u64 {
-        if length > self.largest || self.largest_at == Moment::default() {
+    pub(super) fn simple_message(&mut self, length: u32, at: Later) -> u64 {
+        if length > self.largest || !self.largest_at.is_some() {
             self.largest = length;
-            self.largest_at = moment;
+            self.largest_at = at;
         }
         add32(&mut self.message_bytes, length.into())
     }
@@ -129,12 +149,12 @@ impl Tally {
     /// Whether a frame was counted.
     #[inline]
     pub(super) fn has_frames(&self) -> bool {
-        self.last_frame != Moment::default()
+        self.last_frame.is_some()
     }
 
     /// The last frame of any kind.
-    pub(super) fn last_frame(&self) -> Option<Moment> {
-        seen(self.last_frame)
+    pub(super) fn last_frame(&self, opened: Moment) -> Option<Moment> {
+        self.last_frame.moment(opened)
     }
 
     /// All bytes of the direction.
@@ -155,16 +175,15 @@ impl Tally {
     }
 
     /// The facts that are counts. `open` is the opcode of the message that is under way.
-    pub(super) fn facts(&self, rare: &Rare, open: Option<Opcode>) -> DirectionFacts {
+    pub(super) fn facts(&self, rare: &Rare, open: Option<Opcode>, opened: Moment) -> DirectionFacts {
         let frames = self.frames(rare);
         // Every text or binary frame begins a message.
         let whole = |begun: u64, unfinished: u64, opcode| {
             begun.saturating_sub(unfinished).saturating_sub(u64::from(open == Some(opcode)))
         };
-        let largest = |other: (u64, Moment)| {
-            let simple = (u64::from(self.largest), self.largest_at);
-            let (length, moment) = if simple.1 == Moment::default() || other.0 > simple.0 { other } else { simple };
-            seen(moment).map(|moment| (length, moment))
+        let largest = |other: (u64, Moment)| match self.largest_at.moment(opened) {
+            Some(moment) if other.0 <= u64::from(self.largest) => Some((u64::from(self.largest), moment)),
+            _ => (other.1 != Moment::default()).then_some(other),
         };
         DirectionFacts {
             frames,
@@ -174,9 +193,9 @@ impl Tally {
                 bytes: rare.message_bytes.saturating_add(self.message_bytes.into()),
             },
             bytes: self.bytes(rare),
-            first_data: seen(self.first_data),
-            last_data: seen(self.last_data),
-            last_frame: seen(self.last_frame),
+            first_data: self.first_data.moment(opened),
+            last_data: self.last_data.moment(opened),
+            last_frame: self.last_frame(opened),
             longest_silence: Duration::from_millis(u64::from(self.silence)),
             largest_frame: largest(rare.largest_frame),
             largest_message: largest(rare.largest_message),
@@ -228,12 +247,6 @@ impl Rare {
 
 /// Counts one. Returns what has to be carried over.
 #[inline]
-fn carry32(count: &mut u32) -> u64 {
-    *count = count.wrapping_add(1);
-    if *count == 0 { 1 << 32 } else { 0 }
-}
-
-#[inline]
 fn carry16(count: &mut u16) -> u64 {
     *count = count.wrapping_add(1);
     if *count == 0 { 1 << 16 } else { 0 }
@@ -259,10 +272,6 @@ fn raise(largest: &mut (u64, Moment), length: u64, moment: Moment) {
     }
 }
 
-fn seen(moment: Moment) -> Option<Moment> {
-    (moment != Moment::default()).then_some(moment)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,15 +284,15 @@ mod tests {
 
     #[test]
     fn no_count_is_lost_when_a_counter_is_full() {
-        let (mut tally, mut rare) = (Tally { text: u32::MAX, pong: u16::MAX, ..Tally::default() }, Rare::default());
+        let (mut tally, mut rare) = (Tally { text: u16::MAX, pong: u16::MAX, ..Tally::default() }, Rare::default());
         for opcode in [Opcode::TEXT, Opcode::TEXT, Opcode::PONG, Opcode::PONG, Opcode::CONTINUATION, Opcode(0xB)] {
-            let carry = tally.frame(opcode, moment(1, 0));
+            let carry = tally.frame(opcode, Later::NONE);
             if carry > 0 {
                 rare.carry(opcode, carry);
             }
         }
         let frames = tally.frames(&rare);
-        assert_eq!((frames.text, frames.pong), (u64::from(u32::MAX) + 2, u32::from(u16::MAX) + 2));
+        assert_eq!((frames.text, frames.pong), (u64::from(u16::MAX) + 2, u32::from(u16::MAX) + 2));
         assert_eq!((frames.continuation, frames.other), (1, 1));
     }
 
@@ -295,18 +304,18 @@ mod tests {
         }
         tally.message(5, moment(1, 0), &mut rare);
         tally.message(u64::from(u32::MAX), moment(2, 0), &mut rare);
-        let facts = tally.facts(&rare, None);
+        let facts = tally.facts(&rare, None, moment(1, 0));
         assert_eq!(facts.bytes, u64::from(u32::MAX) + 10 + (1 << 40));
         assert_eq!(facts.messages.bytes, u64::from(u32::MAX) + 5);
-        assert!(size_of::<Tally>() <= 96);
+        assert_eq!(size_of::<Tally>(), 76);
     }
 
     #[test]
     fn the_longest_silence_lies_between_frames() {
         let mut tally = Tally::default();
         for (packet, millis) in [(1, 5_000), (2, 5_020), (3, 65_020), (4, 65_000)] {
-            let _ = tally.frame(Opcode::PING, moment(packet, millis));
+            let _ = tally.frame(Opcode::PING, Later::new(moment(1, 5_000), moment(packet, millis)));
         }
-        assert_eq!(tally.facts(&Rare::default(), None).longest_silence, Duration::from_secs(60));
+        assert_eq!(tally.facts(&Rare::default(), None, moment(1, 5_000)).longest_silence, Duration::from_secs(60));
     }
 }

@@ -3,7 +3,7 @@
 
 use flate2::{Compress, Compression, FlushCompress};
 use wsflow::limits::Limits;
-use wsflow::packet::{Moment, PacketNumber};
+use wsflow::packet::{Moment, PacketNumber, When};
 use wsflow::stream::Role;
 use wsflow::time::Timestamp;
 use wsflow::ws::facts::{DirectionFacts, Opcode, Violation, ViolationKind};
@@ -26,6 +26,11 @@ pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 /// Packet `number`, captured so many milliseconds after the first.
 pub fn moment(number: u64) -> Moment {
     Moment { at: Timestamp::from_nanos(1_000_000_000 + number * 1_000_000), packet: PacketNumber(number) }
+}
+
+/// The same, relative to the first.
+pub fn when(number: u64) -> When {
+    When::new(moment(0), moment(number))
 }
 
 /// A frame, to be changed before it is sent.
@@ -253,7 +258,7 @@ impl Direction {
     /// One packet.
     pub fn packet(&mut self, bytes: &[u8]) -> &mut Direction {
         self.packet += 1;
-        self.decoder.handle(bytes, moment(self.packet), &mut self.scratch, &mut self.record);
+        self.decoder.handle(bytes, when(self.packet), &mut self.scratch, &mut self.record);
         self
     }
 
@@ -265,18 +270,18 @@ impl Direction {
 
     pub fn gap(&mut self, bytes: u64) -> &mut Direction {
         self.packet += 1;
-        self.decoder.gap(bytes, moment(self.packet), &mut self.scratch, &mut self.record);
+        self.decoder.gap(bytes, when(self.packet), &mut self.scratch, &mut self.record);
         self
     }
 
     pub fn lose_place(&mut self, bytes: u64) -> &mut Direction {
         self.packet += 1;
-        self.decoder.lose_place(bytes, moment(self.packet), &mut self.scratch, &mut self.record);
+        self.decoder.lose_place(bytes, when(self.packet), &mut self.scratch, &mut self.record);
         self
     }
 
     pub fn finish(&mut self) -> &mut Direction {
-        self.decoder.finish(&mut self.scratch, &mut self.record);
+        self.decoder.finish(moment(0), &mut self.scratch, &mut self.record);
         self
     }
 
@@ -285,7 +290,7 @@ impl Direction {
     }
 
     pub fn facts(&self) -> DirectionFacts {
-        self.decoder.facts()
+        self.decoder.facts(moment(0))
     }
 
     pub fn violations(&self) -> Vec<ViolationKind> {

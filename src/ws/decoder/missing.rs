@@ -1,6 +1,6 @@
 //! Gaps: inside a payload, over a frame boundary, and what is behind them.
 
-use crate::packet::Moment;
+use crate::packet::{Moment, When};
 use crate::ws::decoder::{Compression, Context, Decoder, Phase};
 use crate::ws::header::MAX_CONTROL;
 use crate::ws::message::FrameListener;
@@ -69,22 +69,28 @@ impl Decoder {
 
     /// Goes on where the search has found a boundary, as often as it is lost again in the bytes that were held.
     #[cold]
-    pub(super) fn take_up<L: FrameListener>(&mut self, scratch: &mut Scratch, listener: &mut L) {
+    pub(super) fn take_up<L: FrameListener>(&mut self, opened: Moment, scratch: &mut Scratch, listener: &mut L) {
         while self.phase == Phase::Seeking
             && let Some(held) = self.search().take_found()
         {
-            self.resume(held, scratch, listener);
+            self.resume(held, opened, scratch, listener);
         }
     }
 
     /// Decodes the bytes that were held, from a boundary that is on trial.
-    pub(super) fn resume<L: FrameListener>(&mut self, held: Held, scratch: &mut Scratch, listener: &mut L) {
+    pub(super) fn resume<L: FrameListener>(
+        &mut self,
+        held: Held,
+        opened: Moment,
+        scratch: &mut Scratch,
+        listener: &mut L,
+    ) {
         self.begin_trial(held.ahead);
         let moment = held.packets.first().map_or(held.latest, |&(moment, _)| moment);
         self.count_lost(held.lost, moment, listener);
         listener.resynchronised(moment);
         for (moment, piece) in held.pieces() {
-            self.run(piece, &mut Context { moment, scratch, listener });
+            self.run(piece, &mut Context { when: When::new(opened, moment), scratch, listener });
         }
     }
 

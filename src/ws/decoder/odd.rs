@@ -92,7 +92,7 @@ impl Decoder {
     /// Keeps and tells a violation.
     #[cold]
     pub(super) fn violation<L: FrameListener>(&mut self, kind: ViolationKind, context: &mut Context<'_, L>) {
-        let violation = Violation { kind, moment: context.moment };
+        let violation = Violation { kind, moment: context.when.moment };
         let cold = self.cold();
         if cold.violations.len() < context.scratch.violations {
             cold.violations.push(violation);

@@ -1,6 +1,6 @@
 //! Payloads: of control frames, of simple messages, of messages that come in parts.
 
-use crate::packet::Moment;
+use crate::packet::{Moment, When};
 use crate::ws::assembly::{Assembly, shown};
 use crate::ws::close;
 use crate::ws::decoder::{Cold, Compression, Context, Decoder, Phase};
@@ -33,7 +33,7 @@ impl Decoder {
         payload: &[u8],
         context: &mut Context<'_, L>,
     ) {
-        let (opcode, moment) = (header.opcode(), context.moment);
+        let (opcode, When { moment, later, .. }) = (header.opcode(), context.when);
         let shown = shown(opcode, context.listener.preview()).min(payload.len());
         let needed = if opcode == Opcode::TEXT { payload } else { &payload[..shown] };
         let plain = if header.key.is_none() { needed } else { header.key.unmask(needed, &mut *context.scratch.plain) };
@@ -41,7 +41,7 @@ impl Decoder {
         if opcode == Opcode::TEXT && !plain.is_ascii() && simdutf8::basic::from_utf8(plain).is_err() {
             return self.open_and_go_on(header, payload, context);
         }
-        let carry = self.tally.simple_message(payload.len() as u32, moment);
+        let carry = self.tally.simple_message(payload.len() as u32, later);
         if carry > 0 {
             self.cold().rare.carry_message_bytes(carry);
         }
@@ -83,7 +83,7 @@ impl Decoder {
                 Phase::Control
             }
             Opcode::CONTINUATION | Opcode::TEXT | Opcode::BINARY => {
-                self.cold().rare.data_frame(header.length, context.moment);
+                self.cold().rare.data_frame(header.length, context.when.moment);
                 if self.fragment(header, context) { Phase::Data } else { Phase::Ignored }
             }
             _ => Phase::Ignored,
@@ -115,7 +115,7 @@ impl Decoder {
         }
         let compressed = header.reserved() & self.allowed(header) != 0;
         let inflation = if compressed { Some(self.inflation()) } else { None };
-        let mut message = Assembly::begin(opcode, context.moment, inflation, &mut context.scratch.pool);
+        let mut message = Assembly::begin(opcode, context.when.moment, inflation, &mut context.scratch.pool);
         if header.reserved() != 0 && !compressed {
             message.do_not_judge();
         }
@@ -174,7 +174,7 @@ impl Decoder {
             Phase::Control => {
                 let payload = std::mem::take(&mut self.cold().control);
                 let whole = !self.cold().control_has_holes;
-                let start = self.last_frame().unwrap_or(context.moment);
+                let start = self.last_frame(context.when.base).unwrap_or(context.when.moment);
                 self.control(&header, start, &payload, whole, context);
                 self.cold().control = payload;
             }
@@ -196,9 +196,9 @@ impl Decoder {
         if let Err(trouble) = result {
             self.trouble(trouble, context);
         }
-        let told = message.message(context.moment);
+        let told = message.message(context.when.moment);
         let Decoder { tally, cold: Some(cold), .. } = self else { return };
-        tally.message(told.bytes, context.moment, &mut cold.rare);
+        tally.message(told.bytes, context.when.moment, &mut cold.rare);
         context.listener.message(told);
     }
 
@@ -211,9 +211,9 @@ impl Decoder {
         whole: bool,
         context: &mut Context<'_, L>,
     ) {
-        let Context { moment, listener, .. } = context;
+        let Context { when, listener, .. } = context;
         let (opcode, length) = (header.opcode(), header.length);
-        listener.control(Control { opcode, start, moment: *moment, payload, length, whole });
+        listener.control(Control { opcode, start, moment: when.moment, payload, length, whole });
         if opcode == Opcode::CLOSE && whole && length <= MAX_CONTROL as u64 {
             close::violations(payload).for_each(|kind| self.violation(kind, context));
         }
