@@ -15,6 +15,8 @@ mod reader;
 #[cfg(feature = "live")]
 mod record;
 #[cfg(feature = "tui")]
+mod save;
+#[cfg(feature = "tui")]
 mod screen;
 mod signals;
 

@@ -65,6 +65,8 @@ pub struct Limits {
     pub secrets: usize,
     /// Memory for packets that wait until it is known whether their session is written, while capturing.
     pub waiting_packet_bytes: usize,
+    /// Memory for packets that wait until somebody at the screen saves their session. Nobody asked for it: half of the above.
+    pub saveable_packet_bytes: usize,
 }
 
 impl Default for Limits {
@@ -100,6 +102,7 @@ impl Default for Limits {
             tls_handshake_bytes: 128 << 10,
             secrets: 1_000_000,
             waiting_packet_bytes: 256 << 20,
+            saveable_packet_bytes: 128 << 20,
         }
     }
 }

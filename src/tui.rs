@@ -12,10 +12,12 @@ mod ladder;
 mod layout;
 mod panes;
 mod save;
+mod signals;
 mod state;
 mod store;
 mod terminal;
 mod theme;
+mod worker;
 
 #[cfg(test)]
 mod samples;
@@ -28,27 +30,29 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_core::Stream;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
 pub use feed::{Feed, Interface};
+pub use save::Target;
 pub use theme::Theme;
+pub use worker::Work;
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::event::Summary;
 use crate::output::mask::Mask;
+use crate::output::pcapng::held::HeldCounts;
 use crate::session::{Session, SessionId};
-use crate::tui::feed::{Change, Shared};
+use crate::tui::feed::Change;
+use crate::tui::signals::Signals;
 use crate::tui::state::{Columns, Effect, State};
 use crate::tui::store::{Progress, Store};
 use crate::tui::terminal::OwnTerminal;
+use crate::tui::worker::EngineThread;
 
 /// News are shown no more often than this.
 const FRAME: Duration = Duration::from_millis(50);
 /// How often the engine is asked for figures.
 const FIGURES: Duration = Duration::from_millis(250);
-/// How long the engine may take to end when nobody looks any more.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the interface starts.
 #[derive(Clone)]
@@ -68,22 +72,41 @@ pub struct Options {
     pub filter: Option<String>,
     /// Where the choice of columns is kept; `None` keeps it nowhere.
     pub columns_file: Option<PathBuf>,
-    /// Writes the packets of sessions; or why they cannot be read a second time, and what to run to have them.
-    pub save_packets: Result<SavePackets, &'static str>,
+    /// Where the packets of sessions are.
+    pub packets: Arc<dyn Packets>,
+    /// Where files can be made; empty for here.
+    pub folder: PathBuf,
+    /// Whose rights are left, where others were given up.
+    pub user: Option<String>,
 }
 
 /// A session with the judgement on it.
 pub type Judged = (Arc<Session>, Arc<Diagnosis>);
 
-/// Writes the packets of these sessions to the file. Its first argument is the file that the person asked to open instead of
-/// what the command line names.
-pub type SavePackets = Arc<dyn Fn(Option<&Path>, &Path, &[Judged]) -> Result<(), String> + Send + Sync>;
+/// Where the packets of sessions are.
+pub trait Packets: Send + Sync {
+    /// Writes those of these sessions, if there are any. `instead` is the file that the person asked to open instead of what
+    /// the command line names.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot be written, and what to do to have them, in one line.
+    fn save(&self, instead: Option<&Path>, sessions: &[Judged], target: &Target<'_>) -> Result<Saved, String>;
 
-/// Reads packets to their end, or until [`Feed::is_stopped`], and tells the feed; on a thread of its own.
-///
-/// Its first argument is the file that the person asked to open instead of what the command line names. What went wrong is
-/// returned as one line; what was found before is shown all the same.
-pub type Work = Arc<dyn Fn(Option<&Path>, &mut Feed) -> Result<(), String> + Send + Sync>;
+    /// How many wait in memory; `None` where they are in a file.
+    fn held(&self) -> Option<HeldCounts> {
+        None
+    }
+}
+
+/// What was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Saved {
+    /// Packets.
+    pub packets: u64,
+    /// Packets of the same sessions that are not there any more.
+    pub missing: u64,
+}
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -113,53 +136,14 @@ struct Driver {
     stale: bool,
 }
 
-/// The engine's thread, and what it shares.
-struct EngineThread {
-    shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl EngineThread {
-    fn start(work: &Work, file: Option<PathBuf>, live: bool) -> io::Result<EngineThread> {
-        let shared = Arc::new(Shared::default());
-        shared.ask(Vec::new());
-        let (work, mut feed, ended) = (Arc::clone(work), Feed::new(Arc::clone(&shared), live), Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-            let mut at_the_end = AtTheEnd { shared: ended, trouble: Some("the engine panicked".to_owned()) };
-            at_the_end.trouble = work(file.as_deref(), &mut feed).err();
-        })?;
-        Ok(EngineThread { shared, thread: Some(thread) })
-    }
-
-    /// Asks it to end, and waits a little.
-    async fn stop(&mut self) {
-        self.shared.stop();
-        let Some(thread) = self.thread.take() else { return };
-        let deadline = Instant::now() + PATIENCE;
-        while !thread.is_finished() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-/// Says how it ended, also when it panicked.
-struct AtTheEnd {
-    shared: Arc<Shared>,
-    trouble: Option<String>,
-}
-
-impl Drop for AtTheEnd {
-    fn drop(&mut self) {
-        self.shared.push(Change::Ended(self.trouble.take()), false);
-    }
-}
-
 impl Driver {
     fn new(options: Options, work: Work) -> io::Result<Driver> {
         let mut state = State::new(options.source.clone(), options.live, options.mask, options.theme);
         if let Some(kept) = options.columns_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
             state.list.columns = Columns::from_text(&kept);
         }
+        state.proposal.folder.clone_from(&options.folder);
+        state.proposal.skip(Path::exists);
         let store = Store::default();
         if let Some(filter) = &options.filter {
             state.notice = state.list.set_filter(filter, &store).err();
@@ -227,6 +211,7 @@ impl Driver {
                 }
                 _ = figures.tick(), if running => {
                     shared.ask(self.state.open_in_sight(&self.store));
+                    self.store.held = self.held();
                     continue;
                 }
             };
@@ -287,9 +272,7 @@ impl Driver {
                 self.state.size = terminal.size();
                 self.stale = true;
             }
-            Effect::Save(path, sessions) => {
-                self.state.notice = Some(self.save(&path, &sessions).unwrap_or_else(|error| error));
-            }
+            Effect::Save(path, sessions) => self.save(&path, &sessions),
             Effect::Counts => {
                 self.state.notice =
                     Some(counts(&self.store.figures.summary, self.options.live && !self.options.wait_for_packet));
@@ -301,14 +284,26 @@ impl Driver {
         Ok(true)
     }
 
-    fn save(&self, path: &Path, sessions: &[SessionId]) -> Result<String, String> {
-        let known = save::judged(sessions, &self.store)?;
-        if path.extension().is_none_or(|extension| extension != "pcapng") {
-            return save::save(path, &known, &self.store.figures.summary, &self.options.source, self.options.mask);
+    fn save(&mut self, path: &Path, sessions: &[SessionId]) {
+        let target = Target::new(path, self.options.user.as_deref());
+        let said = save::judged(sessions, &self.store).and_then(|known| {
+            if target.ending() == "pcapng" {
+                let saved = self.options.packets.save(self.instead.as_deref(), &known, &target)?;
+                return Ok(save::packets(known.len(), saved, &target));
+            }
+            save::save(&target, &known, &self.store.figures.summary, &self.options.source, self.options.mask)
+        });
+        match said {
+            Ok(said) => {
+                self.state.saved(path, said);
+                self.state.proposal.skip(Path::exists);
+            }
+            Err(error) => self.state.not_saved(path, error),
         }
-        let save_packets = self.options.save_packets.as_ref().map_err(|&why| why.to_owned())?;
-        save_packets(self.instead.as_deref(), path, &known)?;
-        Ok(save::saved(known.len(), path))
+    }
+
+    fn held(&self) -> Option<HeldCounts> {
+        if self.instead.is_some() { None } else { self.options.packets.held() }
     }
 
     fn keep_columns(&mut self, columns: &str) {
@@ -331,10 +326,10 @@ impl Driver {
         self.instead = Some(path.clone());
         self.engine = EngineThread::start(&self.work, Some(path), false)?;
         self.store = Store::default();
-        let columns = std::mem::take(&mut self.state.list.columns);
-        let size = self.state.size;
-        self.state = State::new(self.options.source.clone(), false, self.options.mask, self.state.theme);
-        (self.state.list.columns, self.state.size) = (columns, size);
+        let (source, mask, theme) = (self.options.source.clone(), self.options.mask, self.state.theme);
+        let before = std::mem::replace(&mut self.state, State::new(source, false, mask, theme));
+        (self.state.list.columns, self.state.size) = (before.list.columns, before.size);
+        self.state.proposal = before.proposal;
         Ok(())
     }
 
@@ -366,55 +361,6 @@ fn counts(summary: &Summary, captured: bool) -> String {
 /// The next event of the terminal.
 async fn next(events: &mut EventStream) -> Option<io::Result<Event>> {
     std::future::poll_fn(|context| Pin::new(&mut *events).poll_next(context)).await
-}
-
-/// The signals that matter to whoever owns a terminal.
-struct Signals {
-    terminate: Signal,
-    hang_up: Signal,
-    interrupt: Signal,
-    stop: Signal,
-    go_on: Signal,
-    counts: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        let by_number = |number: rustix::process::Signal| signal(SignalKind::from_raw(number.as_raw()));
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            stop: by_number(rustix::process::Signal::TSTP)?,
-            go_on: by_number(rustix::process::Signal::CONT)?,
-            counts: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Somebody wants the program to end.
-    async fn end(&mut self) -> Effect {
-        tokio::select! {
-            _ = self.terminate.recv() => Effect::Quit,
-            _ = self.hang_up.recv() => Effect::Quit,
-            _ = self.interrupt.recv() => Effect::Quit,
-        }
-    }
-
-    /// Somebody wants the program to end, to stop for a while, or to say how far it is.
-    async fn heard(&mut self) -> Effect {
-        tokio::select! {
-            _ = self.terminate.recv() => Effect::Quit,
-            _ = self.hang_up.recv() => Effect::Quit,
-            _ = self.interrupt.recv() => Effect::Quit,
-            _ = self.stop.recv() => Effect::Stop,
-            _ = self.counts.recv() => Effect::Counts,
-        }
-    }
-
-    /// The program goes on. It may do so before it is heard that it had stopped.
-    async fn continued(&mut self) {
-        let _ = tokio::time::timeout(Duration::from_millis(50), self.go_on.recv()).await;
-    }
 }
 
 /// Builds for development panic when they are asked to: so that a test can see the terminal given back.

@@ -314,3 +314,74 @@ fn a_session_is_seen_while_it_is_captured() {
         assert!(printed.contains("/seen") && printed.contains("  closed  "), "{printed}");
     }
 }
+
+/// Live, without `-w`: what is held in memory is saved by whoever called sudo, in all formats, and a folder that is not
+/// theirs is told.
+#[test]
+#[cfg(all(feature = "live", target_os = "linux"))]
+fn what_was_not_recorded_is_saved_from_memory_with_the_rights_of_who_called_sudo() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    use tungstenite::Message;
+    const SOMEBODY: u32 = 12_345;
+    let root = caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETUID).unwrap_or(false);
+    if !root || !caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_NET_RAW).unwrap_or(false) {
+        eprintln!("SKIPPED: whoever calls sudo becomes root; run the tests as root to have it tested");
+        return;
+    }
+    let Some(terminal) = Terminal::open("memory") else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let folder = terminal.folder.path();
+    chown(folder, Some(SOMEBODY), Some(SOMEBODY)).expect("root may");
+    let sudo = format!("SUDO_UID={SOMEBODY} SUDO_GID={SOMEBODY} SUDO_USER=alice");
+    let program = wsflow(&format!("-i lo port {port}"));
+    terminal.tmux(&["send-keys", "-l", &format!("cd {} && {sudo} {program}", folder.display())]);
+    terminal.press("Enter");
+    terminal.wait_for("No WebSocket yet");
+    let server = std::thread::spawn(move || {
+        let mut socket = tungstenite::accept(listener.accept().expect("a client").0).expect("a handshake");
+        while socket.read().is_ok() {}
+    });
+    let (mut socket, _) =
+        tungstenite::connect(format!("ws://127.0.0.1:{port}/held?token=s3cr3t-value")).expect("connected");
+    socket.send(Message::text("hello")).expect("sent");
+    terminal.wait_for("1 open");
+    terminal.press("s");
+    terminal.wait_for("save to: wsflow-sessions.pcapng");
+    terminal.press("Enter");
+    let screen = terminal.wait_for("1 session saved to wsflow-sessions.pcapng, ");
+    assert!(!screen.contains("no longer held"), "{screen}");
+    socket.close(None).expect("closed");
+    while socket.read().is_ok() {}
+    drop(socket);
+    server.join().expect("the server ends");
+    terminal.wait_for("closed");
+    for (tabs, name) in [(0, "wsflow-sessions-2.pcapng"), (1, "wsflow-sessions-3.json"), (1, "wsflow-sessions-4.md")] {
+        terminal.press("s");
+        (0..tabs).for_each(|_| terminal.press("Tab"));
+        terminal.wait_for(&format!("save to: {name}"));
+        terminal.press("Enter");
+        terminal.wait_for(&format!("1 session saved to {name}"));
+        let written = std::fs::metadata(folder.join(name)).expect("it was written");
+        assert_eq!((written.uid(), written.mode() & 0o777), (SOMEBODY, 0o600), "{name}");
+    }
+    terminal.press("s");
+    terminal.press("C-u");
+    terminal.tmux(&["send-keys", "-l", "/root/here.pcapng"]);
+    terminal.press("Enter");
+    terminal.wait_for("alice may not write /root/here.pcapng");
+    terminal.press("Escape");
+    terminal.press("3");
+    terminal.wait_for("Held to be saved");
+    terminal.press("Q");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("it was written");
+    for text in [read("wsflow-sessions-3.json"), read("wsflow-sessions-4.md")] {
+        assert!(text.contains("/held?token=[masked") && !text.contains("s3cr3t-value"), "{text}");
+    }
+    for (name, outcome) in [("wsflow-sessions.pcapng", "open"), ("wsflow-sessions-2.pcapng", "closed")] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_wsflow")).args(["-q", "-o", "text", "-r"]).arg(folder.join(name)).output();
+        let printed = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
+        assert!(printed.contains("/held") && printed.contains(&format!("  {outcome}  ")), "{printed}");
+    }
+}

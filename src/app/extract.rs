@@ -39,8 +39,15 @@ impl Extract {
         Ok(Extract { name: name.to_owned(), file })
     }
 
+    /// A file that was made by others, who know its name.
+    #[cfg(feature = "tui")]
+    pub(super) fn into(name: &Path, file: File) -> Extract {
+        Extract { name: name.to_owned(), file }
+    }
+
     /// Reads the files again and writes what is selected of the first `count` packets, and `secrets` in front of them.
-    /// Secrets that the files hold themselves are not written: those that are asked for are among `secrets`.
+    /// Secrets that the files hold themselves are not written: those that are asked for are among `secrets`. How many packets
+    /// were written.
     pub(super) fn run(
         &self,
         files: &[PathBuf],
@@ -48,7 +55,7 @@ impl Extract {
         count: Option<u64>,
         selection: &Selection,
         secrets: &[u8],
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
         let failed = |error| Failure::Write(self.name.clone(), error);
         let mut source = Savefiles::open(files, filter)?;
         let mut writer = Writer::new(BufWriter::with_capacity(64 << 10, &self.file)).map_err(failed)?;
@@ -56,7 +63,7 @@ impl Extract {
             writer.secrets(SecretsFormat::TLS_KEY_LOG, secrets).map_err(failed)?;
         }
         let mut picker = Picker::new(selection, &Limits::default());
-        let (mut packets, mut picked) = (0, Vec::new());
+        let (mut packets, mut written, mut picked) = (0, 0, Vec::new());
         while count.is_none_or(|count| packets < count) {
             match source.next() {
                 Ok(Some(Input::Packet(packet))) => {
@@ -72,6 +79,7 @@ impl Extract {
                     let packet = crate::packet::Packet { number, at, interface, link, length, data: &picked };
                     let interface = source.interfaces().get(interface.0 as usize);
                     writer.packet(&packet, interface, selection.comment(number)).map_err(failed)?;
+                    written += 1;
                 }
                 Ok(Some(Input::Secrets { .. } | Input::Idle(_) | Input::Interface { .. } | Input::Dropped { .. })) => {}
                 Ok(None) => break,
@@ -80,6 +88,7 @@ impl Extract {
                 Err(_) => break,
             }
         }
-        writer.flush().map_err(failed)
+        writer.flush().map_err(failed)?;
+        Ok(written)
     }
 }

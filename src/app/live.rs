@@ -10,7 +10,9 @@ use crate::app::files::counts;
 use crate::app::keylog::Keylog;
 use crate::app::printer::Printer;
 use crate::app::reader::{Listener, read, tell_counts};
-use crate::app::record::{Recorded, SharedRecorder, Witness};
+use crate::app::record::{self, Recorded, SharedRecorder, Witness};
+#[cfg(feature = "tui")]
+use crate::app::screen::holds;
 use crate::app::signals;
 use crate::app::{note, print, status};
 use crate::cli::{Args, UsageError};
@@ -75,6 +77,9 @@ pub(super) struct Opened {
     /// Packets, recorded as they go by.
     pub(super) source: Recorded,
     keylog: Option<Keylog>,
+    /// Whom the process became.
+    #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "it is told at the screen"))]
+    pub(super) user: Option<String>,
 }
 
 /// Opens interfaces, key log and the file of `-w`, and gives up the rights that this needed: nothing that is read from
@@ -92,12 +97,17 @@ pub(super) fn open(config: &Config, interfaces: &[String], stop: Arc<AtomicBool>
         read: config.keylog.as_ref().map(|keylog| folder_of(&keylog.file)),
         person: config.output == crate::config::Output::Tui,
     };
-    privileges::drop(&rights).map_err(UsageError)?;
-    let recorder = config.write.as_deref().map(|file| {
-        let live_config = &config.live;
-        SharedRecorder::create(file, live_config.rotation, live_config.unbuffered, live.interfaces(), query)
-    });
-    Ok(Opened { source: Recorded::new(live, recorder.transpose()?), keylog })
+    let user = privileges::drop(&rights).map_err(UsageError)?;
+    let interfaces = live.interfaces();
+    let recording = config.write.as_deref().map(|file| record::create(file, &config.live, interfaces)).transpose()?;
+    let recorder = (recording.is_some() || holds(config)).then(|| SharedRecorder::new(recording, query, holds(config)));
+    Ok(Opened { source: Recorded::new(live, recorder), keylog, user })
+}
+
+/// There is no screen at which something could be saved.
+#[cfg(not(feature = "tui"))]
+fn holds(_config: &Config) -> bool {
+    false
 }
 
 /// Captures until the end, and tells the listener what is seen. The summary, and what went wrong on the way.
@@ -106,7 +116,7 @@ pub(super) fn run(
     opened: &mut Opened,
     listener: &mut impl Listener,
 ) -> Result<(Summary, Vec<SourceError>), Failure> {
-    let Opened { source, keylog } = opened;
+    let Opened { source, keylog, .. } = opened;
     let mut listener = Witness::new(listener, source.recorder());
     let options = EngineOptions { live: true, filtered: config.filter != Filter::All };
     let mut engine = Engine::new(&Limits::default(), options, listener.wants());

@@ -1,4 +1,5 @@
-//! `-w` while capturing: every packet, or those of the sessions that match `-Y`, on their way to the engine.
+//! Packets on their way to the engine: `-w` writes them as they come, with `-Y` those of the sessions that match; at the
+//! screen they are held in memory for whoever may save their session.
 
 use std::fmt;
 use std::io;
@@ -7,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::app::failure::Failure;
 use crate::app::reader::Listener;
+use crate::config;
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::limits::Limits;
-use crate::output::pcapng::held::Held;
-use crate::output::pcapng::names::Rotation;
+use crate::output::pcapng::held::{Copied, Held, HeldCounts};
 use crate::output::pcapng::recording::{Recording, RecordingError};
 use crate::output::pcapng::selection::Selection;
 use crate::output::query::Query;
@@ -21,35 +22,56 @@ use crate::session::Session;
 use crate::source::live::{self, Live};
 use crate::source::{Input, Interface, Source, SourceCounts, SourceError};
 
-/// What is recorded, and where.
+/// What becomes of packets.
 pub(super) struct Recorder {
-    recording: Recording,
-    /// Only what matches.
-    chosen: Option<(Query, Held)>,
+    recording: Option<Recording>,
+    /// Which sessions are recorded. All packets are where there is none.
+    query: Option<Query>,
+    held: Option<Held>,
+    /// They are held when their session is over, too: somebody may save it.
+    saveable: bool,
 }
 
-/// For the source that packets come from, and the listener that hears of sessions.
+/// For the source that packets come from, the listener that hears of sessions, and who saves them.
 #[derive(Clone)]
 pub(super) struct SharedRecorder(Arc<Mutex<Recorder>>);
 
+/// The first file of `-w`.
+pub(super) fn create(file: &Path, config: &config::Live, interfaces: &[Interface]) -> Result<Recording, Failure> {
+    Recording::create(file, config.rotation, interfaces, config.unbuffered, live::now())
+        .map_err(|RecordingError { name, error }| Failure::Write(name, with_rights(error)))
+}
+
 impl SharedRecorder {
-    /// Makes the first file.
-    pub(super) fn create(
-        file: &Path,
-        rotation: Rotation,
-        unbuffered: bool,
-        interfaces: &[Interface],
-        query: Option<Query>,
-    ) -> Result<SharedRecorder, Failure> {
-        let recording = Recording::create(file, rotation, interfaces, unbuffered, live::now())
-            .map_err(|RecordingError { name, error }| Failure::Write(name, with_rights(error)))?;
-        let chosen = query.map(|query| (query, Held::new(&Limits::default())));
-        Ok(SharedRecorder(Arc::new(Mutex::new(Recorder { recording, chosen }))))
+    /// Records all packets, or those of the sessions that match; `saveable` packets are held as well.
+    pub(super) fn new(recording: Option<Recording>, query: Option<Query>, saveable: bool) -> SharedRecorder {
+        let limits = Limits::default();
+        let chooses = recording.is_some() && query.is_some();
+        let bound = if chooses { limits.waiting_packet_bytes } else { limits.saveable_packet_bytes };
+        let held = (chooses || saveable).then(|| Held::new(bound, &limits));
+        SharedRecorder(Arc::new(Mutex::new(Recorder { recording, query, held, saveable })))
     }
 
     /// Hands on what was written, so that it can be read.
     pub(super) fn flush(&self) {
-        self.lock().recording.flush();
+        if let Some(recording) = &mut self.lock().recording {
+            recording.flush();
+        }
+    }
+
+    /// What is held of a selection. It is copied, so that packets need not wait until it is written.
+    pub(super) fn packets_of(&self, selection: &Selection) -> Copied {
+        self.lock().held.as_ref().map(|held| held.packets_of(selection)).unwrap_or_default()
+    }
+
+    /// How much is held; `None` when nothing ever is.
+    pub(super) fn held(&self) -> Option<HeldCounts> {
+        self.lock().held.as_ref().map(Held::counts)
+    }
+
+    /// Holds nothing any more.
+    pub(super) fn let_go(&self) {
+        self.lock().held = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -59,14 +81,16 @@ impl SharedRecorder {
 
 impl Recorder {
     fn packet(&mut self, packet: &Packet<'_>) {
-        match &mut self.chosen {
-            Some((_, held)) => held.keep(packet),
-            None => self.recording.packet(packet, None),
+        if let Some(held) = &mut self.held {
+            held.keep(packet);
+        }
+        if let (Some(recording), None) = (&mut self.recording, &self.query) {
+            recording.packet(packet, None);
         }
     }
 
     fn hear(&mut self, event: &Event<'_>) {
-        let Some((_, held)) = &mut self.chosen else { return };
+        let Some(held) = &mut self.held else { return };
         match event {
             Event::Request(place, _)
             | Event::Response(place, ..)
@@ -81,16 +105,20 @@ impl Recorder {
     }
 
     fn over(&mut self, session: &Session, diagnosis: &Diagnosis) {
-        let Some((query, held)) = &mut self.chosen else { return };
-        let packets = held.release(session);
-        if !query.matches(session, diagnosis) {
-            return;
+        let Some(held) = &mut self.held else { return };
+        if let (Some(recording), Some(query)) = (&mut self.recording, &self.query)
+            && query.matches(session, diagnosis)
+        {
+            let mut selection = Selection::default();
+            selection.add(session, diagnosis);
+            for packet in held.packets_of(&selection).iter() {
+                recording.packet(&packet, selection.comment(packet.number));
+            }
         }
-        let mut selection = Selection::default();
-        selection.add(session, diagnosis);
-        for held in packets {
-            let packet = held.packet();
-            self.recording.packet(&packet, selection.comment(packet.number));
+        if self.saveable {
+            session.legs.iter().for_each(|leg| held.claim(leg.client, leg.server));
+        } else {
+            held.forget(session);
         }
     }
 }
@@ -104,7 +132,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Recorded, if there is something to record to.
+    /// Recorded, if there is somebody to record them.
     pub(super) fn new(live: Live, recorder: Option<SharedRecorder>) -> Recorded {
         Recorded { live, recorder, failure: None, complete: false }
     }
@@ -118,11 +146,13 @@ impl Recorded {
     pub(super) fn finish(&mut self) -> (Option<SourceError>, Option<String>) {
         let Some(recorder) = &self.recorder else { return (None, None) };
         let mut recorder = recorder.lock();
-        recorder.recording.finish(self.live.interfaces());
-        let failure = self.failure.take().or_else(|| recorder.recording.take_failure());
-        let left_out = recorder.chosen.as_ref().map_or(0, |(_, held)| held.left_out());
-        let word = (left_out > 0).then(|| {
-            let name = recorder.recording.name().display();
+        let left_out = recorder.held.as_ref().map_or(0, |held| held.counts().left_out);
+        let saveable = recorder.saveable;
+        let Some(recording) = &mut recorder.recording else { return (None, None) };
+        recording.finish(self.live.interfaces());
+        let failure = self.failure.take().or_else(|| recording.take_failure());
+        let word = (left_out > 0 && !saveable).then(|| {
+            let name = recording.name().display();
             format!("{left_out} packets were not kept for {name}: what waits for the end of its session is bounded")
         });
         (failure.map(told), word)
@@ -155,13 +185,16 @@ impl Source for Recorded {
         }
         let input = self.live.next()?;
         let mut recorder = recorder.lock();
-        match &input {
-            Some(Input::Packet(packet)) => recorder.packet(packet),
-            Some(Input::Idle(now)) => recorder.recording.idle(*now),
-            _ => {}
+        if let Some(Input::Packet(packet)) = &input {
+            recorder.packet(packet);
         }
-        self.failure = recorder.recording.take_failure();
-        self.complete = recorder.recording.is_complete();
+        if let Some(recording) = &mut recorder.recording {
+            if let Some(Input::Idle(now)) = &input {
+                recording.idle(*now);
+            }
+            self.failure = recording.take_failure();
+            self.complete = recording.is_complete();
+        }
         Ok(input)
     }
 
@@ -190,8 +223,8 @@ impl<'a, L> Witness<'a, L> {
 impl<L: Sink> Sink for Witness<'_, L> {
     fn wants(&self) -> Wants {
         let wants = self.listener.wants();
-        let chooses = self.recorder.as_ref().is_some_and(|recorder| recorder.lock().chosen.is_some());
-        Wants { progress: wants.progress || chooses, ..wants }
+        let holds = self.recorder.as_ref().is_some_and(|recorder| recorder.lock().held.is_some());
+        Wants { progress: wants.progress || holds, ..wants }
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {

@@ -5,17 +5,24 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::extract::Extract;
 use super::failure::Failure;
 use super::reader::{Listener, Reader, filter_of, is_stream, tell_counts};
+#[cfg(feature = "live")]
+use super::record::{Recorded, SharedRecorder};
+use super::save::InFiles;
+#[cfg(feature = "live")]
+use super::save::{InMemory, InRecording};
 use super::{FAILED, complain, status};
 use crate::config::Config;
+#[cfg(feature = "live")]
+use crate::config::Output;
 use crate::engine::Engine;
 #[cfg(feature = "live")]
 use crate::output::pcapng::names::Rotation;
-use crate::output::pcapng::selection::Selection;
 use crate::source::{Interface, Source};
-use crate::tui::{self, Feed, Judged, Options, SavePackets, Theme};
+#[cfg(feature = "live")]
+use crate::tui::Packets;
+use crate::tui::{self, Feed, Options, Theme};
 
 /// Reads savefiles and shows them while they are read, until the person has seen enough.
 pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
@@ -29,7 +36,9 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
-        save_packets: save_packets(config, files),
+        packets: Arc::new(InFiles::new(config, files)),
+        folder: folder(),
+        user: None,
     };
     let (config_of_work, files) = (config.clone(), files.to_vec());
     let work = move |instead: Option<&Path>, feed: &mut Feed| {
@@ -48,26 +57,6 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
 fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Failure> {
     let mut done = Reader::open(config, files)?.run(feed)?;
     done.damage.pop().map_or(Ok(()), |error| Err(error.into()))
-}
-
-/// Reads the files again for the packets of sessions that the person chose.
-fn save_packets(config: &Config, files: &[PathBuf]) -> Result<SavePackets, &'static str> {
-    if files.iter().any(|file| file == Path::new("-")) {
-        return Err("what came through a pipe is not kept: put tee FILE in front, and s saves packets with -r FILE");
-    }
-    let (config, files) = (config.clone(), files.to_vec());
-    Ok(Arc::new(move |instead, path, sessions: &[Judged]| {
-        let instead = instead.map(|file| vec![file.to_owned()]);
-        let files = instead.as_ref().unwrap_or(&files);
-        let mut selection = Selection::default();
-        sessions.iter().for_each(|(session, diagnosis)| selection.add(session, diagnosis));
-        if path.exists() {
-            return Err(format!("{} is there already", path.display()));
-        }
-        let extract = Extract::create(path, files, false).map_err(|failure| failure.to_string())?;
-        let filter = filter_of(&config.filter).map_err(|failure| failure.to_string())?;
-        extract.run(files, filter, config.count, &selection, &[]).map_err(|failure| failure.to_string())
-    }))
 }
 
 impl Listener for Feed {
@@ -98,6 +87,7 @@ fn interfaces(source: &impl Source) -> Vec<tui::Interface> {
 #[cfg(feature = "live")]
 pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, Failure> {
     let live = super::live::open(config, names, Arc::default())?;
+    let recorder = live.source.recorder().expect("at the screen packets are recorded or held");
     let options = Options {
         source: source_of(config, names),
         live: true,
@@ -106,14 +96,19 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
-        save_packets: save_recorded(config, &live.source),
+        packets: packets(config, &live.source, recorder.clone()),
+        folder: folder(),
+        user: live.user.clone(),
     };
     let opened = std::sync::Mutex::new(Some(live));
     let config_of_work = config.clone();
     let work = move |instead: Option<&Path>, feed: &mut Feed| {
         let first = opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         match (instead, first) {
-            (Some(file), _) => analyse(&config_of_work, &[file.to_owned()], feed),
+            (Some(file), _) => {
+                recorder.let_go();
+                analyse(&config_of_work, &[file.to_owned()], feed)
+            }
             (None, Some(mut live)) => capture(&config_of_work, &mut live, feed),
             (None, None) => Ok(()), // the capture was left for a file, and its rights are gone
         }
@@ -148,25 +143,28 @@ fn source_of(config: &Config, names: &[String]) -> String {
     source
 }
 
-/// What was recorded holds the packets of sessions, as long as it is one file.
+/// Where the packets of sessions are: in the file of `-w` while it is one with all of them, else in memory.
 #[cfg(feature = "live")]
-fn save_recorded(config: &Config, live: &super::record::Recorded) -> Result<SavePackets, &'static str> {
-    let (Some(file), Some(recorder)) = (config.write.clone(), live.recorder()) else {
-        return Err("the packets are not kept without -w: capture with -w FILE.pcapng, and s saves those of sessions");
-    };
-    if config.live.rotation != Rotation::default() {
-        return Err(
-            "the packets are in several files (-C, -G): open one of them with -r, and s saves those of sessions",
-        );
+fn packets(config: &Config, live: &Recorded, recorder: SharedRecorder) -> Arc<dyn Packets> {
+    match &config.write {
+        Some(file) if !holds(config) => Arc::new(InRecording::new(config, file, recorder)),
+        _ => Arc::new(InMemory::new(config, live.interfaces(), recorder)),
     }
-    let mut config = config.clone();
-    // It was captured with them.
-    (config.filter, config.count) = (crate::config::Filter::All, None);
-    let save = save_packets(&config, &[file])?;
-    Ok(Arc::new(move |instead, path, sessions: &[Judged]| {
-        recorder.flush();
-        save(instead, path, sessions)
-    }))
+}
+
+/// Whether packets are held in memory for whoever saves a session.
+#[cfg(feature = "live")]
+pub(super) fn holds(config: &Config) -> bool {
+    let recorded = config.write.is_some() && config.query.is_none() && config.live.rotation == Rotation::default();
+    config.output == Output::Tui && !recorded
+}
+
+/// A folder where this user may make files: this one, else that of temporary files.
+fn folder() -> PathBuf {
+    match rustix::fs::access(".", rustix::fs::Access::WRITE_OK) {
+        Ok(()) => PathBuf::new(),
+        Err(_) => std::env::temp_dir(),
+    }
 }
 
 /// Terminals that say so have a light background: `COLORFGBG` ends in the number of its colour.

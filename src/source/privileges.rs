@@ -28,33 +28,34 @@ pub struct Rights<'a> {
     pub person: bool,
 }
 
-/// Gives up everything else, for the calling thread and those that it starts.
+/// Gives up everything else, for the calling thread and those that it starts. The name of the user that the process became;
+/// `None` when it stays who it is.
 ///
 /// # Errors
 ///
 /// When the user does not exist, or the kernel refuses: in one line.
-pub fn drop(rights: &Rights<'_>) -> Result<(), String> {
-    become_user(rights)?;
+pub fn drop(rights: &Rights<'_>) -> Result<Option<String>, String> {
+    let user = become_user(rights)?;
     for set in [caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable, caps::CapSet::Ambient] {
         let _ = caps::clear(None, set); // there may be none
     }
     no_new_privileges();
     // An older kernel has less of it, or nothing: then it is as with other programs.
     let _ = confine(rights);
-    Ok(())
+    Ok(user)
 }
 
 #[allow(unsafe_code, reason = "setresuid(2) and its kin have no safe binding in the crates that are used")]
-fn become_user(rights: &Rights<'_>) -> Result<(), String> {
+fn become_user(rights: &Rights<'_>) -> Result<Option<String>, String> {
     // SAFETY: no pointer is passed.
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
         return match rights.user {
             Some(user) => Err(format!("-Z {user} needs root")),
-            None => Ok(()),
+            None => Ok(None),
         };
     }
-    let Some((uid, gid)) = target(rights)? else { return Ok(()) };
+    let Some(User { name, uid, gid }) = target(rights)? else { return Ok(None) };
     // SAFETY: an empty list of groups may be a null pointer; the other calls take numbers. The order matters: groups can
     // only be changed while still root. glibc changes all threads.
     let failed = unsafe {
@@ -64,7 +65,7 @@ fn become_user(rights: &Rights<'_>) -> Result<(), String> {
     };
     match failed {
         true => Err(format!("cannot become user {uid}: {}", std::io::Error::last_os_error())),
-        false => Ok(()),
+        false => Ok(Some(name)),
     }
 }
 
@@ -76,16 +77,35 @@ fn no_new_privileges() {
     }
 }
 
-/// User and group to become, if any.
-fn target(rights: &Rights<'_>) -> Result<Option<(libc::uid_t, libc::gid_t)>, String> {
-    if let Some(user) = rights.user {
-        return ids_of(user).map(Some).ok_or_else(|| format!("-Z {user}: there is no such user"));
+/// Whom to become.
+#[derive(Debug)]
+struct User {
+    name: String,
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+}
+
+impl User {
+    fn new(name: &str, (uid, gid): (libc::uid_t, libc::gid_t)) -> User {
+        User { name: name.to_owned(), uid, gid }
     }
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+}
+
+/// User and group to become, if any.
+fn target(rights: &Rights<'_>) -> Result<Option<User>, String> {
+    if let Some(user) = rights.user {
+        let ids = ids_of(user).ok_or_else(|| format!("-Z {user}: there is no such user"))?;
+        return Ok(Some(User::new(user, ids)));
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let number = |name: &str| variable(name)?.parse::<u32>().ok();
     Ok(match (number("SUDO_UID"), number("SUDO_GID")) {
-        (Some(uid), Some(gid)) if uid != 0 => Some((uid, gid)),
+        (Some(uid), Some(gid)) if uid != 0 => {
+            let name = variable("SUDO_USER").unwrap_or_else(|| uid.to_string());
+            Some(User::new(&name, (uid, gid)))
+        }
         _ if rights.stay => None,
-        _ => Some(ids_of("nobody").unwrap_or((65_534, 65_534))),
+        _ => Some(User::new("nobody", ids_of("nobody").unwrap_or((65_534, 65_534)))),
     })
 }
 

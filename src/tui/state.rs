@@ -1,11 +1,13 @@
 //! What is looked at, and what a key changes about it. Draws nothing, blocks on nothing.
 
 mod columns;
+mod copy;
 mod cursor;
 mod detail;
 mod list;
 mod mouse;
 mod prompt;
+mod saving;
 
 use std::path::PathBuf;
 
@@ -16,8 +18,8 @@ pub(super) use cursor::Cursor;
 pub(super) use detail::{Detail, Tab};
 pub(super) use list::List;
 pub(super) use prompt::{Prompt, Question};
+pub(super) use saving::Proposal;
 
-use crate::output::fix;
 use crate::output::mask::Mask;
 use crate::session::SessionId;
 use crate::tui::keys::{self, Action, View};
@@ -96,6 +98,8 @@ pub(super) struct State {
     screens: Vec<Screen>,
     pub list: List,
     pub prompt: Option<Prompt>,
+    /// Where sessions are saved.
+    pub proposal: Proposal,
     /// One line about what was just done. Gone with the next key.
     pub notice: Option<String>,
     pub theme: Theme,
@@ -117,6 +121,7 @@ impl State {
             screens: vec![Screen::Sessions],
             list: List::default(),
             prompt: None,
+            proposal: Proposal::default(),
             notice: None,
             theme,
             time: TimeStyle::default(),
@@ -223,7 +228,7 @@ impl State {
             }
             Action::SortChoose => self.ask(Question::Sort, ""),
             Action::OpenFile => self.ask(Question::Open, ""),
-            Action::Save => self.ask(Question::Save, "wsflow-sessions.json"),
+            Action::Save => self.ask_where(),
             Action::SortNext => self.list.sort_by_neighbour(true, store),
             Action::SortPrevious => self.list.sort_by_neighbour(false, store),
             Action::Reverse => self.list.reverse(store),
@@ -357,39 +362,6 @@ impl State {
     fn panel(&self, store: &Store) -> panes::Panel {
         panes::panel(self, store)
     }
-
-    fn copy_fix(&mut self, store: &Store) -> Effect {
-        let text = match self.screen() {
-            Screen::Findings(cursor) => store.findings.groups.get(cursor.selected).map(|group| &*group.example.fix),
-            Screen::Explain(Explained::Finding(id), _) => store.findings.find(id).map(|group| &*group.example.fix),
-            Screen::Explain(Explained::Session(id), _) => first_fix(store, *id),
-            Screen::Session(detail) => first_fix(store, detail.id),
-            _ => None,
-        };
-        match text {
-            Some(text) => {
-                self.notice = Some("the fix is in the clipboard, where the terminal allows it (OSC 52)".to_owned());
-                Effect::Copy(paste(text))
-            }
-            None => {
-                self.notice = Some("there is nothing to fix".to_owned());
-                Effect::None
-            }
-        }
-    }
-}
-
-/// The fix of the cause, or of the first finding.
-fn first_fix(store: &Store, id: SessionId) -> Option<&str> {
-    let diagnosis = store.row(id)?.diagnosis()?;
-    diagnosis.cause().or(diagnosis.findings.first()).map(|finding| &*finding.fix)
-}
-
-/// The lines to paste; where there are none, the words.
-fn paste(text: &str) -> String {
-    let steps = fix::steps(text);
-    let code: Vec<&str> = steps.iter().flat_map(|step| step.code.iter().copied()).collect();
-    if code.is_empty() { text.to_owned() } else { code.join("\n") + "\n" }
 }
 
 impl TimeStyle {

@@ -17,6 +17,7 @@ pub(super) use row::{Condition, Row};
 use crate::diagnosis::{Diagnosis, Finding, GroupFinding, Severity};
 use crate::engine::Snapshot;
 use crate::engine::event::Place;
+use crate::output::pcapng::held::HeldCounts;
 use crate::session::{Outcome, Session, SessionId};
 use crate::stream::Role;
 use crate::time::Timestamp;
@@ -52,6 +53,8 @@ pub(super) struct Store {
     pub messages_dropped: u64,
     /// Rows that gave way to newer ones.
     pub rows_dropped: u64,
+    /// Packets that wait in memory for whoever saves their session; `None` where they are in a file.
+    pub held: Option<HeldCounts>,
     /// What happened to the capture, the latest last.
     pub notices: std::collections::VecDeque<(Timestamp, String)>,
     /// Counts changes of rows: who remembers it knows whether there is something new, and what.

@@ -3,7 +3,9 @@
 use ratatui::text::{Line, Span};
 
 use super::page::Page;
+use crate::limits::Limits;
 use crate::output::clock;
+use crate::output::pcapng::held::HeldCounts;
 use crate::output::phrase;
 use crate::tui::format::wire;
 use crate::tui::state::State;
@@ -20,6 +22,9 @@ const INDENT: usize = 30;
 ///   not TCP                     912 packets
 /// Bounds reached
 ///   sessions kept               3 times
+/// Held to be saved
+///   packets                     81234 in 12.4 MB of memory
+///   no longer held              912 packets
 /// ```
 pub(super) fn lines(store: &Store, state: &State, width: u16) -> Vec<Line<'static>> {
     let mut page = Page::new(state.theme, width);
@@ -30,6 +35,7 @@ pub(super) fn lines(store: &Store, state: &State, width: u16) -> Vec<Line<'stati
     outcomes(&mut page, store);
     left_aside(&mut page, store);
     bounds(&mut page, store);
+    held(&mut page, store);
     page.lines
 }
 
@@ -123,5 +129,15 @@ fn bounds(page: &mut Page, store: &Store) {
         for (bound, count) in limits {
             page.pair(&format!("  {bound}"), INDENT + 6, &phrase::count(*count, "time"));
         }
+    }
+}
+
+fn held(page: &mut Page, store: &Store) {
+    let Some(HeldCounts { packets, bytes, left_out }) = store.held else { return };
+    page.heading("Held to be saved");
+    let most = phrase::bytes(Limits::default().saveable_packet_bytes as u64);
+    page.pair("  packets", INDENT, &format!("{packets} in {} of memory, {most} at most", phrase::bytes(bytes as u64)));
+    if left_out > 0 {
+        page.pair("  no longer held", INDENT, &phrase::count(left_out, "packet"));
     }
 }

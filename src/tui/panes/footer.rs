@@ -2,7 +2,10 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+use unicode_width::UnicodeWidthStr;
 
 use super::put;
 use crate::output::escape;
@@ -14,17 +17,28 @@ use crate::tui::state::{Prompt, State};
 /// Enter open  / search  f filter  o sort  p pause  F follow  s save  2 findings  3 capture  ? help  q quit
 /// filter: state == rejectd_          there is no field ...
 /// ```
+///
+/// What does not fit goes on above it.
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, state: &State) {
     if area.height == 0 {
         return;
     }
     match (&state.prompt, &state.notice) {
         (Some(prompt), _) => question(frame, area, prompt, state),
-        (None, Some(notice)) => {
-            let text = format::cut(&escape::escaped(notice), usize::from(area.width));
-            put(frame, area, 0, &Line::styled(text, state.theme.bold()));
-        }
+        (None, Some(notice)) => say(frame, area, &escape::escaped(notice), state.theme.bold()),
         (None, None) => put(frame, area, 0, &keys_line(state, usize::from(area.width))),
+    }
+}
+
+/// Words that end on this line, and begin as far above it as they must.
+fn say(frame: &mut Frame<'_>, area: Rect, words: &str, style: Style) {
+    let mut lines = format::wrapped(words, usize::from(area.width));
+    lines.truncate(usize::from(area.y).max(1));
+    let rows = lines.len().max(1) as u16;
+    let area = Rect { y: area.bottom() - rows, height: rows, ..area };
+    frame.render_widget(Clear, area);
+    for (row, line) in lines.into_iter().enumerate() {
+        put(frame, area, row, &Line::styled(line, style));
     }
 }
 
@@ -34,11 +48,22 @@ fn question(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, state: &State) {
     let scroll = prompt.input.visual_scroll(room.max(1));
     let value = escape::escaped(prompt.input.value()).into_owned();
     let typed: String = value.chars().skip(scroll).collect();
-    let mut spans = vec![Span::styled(words, state.theme.key()), Span::raw(format::cut(&typed, room))];
-    if let Some(error) = &prompt.error {
-        spans.push(Span::styled(format!("   {}", escape::escaped(error)), state.theme.bad()));
+    let mut line = Line::from(vec![
+        Span::styled(words, state.theme.key()),
+        Span::raw(format::cut(&typed, room)),
+        Span::raw("   "),
+    ]);
+    let (aside, style) = match &prompt.error {
+        Some(error) => (escape::escaped(error).into_owned(), state.theme.bad()),
+        None => (prompt.question.hint().to_owned(), state.theme.dim()),
+    };
+    let fits = line.width() + aside.width() <= usize::from(area.width);
+    if fits {
+        line.spans.push(Span::styled(aside, style));
+    } else if prompt.error.is_some() && area.y > 1 {
+        say(frame, Rect { y: area.y - 1, ..area }, &aside, style);
     }
-    put(frame, area, 0, &Line::from(spans));
+    put(frame, area, 0, &line);
     let cursor = words.len() + prompt.input.visual_cursor().saturating_sub(scroll);
     let x = area.x + (cursor as u16).min(area.width.saturating_sub(1));
     frame.set_cursor_position(Position { x, y: area.y });

@@ -4,6 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use crate::output::mask::Mask;
+use crate::output::pcapng::held::HeldCounts;
 use crate::tui::keys::Action;
 use crate::tui::panes;
 use crate::tui::samples;
@@ -93,6 +94,40 @@ fn secrets_and_control_characters_are_not_seen() {
         let screen = seen(&store, LARGE, way).to_string();
         assert!(!screen.contains("s3cr3t-value"), "{screen}");
     }
+}
+
+#[test]
+fn what_is_held_to_be_saved_is_counted() {
+    let mut store = samples::proxied_failure();
+    assert!(!seen(&store, LARGE, &[Action::Capture]).to_string().contains("Held"), "the packets are in a file");
+    store.held = Some(HeldCounts { packets: 81_234, bytes: 12_400_000, left_out: 912 });
+    let screen = seen(&store, LARGE, &[Action::Capture]).to_string();
+    assert!(screen.contains("81234 in 12.4 MB of memory, 134.2 MB at most"), "{screen}");
+    assert!(screen.contains("no longer held              912 packets"), "{screen}");
+}
+
+#[test]
+fn what_is_too_long_for_the_bottom_line_goes_on_above_it() {
+    let store = samples::proxied_failure();
+    let mut state = State::new("a.pcap".to_owned(), false, Mask::Secrets, Theme::None);
+    state.size = SMALL;
+    state.follow_store(&store);
+    let path = std::path::Path::new("/root/here.pcapng");
+    state.not_saved(path, format!("alice may not write it: {} finally", "much to say ".repeat(9)));
+    let mut terminal = Terminal::new(TestBackend::new(SMALL.0, SMALL.1)).expect("a buffer is always there");
+    let mut look = |state: &State| {
+        terminal.draw(|frame| panes::render(frame, &store, state)).expect("a buffer takes everything");
+        terminal.backend().to_string()
+    };
+    let asked = look(&state);
+    assert!(
+        asked.contains("alice may not") && asked.contains("finally") && asked.contains("save to: /root"),
+        "{asked}"
+    );
+    state.saved(path, format!("saved: {} finally", "much to say ".repeat(9)));
+    state.prompt = None;
+    let said = look(&state);
+    assert!(said.contains("saved: much") && said.contains("finally"), "{said}");
 }
 
 /// What a look at a hundred thousand sessions costs. Run with `--run-ignored only` and `--no-capture`.

@@ -7,7 +7,6 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::{COLUMNS, Effect, Screen, State};
-use crate::session::SessionId;
 use crate::tui::format;
 use crate::tui::store::Store;
 
@@ -30,6 +29,16 @@ impl Question {
             Question::Sort => "sort by: ",
             Question::Save => "save to: ",
             Question::Open => "open: ",
+        }
+    }
+
+    /// What can be answered.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Question::Search | Question::Open => "",
+            Question::Filter => "words, or a query: cause == idle-timeout",
+            Question::Sort => "the name of a column, or its beginning",
+            Question::Save => "Tab: pcapng, json, md",
         }
     }
 }
@@ -58,6 +67,7 @@ impl State {
             KeyCode::Esc => self.prompt = None,
             KeyCode::Backspace if prompt.input.value().is_empty() => self.prompt = None,
             KeyCode::Enter => return self.answered(store),
+            KeyCode::Tab if prompt.question == Question::Save => self.next_format(),
             _ => {
                 prompt.error = None;
                 prompt.input.handle_event(&Event::Key(event));
@@ -157,13 +167,5 @@ impl State {
             cursor.keep_visible(panel.lines, panel.rows);
         }
         found.is_some()
-    }
-
-    /// The chosen sessions; where one is looked at, that one.
-    fn sessions_to_save(&self) -> Vec<SessionId> {
-        match self.screen() {
-            Screen::Session(detail) => vec![detail.id],
-            _ => self.list.to_save(),
-        }
     }
 }

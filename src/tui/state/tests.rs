@@ -128,7 +128,30 @@ fn what_is_chosen_is_saved() {
     state.follow_store(&store);
     press(&mut state, &store, " j s");
     let effect = enter(&mut state, &store);
-    assert_eq!(effect, Effect::Save("wsflow-sessions.json".into(), vec![SessionId(1), SessionId(3)]));
+    assert_eq!(effect, Effect::Save("wsflow-sessions.pcapng".into(), vec![SessionId(1), SessionId(3)]));
+}
+
+#[test]
+fn the_ending_chooses_the_format_and_tab_the_ending() {
+    let (mut state, store) = (state(), samples::many(5));
+    state.follow_store(&store);
+    state.proposal.folder = "/tmp".into();
+    state.proposal.skip(|path| path.ends_with("wsflow-sessions.json"));
+    let tab = KeyEvent::from(KeyCode::Tab);
+    let asked = |state: &State| state.prompt.as_ref().map(|prompt| prompt.input.value().to_owned());
+    press(&mut state, &store, "s");
+    assert_eq!(asked(&state).as_deref(), Some("/tmp/wsflow-sessions-2.pcapng"));
+    for ending in ["json", "md", "pcapng", "json"] {
+        state.key(tab, &store);
+        assert!(asked(&state).is_some_and(|name| name.ends_with(ending)), "{ending}");
+    }
+    let Effect::Save(path, _) = enter(&mut state, &store) else { panic!("it is saved") };
+    state.not_saved(&path, "is there already".to_owned());
+    assert_eq!(asked(&state).map(PathBuf::from), Some(path.clone()), "the name can be mended");
+    state.key(KeyEvent::from(KeyCode::Esc), &store);
+    state.saved(&path, "saved".to_owned());
+    press(&mut state, &store, "s");
+    assert!(asked(&state).is_some_and(|name| name.ends_with(".json")), "as the last time");
 }
 
 #[test]
