@@ -54,11 +54,18 @@ fn parts(out: &mut impl fmt::Write, whole: u64, unit: &str, rest: u64, rest_unit
 }
 
 /// Writes a decimal number, likewise.
-pub fn number(out: &mut impl fmt::Write, amount: u64) -> fmt::Result {
-    if amount >= 10 {
-        number(out, amount / 10)?;
+pub fn number(out: &mut impl fmt::Write, mut amount: u64) -> fmt::Result {
+    let mut digits = [0; u64::MAX.ilog10() as usize + 1];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (amount % 10) as u8;
+        amount /= 10;
+        if amount == 0 {
+            break;
+        }
     }
-    out.write_char(char::from(b'0' + (amount % 10) as u8))
+    out.write_str(str::from_utf8(&digits[first..]).expect("decimal digits are ASCII"))
 }
 
 /// The shortest and the longest of durations that are much the same: `59.7-60 s`, or one of them when they read the same.

@@ -101,9 +101,15 @@ fn push_string(out: &mut String, text: &str) {
     out.push('"');
     while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_NEED_ESCAPE[usize::from(byte)]) {
         at += skipped;
+        if matches!(bytes[at], b'"' | b'\\') {
+            out.push_str(&text[clean..at]);
+            out.push('\\');
+            (clean, at) = (at, at + 1); // it stands for itself behind that
+            continue;
+        }
         let character = text[at..].chars().next().unwrap_or_default();
         let end = at + character.len_utf8();
-        if matches!(character, '"' | '\\') || escape::is_unsafe(character) {
+        if escape::is_unsafe(character) {
             out.push_str(&text[clean..at]);
             push_escape(out, character);
             clean = end;
@@ -127,8 +133,6 @@ const MAY_NEED_ESCAPE: [bool; 256] = {
 
 fn push_escape(out: &mut String, character: char) {
     match character {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
