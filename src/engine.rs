@@ -4,15 +4,18 @@
 //! has sessions judged when they are over ([`judge`]), and tells a [`Sink`]. Live and from files it is the same; its only
 //! clock is the packets.
 
+pub mod adoption;
 pub mod attempts;
 pub mod completion;
 pub mod dialling;
 pub mod encrypted;
 pub mod event;
+pub mod joins;
 pub mod judge;
 pub mod late_joins;
 pub mod multiplex;
 pub mod partners;
+pub mod protocol;
 pub mod remade;
 pub mod snapshot;
 pub mod strays;
