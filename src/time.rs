@@ -42,6 +42,12 @@ impl Timestamp {
         Duration::from_nanos(self.0.abs_diff(other.0))
     }
 
+    /// This instant moved by so many nanoseconds, later or earlier.
+    #[inline]
+    pub const fn moved(self, nanos: i64) -> Timestamp {
+        Timestamp(self.0.saturating_add_signed(nanos))
+    }
+
     /// This instant moved later.
     #[inline]
     pub const fn plus(self, duration: Duration) -> Timestamp {

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Output, Stdio};
 
 use assert_cmd::Command;
+use serde_json::Value;
+use wsflow::script::{Script, text as websocket_text};
+use wsflow::time::Timestamp;
 
 /// A proxy that strips the upgrade: one session, rejected.
 const STRIPPED: &str = "pcaps/nginx-upgrade-stripped.pcap";
@@ -255,4 +258,32 @@ fn packagers_get_what_they_need() {
 #[test]
 fn an_interface_that_is_not_there() {
     refused(&["-i", "no-such-interface", "port", "443"], &["no-such-interface"]);
+}
+
+#[test]
+fn files_of_hosts_whose_clocks_differ_are_one_capture() {
+    const CLIENT: ([u8; 4], u16) = ([10, 0, 0, 7], 40_001);
+    const FRONT: ([u8; 4], u16) = ([10, 0, 0, 1], 80);
+    const DIAL: ([u8; 4], u16) = ([10, 0, 0, 1], 50_001);
+    const BACKEND: ([u8; 4], u16) = ([10, 0, 0, 9], 9000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, leg: Script| {
+        let path = folder.path().join(name).to_string_lossy().into_owned();
+        fs::write(&path, leg.pcap()).expect("a file");
+        path
+    };
+    let start = Timestamp::from_parts(1_700_000_000, 0);
+    let leg = |client, server, at| Script::new().starting_at(at).leg(client, server).opening_handshake();
+    let front = file("front.pcap", leg(CLIENT, FRONT, start).client(websocket_text("hello")));
+    // The backend's host is 40 ms ahead.
+    let back = file("back.pcap", leg(DIAL, BACKEND, start.moved(40_000_000)).client(websocket_text("hello")));
+    let output = wsflow(&["-r", &front, "-r", &back, "-o", "json"]);
+    let sessions: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("one object a line"))
+        .filter(|object| object["type"] == "session")
+        .collect();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    assert_eq!(sessions[0]["legs"][1]["joined_by"], "key");
+    assert!(text(&output.stderr).contains("back.pcap is 40 ms ahead"), "{}", text(&output.stderr));
 }

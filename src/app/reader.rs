@@ -3,12 +3,14 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::app::apart::Apart;
 use crate::app::failure::Failure;
 use crate::app::keylog::Keylog;
 use crate::app::printer::Printer;
 use crate::config::{self, Config};
+use crate::diagnosis::wording::Span;
 use crate::engine::event::{Sink, Summary};
 use crate::engine::{Engine, EngineOptions};
 use crate::limits::Limits;
@@ -79,6 +81,11 @@ impl Reader {
     }
 
     fn run_with(mut self, mut engine: Engine, listener: &mut impl Listener) -> Result<Done, Failure> {
+        for (name, ahead) in self.source.clocks() {
+            let span = Span(Duration::from_nanos(ahead.unsigned_abs()));
+            let (is, moved) = if ahead > 0 { ("ahead", "back") } else { ("behind", "on") };
+            listener.notice(&format_args!("the clock of {name} is {span} {is}: its times are moved {moved}"));
+        }
         let follow = match self.keylog.as_mut() {
             // The capture is over, and so is the key log: what it does not have now it will never have.
             Some(keylog) if !self.options.live && keylog.is_complete() => {

@@ -3,6 +3,7 @@
 mod ahead;
 mod appearance;
 mod buffer;
+mod clocks;
 mod compression;
 mod file;
 mod pcap;
@@ -22,6 +23,9 @@ use file::{File, RecordKind};
 /// When more files than this are merged, they are read by one thread.
 const FILES_READ_AHEAD: usize = 4;
 
+/// When more files than this are merged, they are taken for pieces of one capture: their clocks are not compared.
+const CLOCKS_COMPARED: usize = 16;
+
 /// Savefiles, read as one capture: their packets come in order of time, those of one file in the order of the file, and
 /// of equal times those of the file that was named first.
 pub struct Savefiles {
@@ -40,6 +44,8 @@ struct Lane {
     waits: bool,
     /// The numbers of its interfaces among all.
     interfaces: Vec<InterfaceId>,
+    /// By how many nanoseconds its clock is ahead.
+    ahead: i64,
 }
 
 /// How far the merging of lanes has come.
@@ -54,13 +60,27 @@ struct Merge {
 
 impl Savefiles {
     /// Opens files; `-` is standard input, which is not touched before the first [`Source::next`]. Only what `filter`
-    /// selects is yielded; packets are numbered before.
+    /// selects is yielded; packets are numbered before. Of several files the clocks are compared: see
+    /// [`Savefiles::clocks`].
     pub fn open(paths: &[PathBuf], filter: Option<Filter>) -> Result<Savefiles, SourceError> {
-        let ahead = paths.len() <= FILES_READ_AHEAD;
+        let read_ahead = paths.len() <= FILES_READ_AHEAD;
         let open = |path: &PathBuf| {
-            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path, ahead) }
+            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path, read_ahead) }
         };
-        Ok(Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter))
+        let mut files = Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter);
+        if (2..=CLOCKS_COMPARED).contains(&paths.len()) && paths.iter().all(|path| path.is_file()) {
+            let again = paths.iter().map(|path| File::open(path, false)).collect::<Result<_, _>>()?;
+            for (lane, ahead) in files.lanes.iter_mut().zip(clocks::differences(again)) {
+                lane.ahead = ahead;
+            }
+        }
+        Ok(files)
+    }
+
+    /// The files whose clocks differ from those of the others, and by how many nanoseconds they are ahead. Their packets are
+    /// yielded with times that are moved back by it.
+    pub fn clocks(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.lanes.iter().filter(|lane| lane.ahead != 0).map(|lane| (lane.file.name(), lane.ahead))
     }
 
     /// Reads one savefile from anywhere; errors call it `name`. Nothing is read before the first [`Source::next`].
@@ -70,7 +90,7 @@ impl Savefiles {
 
     fn new(files: Vec<File>, filter: Option<Filter>) -> Savefiles {
         let merge = Merge { turn: 0, until: Some((Timestamp::ZERO, 0)), used: (0..files.len()).rev().collect() };
-        let lane = |file| Lane { file, waits: false, interfaces: Vec::new() };
+        let lane = |file| Lane { file, waits: false, interfaces: Vec::new(), ahead: 0 };
         let lanes = files.into_iter().map(lane).collect();
         Savefiles { lanes, merge, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
     }
@@ -138,6 +158,13 @@ impl Source for Savefiles {
 }
 
 impl Lane {
+    /// When its record was captured, by the clock of all.
+    #[inline]
+    fn at(&self) -> Timestamp {
+        let at = self.file.record().at;
+        if self.ahead == 0 { at } else { at.moved(self.ahead.saturating_neg()) }
+    }
+
     /// Its record, as the packet with this number or as what else it is.
     #[inline]
     fn input(&self, number: u64) -> Input<'_> {
@@ -146,7 +173,7 @@ impl Lane {
             RecordKind::Secrets(format) => Input::Secrets { format, data },
             RecordKind::Packet { interface, link, length } => Input::Packet(Packet {
                 number: PacketNumber(number),
-                at: record.at,
+                at: self.at(),
                 interface: self.interfaces.get(interface as usize).copied().unwrap_or_default(),
                 link,
                 length,
@@ -170,7 +197,7 @@ impl Merge {
         }
         let record = |index: usize| {
             let lane = lanes.get(index).filter(|lane| lane.waits)?;
-            Some((lane.file.record().at, index))
+            Some((lane.at(), index))
         };
         let goes_on = |record| self.until.is_none_or(|until| record < until);
         if !record(self.turn).is_some_and(goes_on) {

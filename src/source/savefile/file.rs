@@ -165,6 +165,11 @@ impl File {
         self.buffer.part(self.record.begin, self.record.end)
     }
 
+    /// What errors call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The interfaces met so far.
     pub(super) fn interfaces(&self) -> &[Interface] {
         match &self.format {
