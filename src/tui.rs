@@ -223,14 +223,13 @@ impl Driver {
 
     fn take_news(&mut self) {
         let (changes, dropped) = self.engine.shared.take();
-        self.store.messages_dropped += dropped.messages;
-        self.store.rows_dropped += dropped.sessions;
         for change in changes {
             if let Change::Notice(text) = &change {
                 self.state.notice = Some(text.clone());
             }
             self.store.fold(change);
         }
+        self.store.missed(&dropped);
         if !self.state.list.paused {
             self.state.follow_store(&self.store);
             self.stale = true;

@@ -125,16 +125,21 @@ struct Queue {
     changes: Vec<Change>,
     /// Sessions that are over among them.
     sessions: usize,
+    /// The newest session that the screen has heard of, or will.
+    newest: Option<SessionId>,
     /// What was not taken because the queue was full.
     dropped: Dropped,
 }
 
 /// What came faster than the screen could take it: a terminal that is stopped takes nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Dropped {
     pub messages: u64,
     /// Sessions that were over.
     pub sessions: u64,
+    /// Of these, and of those that became legs of others, the ones that the screen has rows of. When the queue is full no
+    /// session is new to the screen: there are no more of these than rows and changes.
+    pub gone: Vec<SessionId>,
 }
 
 impl Queue {
@@ -144,24 +149,56 @@ impl Queue {
 
     /// Whether there is room for this, or it must be known all the same: there are few of these.
     fn takes(&mut self, change: &Change) -> bool {
+        let full = self.changes.len() >= QUEUE;
         match change {
-            Change::Session(..) if self.sessions >= SESSIONS => self.dropped.sessions += 1,
-            Change::Message(..) if self.changes.len() >= QUEUE => self.dropped.messages += 1,
+            Change::Session(session, _) if self.sessions >= SESSIONS => {
+                self.dropped.sessions += 1;
+                self.forget(session.id);
+            }
+            Change::Message(..) if full => self.dropped.messages += 1,
             // Their session tells all of it when it is over.
-            Change::Request(..) | Change::Response(..) | Change::End(..) if self.changes.len() >= QUEUE => {}
-            Change::Unreachable(..) | Change::Adopted(..) | Change::Joined { .. } if self.changes.len() >= QUEUE => {}
-            _ => return true,
+            Change::Request(..) | Change::Response(..) | Change::End(..) if full => {}
+            Change::Unreachable(..) | Change::Adopted(..) if full => {}
+            Change::Joined { from, .. } if full => self.forget(*from),
+            _ => {
+                self.newest = self.newest.max(change.session());
+                return true;
+            }
         }
         false
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        if Some(session) <= self.newest {
+            self.dropped.gone.push(session);
+        }
+    }
+}
+
+impl Change {
+    /// The session that has a row by it; of several the newest.
+    fn session(&self) -> Option<SessionId> {
+        match self {
+            Change::Request(place, _) | Change::Response(place, _) | Change::Message(place, ..) => Some(place.session),
+            Change::End(place, _) | Change::Unreachable(place, _) | Change::Adopted(place, _) => Some(place.session),
+            Change::Session(session, _) => Some(session.id),
+            Change::SoFar(snapshot) => snapshot.sessions.iter().map(|session| session.id).max(),
+            Change::Joined { .. } | Change::Group(_) | Change::Notice(_) | Change::Figures(_) | Change::Ended(_) => {
+                None
+            }
+        }
     }
 }
 
 impl Shared {
     /// Everything that is new, and what was dropped since the last time.
     pub fn take(&self) -> (Vec<Change>, Dropped) {
-        let queue = std::mem::take(&mut *lock(&self.queue));
+        let mut queue = lock(&self.queue);
+        let next = Queue { newest: queue.newest, ..Queue::default() };
+        let Queue { changes, dropped, .. } = std::mem::replace(&mut *queue, next);
+        drop(queue);
         self.room.notify_all();
-        (queue.changes, queue.dropped)
+        (changes, dropped)
     }
 
     /// Asks for figures, and for these sessions as they are now.
@@ -329,12 +366,16 @@ mod tests {
         let over = || shared.push(Change::Session(Arc::clone(&session), Arc::clone(&diagnosis)), false);
         (0..SESSIONS + 7).for_each(|_| over());
         let (changes, dropped) = shared.take();
-        assert_eq!((changes.len(), dropped), (SESSIONS, Dropped { messages: 0, sessions: 7 }));
+        let gone = vec![session.id; 7];
+        assert_eq!((changes.len(), dropped), (SESSIONS, Dropped { messages: 0, sessions: 7, gone }));
         (0..QUEUE).for_each(|_| shared.push(Change::Notice(String::new()), false));
         over();
-        let joined = Change::Joined { into: session.id, from: session.id, reason: JoinReason::Key };
-        shared.push(joined, false);
+        for from in [session.id, SessionId(session.id.0 + 1)] {
+            shared.push(Change::Joined { into: session.id, from, reason: JoinReason::Key }, false);
+        }
         shared.push(ended(), false);
-        assert_eq!(shared.take().0.len(), QUEUE + 2, "the session tells how it was joined");
+        let (changes, dropped) = shared.take();
+        assert_eq!(changes.len(), QUEUE + 2, "the session tells how it was joined");
+        assert_eq!(dropped.gone, [session.id], "the screen has no row of another one");
     }
 }

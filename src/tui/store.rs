@@ -5,6 +5,7 @@
 
 mod activity;
 mod messages;
+mod over;
 mod row;
 mod so_far;
 
@@ -21,12 +22,12 @@ use crate::output::pcapng::held::HeldCounts;
 use crate::session::{Outcome, Session, SessionId};
 use crate::stream::Role;
 use crate::time::Timestamp;
-use crate::tui::feed::{Change, Figures, Heard};
+use crate::tui::feed::{Change, Dropped, Figures, Heard};
 
-/// Rows at most; the oldest that is over gives way. A row is about 700 bytes.
+/// Rows at most; one that is over gives way. A row is about 700 bytes.
 const ROWS: usize = 200_000;
-/// Sessions that are kept whole, to be opened. One is three to six kilobytes.
-const WHOLE: usize = 50_000;
+/// Sessions that go on and are known in full. The engine knows them all, and tells again of those in sight.
+const OPEN: usize = 30_000;
 /// Changes that are remembered one by one. Who is further behind looks at all rows.
 const LOG: usize = 64 << 10;
 /// What happened to the capture, remembered.
@@ -38,8 +39,10 @@ const SESSIONS_A_FINDING: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Store {
     rows: BTreeMap<SessionId, Row>,
-    /// Rows that hold a whole session that is over, the oldest first.
-    whole: std::collections::VecDeque<SessionId>,
+    /// Those whose sessions are over.
+    over: over::Over,
+    /// Those that are known in full since their sessions began, or were looked at, the oldest first.
+    open: std::collections::VecDeque<SessionId>,
     messages: messages::Budget,
     pub findings: Findings,
     pub figures: Figures,
@@ -113,6 +116,11 @@ impl Store {
         self.rows.get(&id)
     }
 
+    /// Rows whose details were forgotten.
+    pub fn forgotten(&self) -> usize {
+        self.over.forgotten()
+    }
+
     /// The rows that changed since a version, some several times; `None` when that is too long ago.
     pub fn changed_since(&self, version: u64) -> Option<&[SessionId]> {
         let from = version.checked_sub(self.log_begins)?;
@@ -154,11 +162,27 @@ impl Store {
         }
     }
 
+    /// What came too fast is not here, and not what it ended either.
+    pub fn missed(&mut self, dropped: &Dropped) {
+        self.messages_dropped += dropped.messages;
+        self.rows_dropped += dropped.sessions;
+        dropped.gone.iter().for_each(|id| self.remove_open(*id));
+    }
+
+    fn remove_open(&mut self, id: SessionId) {
+        if let Some(row) = self.rows.get(&id).filter(|row| !row.is_over()) {
+            self.tally.remove(row);
+            self.rows.remove(&id);
+            self.touch(id);
+        }
+    }
+
     fn change(&mut self, place: Place, at: Timestamp, change: impl FnOnce(&mut Row)) {
         self.now = self.now.max(at);
         self.touch(place.session);
         if !self.rows.contains_key(&place.session) {
             self.make_room();
+            self.know_open(place.session);
         }
         let row = self.rows.entry(place.session).or_insert_with(|| {
             let row = Row::new(place, at);
@@ -220,10 +244,9 @@ impl Store {
         }
         let row = Row::complete(before, session, diagnosis);
         self.tally.add(&row);
+        let oldest = self.over.push(id, row.is_failing());
         self.rows.insert(id, row);
-        self.whole.push_back(id);
-        if self.whole.len() > WHOLE
-            && let Some(oldest) = self.whole.pop_front()
+        if let Some(oldest) = oldest
             && let Some(row) = self.rows.get_mut(&oldest)
         {
             row.forget_details();
@@ -238,16 +261,13 @@ impl Store {
             let place = Place { session: id, client: first.client, server: first.server, leg: 0 };
             let known = self.rows.get(&id).map_or(session.outcome == Outcome::Encrypted, |row| !row.is_over());
             if known {
+                if self.rows.get(&id).is_some_and(|row| row.session().is_none()) {
+                    self.know_open(id);
+                }
                 self.change(place, session.start, |row| row.refresh(session));
             }
         }
-        for id in snapshot.dropped {
-            if let Some(row) = self.rows.get(&id).filter(|row| !row.is_over()) {
-                self.tally.remove(row);
-                self.rows.remove(&id);
-                self.touch(id);
-            }
-        }
+        snapshot.dropped.into_iter().for_each(|id| self.remove_open(id));
     }
 
     fn notice(&mut self, text: String) {
@@ -271,13 +291,23 @@ impl Store {
         self.figures = Figures { interfaces, ..figures };
     }
 
-    /// Where there are too many rows, the oldest one whose session is over gives way, or the oldest of all.
+    /// A session that goes on is known in full; the one that has been so for longest is a line again when there are too many.
+    fn know_open(&mut self, id: SessionId) {
+        self.open.push_back(id);
+        if self.open.len() > OPEN
+            && let Some(row) = self.open.pop_front().and_then(|oldest| self.rows.get_mut(&oldest))
+            && !row.is_over()
+        {
+            row.forget_session();
+        }
+    }
+
+    /// Where there are too many rows, one whose session is over gives way, or the oldest of all.
     fn make_room(&mut self) {
         if self.rows.len() < ROWS {
             return;
         }
-        let over = self.whole.pop_front();
-        let oldest = over.or_else(|| self.rows.keys().next().copied());
+        let oldest = self.over.pop().or_else(|| self.rows.keys().next().copied());
         if let Some((id, row)) = oldest.and_then(|id| Some((id, self.rows.remove(&id)?))) {
             self.tally.remove(&row);
             self.rows_dropped += 1;
@@ -387,5 +417,28 @@ mod tests {
         assert_eq!(row.talk.client.messages, 3_000);
         assert_eq!(row.messages.len(), messages::PER_SESSION);
         assert_eq!(row.messages.dropped() as usize, 3_000 - messages::PER_SESSION);
+    }
+
+    #[test]
+    fn of_very_many_open_sessions_the_newest_and_those_in_sight_are_known_in_full() {
+        let mut store = samples::many(OPEN as u64 + 1);
+        let full = |store: &Store, id| store.row(SessionId(id)).map(|row| row.session().is_some());
+        assert_eq!([1, 2, OPEN as u64 + 1].map(|id| full(&store, id)), [Some(false), Some(true), Some(true)]);
+        let before = store.row(SessionId(1)).map(|row| row.talk.client.messages);
+        samples::more(&mut store, 1..2);
+        let row = store.row(SessionId(1)).expect("it goes on");
+        assert_eq!((row.session().is_some(), Some(row.talk.client.messages)), (false, before.map(|before| before + 1)));
+        let session = store.row(SessionId(3)).and_then(Row::session).map(|session| (**session).clone());
+        let session = Session { id: SessionId(1), ..session.expect("it is known in full") };
+        store.fold(Change::SoFar(Snapshot { sessions: vec![session], dropped: Vec::new() }));
+        assert_eq!([1, 2].map(|id| full(&store, id)), [Some(true), Some(false)], "it was looked at");
+    }
+
+    #[test]
+    fn a_session_whose_end_came_too_fast_is_not_open_for_ever() {
+        let mut store = samples::many(3);
+        store.missed(&Dropped { messages: 5, sessions: 1, gone: vec![SessionId(2), SessionId(9)] });
+        assert_eq!((store.rows().len(), store.tally.open), (2, 2));
+        assert_eq!((store.messages_dropped, store.rows_dropped), (5, 1));
     }
 }

@@ -86,6 +86,9 @@ fn losses(page: &mut Page, store: &Store, state: &State) {
         let text = format!("{} came faster than they could be shown", store.messages_dropped);
         page.pair("  messages not shown", INDENT, &text);
     }
+    if store.forgotten() > 0 {
+        page.pair("  details no longer kept", INDENT, &phrase::count(store.forgotten() as u64, "session"));
+    }
     if store.rows_dropped > 0 {
         page.pair("  sessions no longer listed", INDENT, &store.rows_dropped.to_string());
     }

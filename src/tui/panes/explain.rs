@@ -4,6 +4,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::page::Page;
+use super::session::FORGOTTEN;
 use crate::diagnosis::{Finding, rules};
 use crate::output::fix;
 use crate::session::Session;
@@ -46,7 +47,7 @@ pub(super) fn lines(what: Explained, store: &Store, state: &State, width: u16) -
 fn session(page: &mut Page, store: &Store, id: crate::session::SessionId, state: &State) {
     let Some(row) = store.row(id) else { return };
     let Some(diagnosis) = row.diagnosis() else {
-        page.text(0, "The session is judged when it is over.");
+        page.text(0, if row.is_over() { FORGOTTEN } else { "The session is judged when it is over." });
         return;
     };
     for (index, one) in diagnosis.findings.iter().enumerate() {

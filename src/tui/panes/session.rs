@@ -16,6 +16,9 @@ use crate::tui::store::{Condition, Row, Store};
 /// Bodies with fewer lines have a short head.
 const ROOMY: u16 = 14;
 
+/// What is said of a session that is a line in the list and no more.
+pub(super) const FORGOTTEN: &str = "Its details are no longer kept: there were too many sessions.";
+
 /// ```text
 /// s7  aborted after 61.2 s   app/ws/chat   10.0.0.31:41400 > nginx 10.0.0.2:443 > 127.0.0.1:9000
 /// The proxy closed both legs after 60.0 s without a byte in either direction; ...
@@ -35,7 +38,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, store: &Store, state: &S
     }
     let (_, body) = split_top(area, head.len() as u16);
     let Some(session) = row.session() else {
-        put(frame, body, 1, &Line::raw("Its details are no longer kept: there were too many sessions."));
+        put(frame, body, 1, &Line::raw(FORGOTTEN));
         return;
     };
     match detail.tab {
@@ -83,6 +86,7 @@ fn head(row: &Row, store: &Store, state: &State, detail: &Detail, area: Rect) ->
                 lines.push(line);
             }
         }
+        None if row.is_over() => lines.push(Line::raw(cut(&wire(state.mask, &row.why), width))),
         None => lines.push(Line::styled("It is judged when it is over.", theme.dim())),
     }
     lines.push(tabs(detail, state, width));

@@ -91,7 +91,7 @@ pub(in crate::tui) struct Row {
     /// The worst of its findings.
     pub severity: Option<Severity>,
     pub messages: Messages,
-    /// What is known of it: so far, or in the end. `None` once it has been forgotten.
+    /// What is known of it: so far, or in the end. `None` while it has been forgotten.
     session: Option<Arc<Session>>,
     diagnosis: Option<Arc<Diagnosis>>,
     pings: Vec<Ping>,
@@ -204,7 +204,7 @@ impl Row {
         self.session.as_ref()
     }
 
-    /// The judgement, once it is over.
+    /// The judgement, once it is over, and until it has been forgotten.
     pub fn diagnosis(&self) -> Option<&Arc<Diagnosis>> {
         self.diagnosis.as_ref()
     }
@@ -223,24 +223,31 @@ impl Row {
 
     /// Keeps the line and forgets the rest.
     pub fn forget_details(&mut self) {
-        self.session = None;
+        (self.session, self.diagnosis) = (None, None);
         self.messages = Messages::default();
+    }
+
+    /// Keeps the line and the messages of a session that goes on, until it is looked at.
+    pub fn forget_session(&mut self) {
+        self.session = None;
     }
 
     pub(super) fn requested(&mut self, place: Place, request: Request) {
         self.start = self.start.min(request.begun.at);
-        let begun = request.begun;
-        self.leg(place, begun).request = Some(Box::new(request));
+        if let Some(leg) = self.leg(place, request.begun) {
+            leg.request = Some(Box::new(request));
+        }
         self.describe();
     }
 
     pub(super) fn answered(&mut self, place: Place, response: Response) {
         let status = response.head.status;
         let moment = response.moment;
-        let leg = self.leg(place, moment);
-        leg.response = Some(Box::new(response));
-        if status == 101 {
-            leg.tunnel = Some(so_far::tunnel(moment, true));
+        if let Some(leg) = self.leg(place, moment) {
+            leg.response = Some(Box::new(response));
+            if status == 101 {
+                leg.tunnel = Some(so_far::tunnel(moment, true));
+            }
         }
         if place.leg == 0 {
             self.condition = if status == 101 { Condition::Open } else { Condition::Answered };
@@ -252,13 +259,17 @@ impl Row {
     }
 
     pub(super) fn adopted(&mut self, place: Place, moment: Moment) {
-        self.leg(place, moment).tunnel = Some(so_far::tunnel(moment, false));
+        if let Some(leg) = self.leg(place, moment) {
+            leg.tunnel = Some(so_far::tunnel(moment, false));
+        }
         self.condition = Condition::Open;
         self.describe();
     }
 
     pub(super) fn ended(&mut self, place: Place, end: LegEnd) {
-        so_far::end(self.leg(place, end.moment), end);
+        if let Some(leg) = self.leg(place, end.moment) {
+            so_far::end(leg, end);
+        }
         if place.leg == 0 {
             self.condition = Condition::Ending;
         }
@@ -271,7 +282,9 @@ impl Row {
 
     /// A message or control frame went by.
     pub(super) fn heard(&mut self, place: Place, by: Role, heard: &Heard) {
-        so_far::heard(self.leg(place, heard.moment), by, heard);
+        if let Some(leg) = self.leg(place, heard.moment) {
+            so_far::heard(leg, by, heard);
+        }
         let data = matches!(heard.kind, MessageKind::Text | MessageKind::Binary);
         if place.client == self.client && data {
             let since = heard.moment.at.since(self.start);
@@ -311,10 +324,10 @@ impl Row {
         self.describe();
     }
 
-    /// The leg of that place; a new one when it is not known yet.
-    fn leg(&mut self, place: Place, moment: Moment) -> &mut Leg {
-        let session = self.session.get_or_insert_with(|| Arc::new(so_far::session(place, moment.at)));
-        so_far::leg(Arc::make_mut(session), place, moment)
+    /// The leg of that place; a new one when it is not known yet, none when the session has been forgotten.
+    fn leg(&mut self, place: Place, moment: Moment) -> Option<&mut Leg> {
+        let session = self.session.as_mut()?;
+        Some(so_far::leg(Arc::make_mut(session), place, moment))
     }
 
     /// Counts are taken from the leg when it is whole.
