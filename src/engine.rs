@@ -332,7 +332,7 @@ impl Engine {
         self.tracker.claim_strays(&completed);
         Rest {
             sessions: completed.into_iter().filter_map(|id| Some((id, self.tracker.records.take(id)?))).collect(),
-            unclaimed: self.tracker.strays.take().collect(),
+            unclaimed: self.tracker.strays.take(self.tracker.joiner.hosts()),
             filtered: self.options.filtered,
             last: self.tracker.records.last(),
             summary: self.counts(),

@@ -64,6 +64,9 @@ case_nginx_upstream_drops() { serve drops; nginx_ "proxy_pass http://127.0.0.1:9
 case_nginx_idle_timeout() { serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward proxy_read_timeout 2s;"; capture; call three; }
 case_haproxy_idle_timeout() { serve echo; haproxy_ 9000 'timeout tunnel 2s'; capture; call stay; }
 case_haproxy_nginx_stripped() { serve echo; nginx_ 'proxy_pass http://127.0.0.1:9000;' 8081; haproxy_ 8081; capture; call talk; }
+ask='location = /leave { internal; proxy_pass http://127.0.0.1:9100/verify; proxy_pass_request_body off; proxy_set_header Content-Length ""; }'
+case_nginx_auth_request() { serve echo; nginx_ 'return 204;' 9100; nginx_ "auth_request /leave; proxy_pass http://127.0.0.1:9000; $forward" 8080 "$ask"; capture; call talk; }
+case_nginx_auth_request_refused() { serve echo; nginx_ 'return 401 "log in first\n";' 9100; nginx_ "auth_request /leave; proxy_pass http://127.0.0.1:9000; $forward" 8080 "$ask"; capture; call talk; }
 case_nginx_extension_answer_stripped() { serve deflate; nginx_ "proxy_pass http://127.0.0.1:9000; $forward proxy_hide_header Sec-WebSocket-Extensions;"; capture; call no-deflate-answer; }
 case_wrong_accept() { serve wrong-accept; capture; URL=ws://127.0.0.1:9000/ws call talk; }
 case_subprotocol_missing() { serve no-subprotocol; nginx_ "proxy_pass http://127.0.0.1:9000; $forward"; capture; call subprotocol; }
@@ -79,6 +82,10 @@ case_wss_with_keys() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=app.example -keyout "$tmp/key" -out "$tmp/cert" 2> /dev/null
   serve echo; nginx_ "proxy_pass http://127.0.0.1:9000; $forward" '8443 ssl' "ssl_protocols TLSv1.3; ssl_certificate $tmp/cert; ssl_certificate_key $tmp/key;"; capture
   rm -f "${file%.pcap}.keys"; NODE_OPTIONS="--tls-keylog=${file%.pcap}.keys" URL=wss://127.0.0.1:8443/ws call insecure
+}
+case_wss_upstream_refused() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=app.example -keyout "$tmp/key" -out "$tmp/cert" 2> /dev/null
+  nginx_ "proxy_pass http://127.0.0.1:9000; $forward" '8443 ssl' "ssl_certificate $tmp/cert; ssl_certificate_key $tmp/key;"; capture; URL=wss://127.0.0.1:8443/ws call insecure
 }
 case_h2_haproxy() { serve echo; haproxy_ 9000 '' 'proto h2'; capture; timeout 30 node "$here/h2.js" http://127.0.0.1:8080 /page.html /chat /feed; }
 case_h2_tls_haproxy() {

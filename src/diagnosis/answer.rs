@@ -69,6 +69,11 @@ pub fn came_too_late(leg: &Leg, response: &Response) -> bool {
     end.kind == EndKind::Rst || end.moment.at.since(asked) >= WAITED
 }
 
+/// Whether an answer says yes and nothing else.
+pub fn is_bare_yes(response: &Response) -> bool {
+    (200..300).contains(&response.head.status) && response.body.is_empty()
+}
+
 /// Whether an answer makes a WebSocket: a 101, or a 2xx to an extended CONNECT (RFC 8441 §5).
 pub fn opens_tunnel(leg: &Leg, response: &Response) -> bool {
     response.head.status == 101
@@ -157,7 +162,8 @@ impl<'a> Refusal<'a> {
             None => backends::name(self.response),
         };
         let itself = self.by_proxy() && self.session.legs.len() > 1;
-        Maker { name, software, itself }
+        let asked = |leg: &&Leg| leg.is_authorization && leg.behind == Some(self.made_on);
+        Maker { name, software, itself, authorization: self.session.legs.iter().find(asked) }
     }
 
     /// Status, reason and words: `403 Forbidden, "invalid Origin header: x"`.
@@ -191,6 +197,8 @@ pub struct Maker<'a> {
     name: Option<Name>,
     software: Option<&'a str>,
     itself: bool,
+    /// Where the proxy asked for leave before.
+    authorization: Option<&'a Leg>,
 }
 
 impl Maker<'_> {
@@ -209,8 +217,11 @@ impl fmt::Display for Maker<'_> {
         if self.itself {
             f.write_str(" itself")?;
         }
-        match self.software {
-            Some(software) => write!(f, " ({software})"),
+        if let Some(software) = self.software {
+            write!(f, " ({software})")?;
+        }
+        match self.authorization.and_then(|leg| Some((leg.server, leg.status()?))) {
+            Some((server, status)) => write!(f, ", whose authorization request to {server} was answered {status},"),
             None => Ok(()),
         }
     }

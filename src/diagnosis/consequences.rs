@@ -86,6 +86,10 @@ const NOTHING_COMES_BEFORE: &[(&str, &str)] = &[
         "connect-timeout",
         "the client's own connection did not come up: there is no leg on which anything happened before",
     ),
+    (
+        "extended-connect-unsupported",
+        "it is not said of a proxy that asked on, and whom nobody asked on has judged the CONNECT alone",
+    ),
     ("request-header-too-large", "a server whose buffer is full says so before it looks at what the head says"),
     ("upstream-refused", "nobody read the request, so nothing that is wrong in it has had an effect"),
     ("upstream-connect-timeout", "nobody read the request, so nothing that is wrong in it has had an effect"),

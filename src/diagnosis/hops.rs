@@ -28,12 +28,21 @@ pub struct Hop<'a> {
 
 /// The proxies of a session, from the client on, whose own requests were captured whole: what is not in them was not sent.
 /// The request in front of a proxy may lack a part: what is in it was sent. The first proxy that changed something is guilty
-/// of it.
+/// of it. Where another attempt of the same proxy opened a WebSocket, what was sent before had no effect.
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
         let (asked, forwarded) = (front.request.as_deref()?, back.request.as_deref()?);
-        (!forwarded.cut).then_some(Hop { session, front_index, front, asked, back_index, back, forwarded })
+        let superseded = front.tunnel.is_some() && back.tunnel.is_none() && parties::was_followed(session, back_index);
+        (!forwarded.cut && !superseded).then_some(Hop {
+            session,
+            front_index,
+            front,
+            asked,
+            back_index,
+            back,
+            forwarded,
+        })
     })
 }
 

@@ -51,9 +51,9 @@ fn server_word(session: &Session, index: usize, leg: &Leg) -> &'static str {
     }
 }
 
-/// The leg behind the server of this one: the last attempt, when its proxy made several.
+/// The leg behind the server of this one: the last attempt, when its proxy made several. Where it asked for leave is none.
 pub fn behind(session: &Session, leg: usize) -> Option<usize> {
-    session.legs.iter().rposition(|other| other.behind == Some(leg))
+    session.legs.iter().rposition(|other| other.behind == Some(leg) && !other.is_authorization)
 }
 
 /// The legs from the client on; behind them those of attempts that their proxy followed by another.

@@ -2,7 +2,7 @@
 
 use crate::diagnosis::answer;
 use crate::diagnosis::parties::{self, Name};
-use crate::session::{Leg, Session};
+use crate::session::{Leg, Outcome, Session};
 
 /// A leg behind a proxy on which the proxy got no WebSocket, and which was its last attempt.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +52,13 @@ impl LastAttempt<'_> {
         }
         match self.front.status() {
             Some(status) => format!("it answered {status}"),
+            None if self.front.outcome == Outcome::Encrypted => "what it answered is encrypted".to_owned(),
             None => "its client got no answer".to_owned(),
         }
     }
 
     /// How many attempts it made for this request.
     pub fn attempts(&self) -> usize {
-        self.session.legs.iter().filter(|leg| leg.behind == Some(self.front_index)).count()
+        self.session.proxies().filter(|proxy| proxy.front_index == self.front_index).count()
     }
 }

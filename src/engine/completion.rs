@@ -138,6 +138,8 @@ impl Watch<'_> {
             let likely = !readable && !tls.likely_websocket.is_empty();
             if failed || refused || tls.lacks_certificate() || likely {
                 self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
+            } else if self.tracker.dialling.is_none() && !readable && tls.decrypted_by.is_none() {
+                self.tracker.strays.add_encrypted(flow.take_leg(facts));
             }
             return;
         }
@@ -268,7 +270,10 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
     let mut fronts = Vec::new();
     for (index, entry) in record.entries.iter().enumerate() {
         let EntryState::Done(leg) = &entry.state else { continue };
-        let Some(request) = leg.request() else { continue };
+        let Some(request) = leg.request() else {
+            fronts.extend(sent_away((id, index), leg));
+            continue;
+        };
         let behind = record.entries.iter().filter(|other| other.behind == Some(index));
         let answering = behind.filter_map(|other| match &other.state {
             EntryState::Done(back) if back.status().is_some() && back.status() == leg.status() => Some(back),
@@ -295,6 +300,15 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
         fronts.push(Front { owner, client: leg.client(), server: leg.server(), opened, asked, until, seeks });
     }
     fronts
+}
+
+/// An encrypted leg that came up and was ended without an answer: what ends TLS there may have dialled in vain.
+fn sent_away(owner: (SessionId, usize), leg: &Over) -> Option<Front<(SessionId, usize)>> {
+    let Over::Told(leg) = leg else { return None };
+    let tls = leg.tls.as_deref().filter(|tls| tls.bytes.server == 0)?;
+    let (asked, until) = (tls.handshake_done?.at, leg.tcp.last.at);
+    let opened = Some(leg.tcp.first.at);
+    Some(Front { owner, client: leg.client, server: leg.server, opened, asked, until, seeks: Seeks::Any })
 }
 
 /// When a proxy closed a WebSocket that it had opened before it asked its backend, and on which it had nothing to say;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::diagnosis::groups::Groups;
 use crate::diagnosis::{self, Diagnosis, Facts, Severity};
 use crate::engine::event::{Event, Sink, Summary};
+use crate::engine::strays::Unclaimed;
 use crate::limits::Limits;
 use crate::session::neighbours::{Endings, Note, Recorder};
 use crate::session::records::{self, Record};
@@ -37,7 +38,7 @@ pub struct Rest {
     pub sessions: Vec<(SessionId, Box<Record>)>,
     /// Connections that no session claims. They are sessions of their own where somebody asked for them, where sessions lead
     /// to the same server, or where there is nothing else to tell.
-    pub unclaimed: Vec<Box<Leg>>,
+    pub unclaimed: Vec<Unclaimed>,
     /// Somebody chose these packets with a filter: connections that failed are what is asked for.
     pub filtered: bool,
     /// The greatest number of a session so far.
@@ -87,10 +88,10 @@ impl Judge {
         let Rest { mut sessions, unclaimed, filtered, mut last, mut summary } = rest;
         let alone = self.tally.outcomes.is_empty() && sessions.is_empty();
         let mut failures = unclaimed;
-        failures.retain(|leg| self.is_session(leg, filtered, alone));
-        for leg in failures {
+        failures.retain(|failure| failure.legs().iter().any(|leg| self.is_session(leg, filtered, alone)));
+        for Unclaimed { first, behind } in failures {
             last.0 += 1;
-            let record = Box::new(Record::of_leg(leg));
+            let record = Box::new(Record::of_legs(first, behind));
             record.ending(last).into_iter().for_each(|ending| self.recorder.note(Note::Ending(ending)));
             sessions.push((last, record));
         }

@@ -1,6 +1,6 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::session::Leg;
@@ -8,11 +8,18 @@ use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
+/// Captures on several interfaces are not in order.
+const TOLERANCE: Duration = Duration::from_millis(2);
+
 /// Connections that said nothing we understand, kept for the sessions whose proxy may have made them; by their beginning.
 #[derive(Debug)]
 pub struct Strays {
     legs: BTreeMap<Place, Box<Leg>>,
     next: u64,
+    /// Encrypted connections that are over and no session, by their beginning: one may be what a proxy dialled for.
+    encrypted: VecDeque<Encrypted>,
+    /// Until when those waited that gave way.
+    forgotten: Timestamp,
     bound: usize,
     /// What the bound made us forget.
     pub overflows: u64,
@@ -20,6 +27,29 @@ pub struct Strays {
 
 /// When a connection began, and a number that tells those apart that began at once.
 type Place = (Timestamp, u64);
+
+/// An encrypted connection that is over.
+#[derive(Debug)]
+struct Encrypted {
+    leg: Box<Leg>,
+    /// From its request until what its server said last.
+    waited: (Timestamp, Timestamp),
+}
+
+/// Connections that no session claims: one, or all that were tried in vain for one that is encrypted.
+pub struct Unclaimed {
+    /// The encrypted one; else the one.
+    pub first: Box<Leg>,
+    /// What was tried for it.
+    pub behind: Vec<Box<Leg>>,
+}
+
+impl Unclaimed {
+    /// The connections that nobody claimed.
+    pub fn legs(&self) -> &[Box<Leg>] {
+        if self.behind.is_empty() { std::slice::from_ref(&self.first) } else { &self.behind }
+    }
+}
 
 /// A leg that waited for an answer while its proxy may have opened connections.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +91,14 @@ type Fit = (bool, Timestamp);
 impl Strays {
     /// Keeps at most so many.
     pub fn new(bound: usize) -> Strays {
-        Strays { legs: BTreeMap::new(), next: 0, bound, overflows: 0 }
+        Strays {
+            legs: BTreeMap::new(),
+            next: 0,
+            encrypted: VecDeque::new(),
+            forgotten: Timestamp::ZERO,
+            bound,
+            overflows: 0,
+        }
     }
 
     /// Whether there are none.
@@ -104,9 +141,50 @@ impl Strays {
         claimed.collect()
     }
 
+    /// An encrypted connection that is no session. The oldest gives way.
+    pub fn add_encrypted(&mut self, leg: Leg) {
+        let Some(tls) = leg.tls.as_deref().filter(|tls| tls.handshake_done.is_some()) else { return };
+        let Some(&(asked, _)) = tls.records.client.first() else { return };
+        if self.encrypted.len() >= self.bound
+            && let Some(oldest) = self.encrypted.pop_front()
+        {
+            self.forgotten = self.forgotten.max(oldest.waited.1);
+        }
+        let until = tls.last_record.server.map_or(leg.tcp.last.at, |(last, _)| last.at.max(asked));
+        self.encrypted.push_back(Encrypted { leg: Box::new(leg), waited: (asked, until) });
+    }
+
+    /// The encrypted connection whose proxy may have tried this one: from its address, while a request waited on it; the
+    /// only one that it can be.
+    fn encrypted_front(&self, failed: &Leg, hosts: &Hosts) -> Option<usize> {
+        let at = failed.tcp.first.at;
+        let mut fronts = self.encrypted.iter().enumerate().filter(|(_, Encrypted { leg, waited: (from, to) })| {
+            let waited = *from <= at.plus(TOLERANCE) && at <= to.plus(TOLERANCE);
+            waited && leg.server != failed.server && hosts.may_be_one(leg.server.ip, failed.client.ip)
+        });
+        let (place, _) = fronts.next()?;
+        fronts.next().is_none().then_some(place)
+    }
+
     /// All that nobody claimed.
-    pub fn take(&mut self) -> impl Iterator<Item = Box<Leg>> + use<> {
-        std::mem::take(&mut self.legs).into_values()
+    pub fn take(&mut self, hosts: &Hosts) -> Vec<Unclaimed> {
+        let mut unclaimed: Vec<Unclaimed> = Vec::new();
+        let mut tried: BTreeMap<usize, Vec<Box<Leg>>> = BTreeMap::new();
+        for leg in std::mem::take(&mut self.legs).into_values() {
+            let failed = !leg.tcp.came_up();
+            match self.encrypted_front(&leg, hosts).filter(|_| failed) {
+                Some(front) => tried.entry(front).or_default().push(leg),
+                None => {
+                    self.overflows += u64::from(failed && leg.tcp.first.at < self.forgotten);
+                    unclaimed.push(Unclaimed { first: leg, behind: Vec::new() });
+                }
+            }
+        }
+        let fronts = std::mem::take(&mut self.encrypted).into_iter().enumerate();
+        unclaimed.extend(fronts.filter_map(|(place, Encrypted { leg: first, .. })| {
+            Some(Unclaimed { first, behind: tried.remove(&place)? })
+        }));
+        unclaimed
     }
 }
 
@@ -119,8 +197,6 @@ impl<T> Front<T> {
 
     /// From when until when its proxy may have opened connections.
     fn waited(&self) -> (Timestamp, Timestamp) {
-        /// Captures on several interfaces are not in order.
-        const TOLERANCE: Duration = Duration::from_millis(2);
         if let Seeks::EarlierAttempt { .. } = self.seeks {
             // A little before or behind it is another one's: this one has what it looked for.
             return (self.asked, self.until.max(self.asked));

@@ -140,10 +140,7 @@ impl Course {
         if !sizes.may_be_http || sizes.asked.is_some() && sizes.request < REQUEST {
             return None;
         }
-        let last = ByRole {
-            client: sizes.last.client.map(|(moment, _)| moment.at),
-            server: sizes.last.server.map(|(moment, _)| moment.at),
-        };
+        let last = ByRole { client: last_said(sizes, Role::Client), server: last_said(sizes, Role::Server) };
         let behind = (sizes.whole && sizes.answered.is_some()).then(|| Behind::encrypted(sizes));
         Some(Course { opened, asked: sizes.asked, answered: sizes.answered, behind, established: None, last })
     }
@@ -295,6 +292,19 @@ impl Behind {
             best = best.max((Passed::Some, 0));
         }
         best
+    }
+}
+
+/// When a side said something for the last time; `None` when that cannot be told. A record of two bytes at the end is taken
+/// for a close_notify (RFC 8446 §6.1), which belongs to this leg alone.
+fn last_said(sizes: &Sizes<'_>, role: Role) -> Option<Timestamp> {
+    let (moment, size) = sizes.last[role]?;
+    if size != 2 {
+        return Some(moment.at);
+    }
+    match &sizes.records[role][..] {
+        [.., (before, _), (last, _)] if *last == moment.at => Some(*before),
+        _ => None,
     }
 }
 

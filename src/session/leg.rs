@@ -199,6 +199,8 @@ pub struct Leg {
     pub behind: Option<usize>,
     /// What ties it to the leg in front.
     pub joined_by: Option<JoinReason>,
+    /// Whether the proxy in front asked another service here for leave to pass the request on.
+    pub is_authorization: bool,
     /// What became of it.
     pub outcome: Outcome,
     /// A PROXY header in front.
@@ -237,6 +239,7 @@ impl Leg {
             role: LegRole::Direct,
             behind: None,
             joined_by: None,
+            is_authorization: false,
             outcome: Outcome::Open,
             proxy_header: None,
             first_bytes: ByRole::default(),

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use hashbrown::HashMap;
 
 use crate::session::Session;
+use crate::session::authorization;
 use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
 use crate::session::neighbours::Ending;
@@ -106,6 +107,16 @@ impl Record {
         let start = leg.tcp.first.at;
         let entry = Entry { behind: None, joined_by: None, state: EntryState::Done(Over::Told(leg)) };
         Record { start, entries: Entries::One(entry), live: 0 }
+    }
+
+    /// Of legs that are over: the first one, and what was tried behind it while it waited.
+    pub fn of_legs(first: Box<Leg>, behind: Vec<Box<Leg>>) -> Record {
+        let mut record = Record::of_leg(first);
+        for leg in behind {
+            let state = EntryState::Done(Over::Told(leg));
+            record.entries.push(Entry { behind: Some(0), joined_by: Some(JoinReason::Time), state });
+        }
+        record
     }
 
     /// How it began and ended, for comparison with others: by its legs that are over.
@@ -227,6 +238,7 @@ pub fn complete(id: SessionId, record: Record, spare: &mut Spare) -> Option<Sess
     for index in 0..legs.len() {
         legs[index].role = role_of(&legs, index);
         legs[index].outcome = closing::outcome_of(&legs[index]);
+        legs[index].is_authorization = authorization::is_authorization(&legs, index);
     }
     let outcome = legs.first()?.outcome;
     let end = legs.iter().map(|leg| leg.tcp.last.at).max()?;

@@ -6,7 +6,7 @@ use crate::diagnosis::parties;
 use crate::diagnosis::tls_failure::alert_words;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::leg::{TlsAlert, TlsFacts};
-use crate::session::{Confidence, Leg, Session};
+use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
 use crate::tls::facts::OpeningLooks;
 
@@ -102,7 +102,11 @@ fn by_shape(session: &Session) -> Option<Evidence> {
 /// In TLS 1.3 the alert is encrypted, and comes when the client believes the handshake done.
 fn by_dismissal(session: &Session) -> Option<Evidence> {
     let unread = |leg: &Leg| leg.request.is_none() && leg.tunnel.is_none() && !leg.has_holes();
-    let legs = parties::decisive_first(session).filter(|(_, leg)| unread(leg));
+    // What ends TLS for a backend that it does not reach sends its client away as well.
+    let unreached = |index| {
+        parties::behind(session, index).is_some_and(|behind| session.legs[behind].outcome == Outcome::Unreachable)
+    };
+    let legs = parties::decisive_first(session).filter(|&(index, leg)| unread(leg) && !unreached(index));
     let dismissed = |tls: &TlsFacts| Some((tls.server_hello, tls.server_dismissed_client()?));
     let (index, hello, alert) = legs
         .filter_map(|(index, leg)| dismissed(leg.tls.as_deref()?).map(|(hello, alert)| (index, hello, alert)))
@@ -178,6 +182,8 @@ pub(super) mod tests {
         };
         assert_eq!(dismissed(0).finding(RULE.id).map(|finding| finding.evidence.confidence), Some(Confidence::Low));
         assert!(dismissed(389).check(&RULE).is_none(), "it answered, and said goodbye");
+        let session = dismissed(0).backend_leg(|leg| leg.refused());
+        assert_eq!(session.ids(), ["upstream-refused", "encrypted-no-keys"], "it could not do anything for its client");
     }
 
     #[test]

@@ -29,8 +29,11 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, leg, h2) =
-        session.legs.iter().enumerate().find_map(|(index, leg)| Some((index, leg, leg.h2.as_ref()?)))?;
+    // A proxy that asked on has taken it: what refused the WebSocket stands behind.
+    let (index, leg, h2) = session.legs.iter().enumerate().find_map(|(index, leg)| {
+        let asked_on = parties::behind(session, index).is_some_and(|behind| session.legs[behind].request.is_some());
+        Some((index, leg, leg.h2.as_ref().filter(|_| !asked_on)?))
+    })?;
     let request = leg.request.as_deref().filter(|request| answer::is_extended_connect(request))?;
     if leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
         return None;
@@ -56,8 +59,15 @@ fn how_refused(leg: &Leg, h2: &H2Facts) -> Option<String> {
     // A server that has answered may reset the stream too, to say that it reads no more of it (RFC 9113 §8.1).
     let Some(status) = leg.status() else {
         // Its answer may be among the bytes that the capture lacks.
-        let (by, code, _) = h2.reset.filter(|(by, ..)| *by == Role::Server && !leg.has_holes())?;
-        return Some(format!("the {} reset the stream: {}", by.name(), ErrorCode(code)));
+        if leg.has_holes() {
+            return None;
+        }
+        if let Some((by, code, _)) = h2.reset.filter(|(by, ..)| *by == Role::Server) {
+            return Some(format!("the {} reset the stream: {}", by.name(), ErrorCode(code)));
+        }
+        let closed = leg.first_end().is_some_and(|end| end.by == Role::Server);
+        let refused = closed && h2.connect_protocol_enabled == Some(false);
+        return refused.then(|| "the server closed the connection without an answer".to_owned());
     };
     let about_method = matches!(status, 400 | 405 | 501);
     (h2.connect_protocol_enabled == Some(false) || about_method).then(|| format!("it was answered {status}"))
@@ -88,6 +98,30 @@ pub(super) mod tests {
             leg.h2(|h2| h2.reset = Some((Role::Server, 7, at)))
         });
         assert_eq!(session.cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn a_server_that_closes_the_connection_refuses() {
+        let closed = |enabled| {
+            session().client_leg(|leg| {
+                leg.request(CONNECT).fin(Role::Server).h2(|h2| h2.connect_protocol_enabled = Some(enabled))
+            })
+        };
+        assert_eq!(closed(false).cause(), Some(RULE.id));
+        assert!(closed(true).check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_where_the_proxy_asked_on() {
+        let refused = "HTTP/1.1 400 Bad Request\n\nMissing or invalid Sec-WebSocket-Key header";
+        let session = session()
+            .client_leg(|leg| {
+                let leg = leg.request(CONNECT).response("HTTP/2 400 \n\n");
+                leg.h2(|h2| h2.connect_protocol_enabled = Some(true))
+            })
+            .backend_leg(|leg| leg.request(&replaced(FORWARDED, "Sec-WebSocket-Key", "")).response(refused));
+        assert!(session.check(&RULE).is_none());
+        assert_eq!(session.cause(), Some("websocket-key-stripped"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::Meaning;
+use crate::diagnosis::hops;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Version;
@@ -25,7 +26,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let refusal = answer::refusal(session)?;
+    let refusal = answer::refusal(session).filter(|refusal| !is_yes_to_something_else(refusal))?;
     let (maker, said) = (refusal.maker(), refusal.said());
     let unseen = match refusal.behind_it() {
         Some(status) => format!(", although its backend had answered {status}"),
@@ -55,6 +56,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
                 None => format!("{maker} answered {said} to a request that was not captured{unseen}"),
             }),
     )
+}
+
+/// Whether that is a yes and nothing else, to a request that does not ask for a WebSocket.
+fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
+    let asks = refusal.request.is_none_or(hops::asks_for_websocket);
+    !asks && answer::is_bare_yes(refusal.response)
 }
 
 /// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).
@@ -113,5 +120,8 @@ pub(super) mod tests {
     fn is_silent_without_an_answer_and_after_a_101() {
         assert!(session().client_leg(|leg| leg.request(ASKED)).check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
+        let aside = replaced(ASKED, "Upgrade", "");
+        let yes = session().client_leg(|leg| leg.request(&aside).response("HTTP/1.1 204 No Content\n\n"));
+        assert!(yes.check(&RULE).is_none(), "an answer to a proxy that asks for leave");
     }
 }

@@ -32,7 +32,7 @@ const LEAST: u32 = 3;
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = ending_without_close(facts.session)?;
     let age = end.age();
-    if end.who == Who::Client || age < Duration::from_secs(2) || end.idle() * 2 > age {
+    if end.who == Who::Client || age < Duration::from_secs(1) || end.idle() * 2 > age {
         return None;
     }
     let (own, endings) = (facts.own_ending(), &facts.neighbours.endings);

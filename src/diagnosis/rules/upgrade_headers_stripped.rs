@@ -6,8 +6,8 @@ use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, parties};
 use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::Version;
-use crate::session::leg::Request;
-use crate::session::{Confidence, Session};
+use crate::session::leg::{Request, Response};
+use crate::session::{Confidence, Leg, Session};
 
 /// `upgrade-headers-stripped`.
 pub const RULE: Rule = Rule {
@@ -78,7 +78,7 @@ fn on_one_leg(session: &Session) -> Option<Evidence> {
         return None;
     }
     let leg = &session.legs[index];
-    if leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response)) {
+    if leg.is_authorization || leg.response.as_deref().is_some_and(|response| works_without_upgrade(leg, response)) {
         return None;
     }
     let got = what_went_out(request);
@@ -93,6 +93,11 @@ fn on_one_leg(session: &Session) -> Option<Evidence> {
             .confidence(Confidence::Medium)
             .verdict(format!("the request reached {} without Upgrade, as {got}: {who}; {reaction}", leg.server)),
     )
+}
+
+/// Whether an answer opens a WebSocket all the same; or says yes and nothing else, as to a proxy that asks for leave.
+fn works_without_upgrade(leg: &Leg, response: &Response) -> bool {
+    answer::opens_tunnel(leg, response) || answer::is_bare_yes(response)
 }
 
 fn lost_upgrade(request: &Request) -> bool {
@@ -187,6 +192,8 @@ pub(super) mod tests {
         let session = session().client_leg(|leg| leg.request(NO_UPGRADE).response(REFUSED));
         assert_eq!(session.cause(), Some(RULE.id));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+        let yes = session.client_leg(|leg| leg.response("HTTP/1.1 204 No Content\n\n"));
+        assert!(yes.check(&RULE).is_none(), "a proxy that cannot be seen asked for leave");
     }
 
     #[test]

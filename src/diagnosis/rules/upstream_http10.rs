@@ -1,10 +1,14 @@
 //! The proxy speaks HTTP/1.0 to its backend.
 
+use std::time::Duration;
+
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::hops::{self, Hop};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Version;
+use crate::session::Confidence;
+use crate::stream::Role;
 
 /// `upstream-http10`.
 pub const RULE: Rule = Rule {
@@ -14,7 +18,7 @@ pub const RULE: Rule = Rule {
     title: "The proxy speaks HTTP/1.0 to the backend",
     explanation: "HTTP/1.0 has no Upgrade: a server may ignore it or refuse the request. Many backends upgrade all the \
         same, so this works until the backend is replaced or updated: websockets for Python answers 505, hypercorn 400, \
-        coder/websocket 426. nginx before 1.29.7 speaks HTTP/1.0 unless it is told otherwise.",
+        coder/websocket 426, tungstenite closes the connection. nginx before 1.29.7 speaks HTTP/1.0 unless it is told otherwise.",
     signature: "the client's request is HTTP/1.1 or later, the proxy's is HTTP/1.0 with Upgrade and Connection intact",
     fix: "in the nginx location: proxy_http_version 1.1;\n\
         Apache: remove SetEnv force-proxy-request-1.0",
@@ -29,9 +33,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let evidence = Evidence::on(hop.back_index, detail)
         .packet(hop.asked.moment, "request from the client")
         .packet(hop.forwarded.moment, "request to the backend, HTTP/1.0");
-    if hop.works() || !explains_refusal(&hop) {
+    let refused = explains_refusal(&hop);
+    if hop.works() || !(refused || was_hung_up_on(&hop)) {
         return Some(evidence.not_cause());
     }
+    let evidence = if refused { evidence } else { evidence.confidence(Confidence::Medium) };
     Some(evidence.severity(Severity::Error).verdict(format!(
         "{} speaks HTTP/1.0 to {}, where an upgrade needs HTTP/1.1; {}",
         hop.proxy(),
@@ -57,11 +63,19 @@ fn explains_refusal(hop: &Hop<'_>) -> bool {
     })
 }
 
+/// Whether the backend closed the connection in place of an answer, as soon as it had read the request: tungstenite and Qt
+/// do so with a request that is none of HTTP/1.1.
+fn was_hung_up_on(hop: &Hop<'_>) -> bool {
+    const AT_ONCE: Duration = Duration::from_millis(500);
+    let Some(end) = hop.back.first_end().filter(|end| end.by == Role::Server) else { return false };
+    let silent = hop.back.response.is_none() && hop.back.odd_answer.is_none() && !hop.back.has_holes();
+    silent && end.moment.at.since(hop.forwarded.moment.at) <= AT_ONCE
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
-    use crate::stream::Role;
 
     fn downgraded() -> String {
         FORWARDED.replace("HTTP/1.1", "HTTP/1.0")
@@ -72,6 +86,19 @@ pub(super) mod tests {
             Failed to open a WebSocket connection: unsupported HTTP version: HTTP/1.0.";
         let passed_on = replaced(answer, "Server", "Server: nginx/1.22.1");
         refused_with(answer).client_leg(|leg| leg.response(&passed_on)).backend_leg(|leg| leg.request(&downgraded()))
+    }
+
+    #[test]
+    fn a_backend_that_hangs_up_at_once_refused_it() {
+        let hung_up = |milliseconds| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).response(NGINX_502))
+                .backend_leg(|leg| leg.request(&downgraded()).after_ms(milliseconds).fin(Role::Server))
+        };
+        let session = hung_up(3);
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+        assert_eq!(hung_up(2_000).cause(), Some("upstream-premature-close"), "it had begun to work on it");
     }
 
     /// HTTP/1.0 closes the connection behind the answer, and some backends do, whatever the answer.

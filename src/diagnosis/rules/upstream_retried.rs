@@ -29,9 +29,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let Proxy { front_index, front, back_index, back } = session.proxies().find(|proxy| {
         // Two that worked are two sessions of a tool that sends one key again and again.
-        proxy.back.tunnel.is_none() && !parties::is_last_attempt(session, proxy.back_index)
+        proxy.back.tunnel.is_none() && !parties::is_last_attempt(session, proxy.back_index) && has_failed(proxy.back)
     })?;
-    let attempts = session.legs.iter().filter(|leg| leg.behind == Some(front_index)).count() as u64;
+    let attempts = session.proxies().filter(|proxy| proxy.front_index == front_index).count() as u64;
     let proxy = parties::server_of(session, front_index)?;
     let failed = format!("{} {}", back.server, how_it_failed(back));
     let worked = front.tunnel.is_some();
@@ -44,6 +44,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         .packet_if(back.first_end().map(|end| end.moment), "how it ended")
         .not_cause();
     Some(if worked { evidence } else { evidence.severity(Severity::Note) })
+}
+
+/// Whether an attempt came to nothing: a yes to a request for something else is no failure, and an answer that the capture lacks
+/// is none that was not given.
+fn has_failed(back: &Leg) -> bool {
+    match back.status() {
+        Some(status) => status >= 300,
+        None => !back.has_holes(),
+    }
 }
 
 fn how_it_failed(back: &Leg) -> String {
@@ -87,6 +96,20 @@ pub(super) mod tests {
             .attempt(|leg| leg.refused());
         assert_eq!(session.ids(), ["upstream-refused", RULE.id]);
         assert_eq!(session.finding(RULE.id).unwrap().severity, Severity::Note);
+    }
+
+    #[test]
+    fn is_silent_about_an_attempt_that_may_have_been_answered() {
+        let first = |tell: fn(TestLeg) -> TestLeg| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).response(SWITCHED).open())
+                .backend_leg(tell)
+                .attempt(|leg| leg.request(FORWARDED).response(SWITCHED).open())
+        };
+        assert!(first(|leg| leg.request(FORWARDED)).check(&RULE).is_some());
+        assert!(first(|leg| leg.request(FORWARDED).response("HTTP/1.1 200 OK\n\nyes")).check(&RULE).is_none());
+        let holes = |leg: TestLeg| leg.request(FORWARDED).with(|leg| leg.tcp.halves.responder.gap_bytes = 62);
+        assert!(first(holes).check(&RULE).is_none());
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! Requests that a proxy makes aside, to ask another service whether it may pass a request on: auth_request of nginx,
+//! forward_auth of Caddy, ForwardAuth of Traefik. They carry the fields of the request that they ask about, its key too.
+//! What comes back decides, and is no answer of a backend.
+
+use crate::http::handshake::Upgrade;
+use crate::http::head::Fields;
+use crate::session::Leg;
+use crate::session::leg::{Request, Response};
+
+/// Whether the leg at `index` is such a request.
+pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
+    let leg = &legs[index];
+    let Some(aside) = leg.request.as_deref().filter(|_| leg.tunnel.is_none()) else { return false };
+    let front = leg.behind.and_then(|front| legs.get(front));
+    match front.and_then(|front| front.request.as_deref().map(|asked| (front, asked))) {
+        Some((front, asked)) => {
+            asked.head.path() != aside.head.path()
+                && (is_forward_auth(aside) && names(aside, &asked.head.target)
+                    || lost_upgrade(aside)
+                        && leg.response.as_deref().is_some_and(|answer| decided(legs, index, front, answer)))
+        }
+        // The request that it asks about cannot be read.
+        None => names_another(aside) && (is_forward_auth(aside) || lost_upgrade(aside)),
+    }
+}
+
+/// Whether a proxy acted on an answer and did not pass it on: after a yes it asked the backend; a no it told in words of its
+/// own, or as a redirect to a login; anything else it told as its own error.
+fn decided(legs: &[Leg], index: usize, front: &Leg, answer: &Response) -> bool {
+    let said = answer.head.status;
+    if (200..300).contains(&said) {
+        return legs[index + 1..].iter().any(|other| other.behind == legs[index].behind);
+    }
+    let Some(told) = front.response.as_deref().filter(|_| !front.has_holes() && !legs[index].has_holes()) else {
+        return false;
+    };
+    let is_other = told.head.status != said || told.body != answer.body;
+    is_other && (matches!(said, 401 | 403) || told.head.status == 500)
+}
+
+fn lost_upgrade(request: &Request) -> bool {
+    matches!(request.offer.upgrade, Upgrade::Absent | Upgrade::Other)
+}
+
+/// Whether a request says by its fields that it asks for leave: it names the method and the target of another one.
+fn is_forward_auth(request: &Request) -> bool {
+    let fields = &request.head.fields;
+    (fields.has("X-Forwarded-Method") && fields.has("X-Forwarded-Uri"))
+        || (fields.has("X-Original-Method") && original(fields).is_some())
+}
+
+/// The target, or the whole URL, that a request says it is about.
+fn original(fields: &Fields) -> Option<&str> {
+    ["X-Forwarded-Uri", "X-Original-URI", "X-Original-URL", "X-Auth-Request-Redirect"]
+        .into_iter()
+        .find_map(|name| fields.first(name))
+}
+
+fn names(request: &Request, target: &str) -> bool {
+    original(&request.head.fields).is_some_and(|named| named.ends_with(target))
+}
+
+/// Whether a request says that it is about another path than its own.
+fn names_another(request: &Request) -> bool {
+    let Some(named) = original(&request.head.fields) else { return false };
+    let path = named.split_once("://").map_or(named, |(_, rest)| rest.find('/').map_or("/", |slash| &rest[slash..]));
+    path.split('?').next() != Some(request.head.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
+
+    const ASIDE: &str = "GET /verify HTTP/1.0\nHost: 127.0.0.1:9100\nConnection: close\nSec-WebSocket-Version: 13\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n";
+    const NO: &str = "HTTP/1.1 401 Unauthorized\n\nlog in first";
+
+    /// A session whose proxy asked `aside` and was answered so, when it had answered its client `told`.
+    fn asked(aside: &str, answer: &str, told: &str) -> TestSession {
+        session()
+            .client_leg(|leg| leg.request(ASKED).response(told))
+            .backend_leg(|leg| leg.request(aside).response(answer).fin(Role::Server))
+    }
+
+    fn is_aside(session: &TestSession) -> bool {
+        is_authorization(&session.session.legs, 1)
+    }
+
+    #[test]
+    fn a_proxy_tells_a_no_in_its_own_words() {
+        let own = "HTTP/1.1 401 Unauthorized\nServer: nginx\n\n<html>401 Authorization Required</html>";
+        assert!(is_aside(&asked(ASIDE, NO, own)));
+        assert!(is_aside(&asked(ASIDE, NO, "HTTP/1.1 302 Found\nLocation: /login\n\n")));
+        assert!(!is_aside(&asked(ASIDE, NO, NO)), "passed on: the answer of a backend");
+    }
+
+    #[test]
+    fn what_is_neither_yes_nor_no_is_an_error() {
+        let missing = "HTTP/1.1 404 Not Found\n\nno such page";
+        assert!(is_aside(&asked(ASIDE, missing, "HTTP/1.1 500 Internal Server Error\n\n<html>")));
+        assert!(!is_aside(&asked(ASIDE, missing, missing)));
+        assert!(!is_aside(&asked(ASIDE, missing, NGINX_502)));
+    }
+
+    #[test]
+    fn after_a_yes_the_backend_is_asked() {
+        let yes = "HTTP/1.1 204 No Content\n\n";
+        assert!(!is_aside(&asked(ASIDE, yes, yes)));
+        let went_on = asked(ASIDE, yes, SWITCHED).attempt(|leg| leg.request(FORWARDED).response(SWITCHED).open());
+        assert!(is_aside(&went_on));
+        assert!(!is_authorization(&went_on.session.legs, 2));
+    }
+
+    #[test]
+    fn fields_may_say_it() {
+        let forward_auth = with_field(&with_field(FORWARDED, "X-Forwarded-Method: GET"), "X-Forwarded-Uri: /ws");
+        let forward_auth = forward_auth.replace("GET /ws", "GET /verify");
+        assert!(is_aside(&asked(&forward_auth, NO, NO)), "the answer is passed on as it is");
+        let alone = session().client_leg(|leg| leg.request(&forward_auth).response(NO));
+        assert!(is_authorization(&alone.session.legs, 0));
+        assert!(!is_aside(&asked(&forward_auth.replace("X-Forwarded-Uri: /ws", "X-Forwarded-Uri: /other"), NO, NO)));
+    }
+
+    #[test]
+    fn a_request_for_the_same_path_is_passed_on() {
+        let same = ASIDE.replace("/verify", "/ws");
+        assert!(!is_aside(&asked(&same, NO, "HTTP/1.1 302 Found\n\n")));
+        assert!(!is_authorization(&healthy().session.legs, 1));
+    }
+}
