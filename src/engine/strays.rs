@@ -32,7 +32,7 @@ type Place = (Timestamp, u64);
 #[derive(Debug)]
 struct Encrypted {
     leg: Box<Leg>,
-    /// From its request until what its server said last.
+    /// From the end of the TLS handshake until what its server said last: who ends TLS need not wait for a request.
     waited: (Timestamp, Timestamp),
 }
 
@@ -143,18 +143,17 @@ impl Strays {
 
     /// An encrypted connection that is no session. The oldest gives way.
     pub fn add_encrypted(&mut self, leg: Leg) {
-        let Some(tls) = leg.tls.as_deref().filter(|tls| tls.handshake_done.is_some()) else { return };
-        let Some(&(asked, _)) = tls.records.client.first() else { return };
+        let Some((tls, done)) = leg.tls.as_deref().and_then(|tls| Some((tls, tls.handshake_done?.at))) else { return };
         if self.encrypted.len() >= self.bound
             && let Some(oldest) = self.encrypted.pop_front()
         {
             self.forgotten = self.forgotten.max(oldest.waited.1);
         }
-        let until = tls.last_record.server.map_or(leg.tcp.last.at, |(last, _)| last.at.max(asked));
-        self.encrypted.push_back(Encrypted { leg: Box::new(leg), waited: (asked, until) });
+        let until = tls.last_record.server.map_or(leg.tcp.last.at, |(last, _)| last.at.max(done));
+        self.encrypted.push_back(Encrypted { leg: Box::new(leg), waited: (done, until) });
     }
 
-    /// The encrypted connection whose proxy may have tried this one: from its address, while a request waited on it; the
+    /// The encrypted connection whose proxy may have tried this one: from its address, while it waited; the
     /// only one that it can be.
     fn encrypted_front(&self, failed: &Leg, hosts: &Hosts) -> Option<usize> {
         let at = failed.tcp.first.at;
