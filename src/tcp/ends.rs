@@ -4,8 +4,12 @@ use crate::packet::{Later, Moment};
 use crate::stream::Side;
 use crate::tcp::facts::{End, EndKind};
 
-/// The first FIN and the first RST of each side, in order of capture.
-pub(super) struct Ends([Packed; 4]);
+/// The first FIN and the first RST of each side, in order of capture. Most connections have two of these.
+#[derive(Default)]
+pub(super) struct Ends {
+    two: [Option<Packed>; 2],
+    more: Option<Box<[Option<Packed>; 2]>>,
+}
 
 #[derive(Clone, Copy)]
 struct Packed {
@@ -44,26 +48,26 @@ impl What {
     }
 }
 
-impl Default for Ends {
-    fn default() -> Ends {
-        Ends([Packed { moment: Later::NONE, ip_id: 0, ttl: 0, what: What::OriginatorFin }; 4])
-    }
-}
-
 impl Ends {
     /// Notes an end if it is the first of its kind from its side. `first` is the first packet of the connection.
     pub(super) fn note(&mut self, first: Moment, end: End) {
-        if !self.has(end.side, end.kind)
-            && let Some(free) = self.0.iter_mut().find(|packed| !packed.moment.is_some())
-        {
-            let End { side, kind, moment, ttl, ip_id } = end;
-            *free = Packed { moment: Later::new(first, moment), ip_id, ttl, what: What::new(side, kind) };
+        let End { side, kind, moment, ttl, ip_id } = end;
+        if self.has(side, kind) {
+            return;
+        }
+        let is_free = |place: &&mut Option<Packed>| place.is_none();
+        let free = match self.two.iter_mut().find(is_free) {
+            None => self.more.get_or_insert_default().iter_mut().find(is_free),
+            free => free,
+        };
+        if let Some(free) = free {
+            *free = Some(Packed { moment: Later::new(first, moment), ip_id, ttl, what: What::new(side, kind) });
         }
     }
 
     /// All of them in order of capture.
     pub(super) fn iter(&self, first: Moment) -> impl Iterator<Item = End> + '_ {
-        self.0.iter().map_while(move |packed| {
+        self.packed().filter_map(move |packed| {
             let Packed { moment, ip_id, ttl, what } = *packed;
             Some(End { side: what.side(), kind: what.kind(), moment: moment.moment(first)?, ttl, ip_id })
         })
@@ -72,7 +76,11 @@ impl Ends {
     /// Whether a side has ended so.
     pub(super) fn has(&self, side: Side, kind: EndKind) -> bool {
         let what = What::new(side, kind);
-        self.0.iter().any(|end| end.moment.is_some() && end.what == what)
+        self.packed().any(|end| end.what == what)
+    }
+
+    fn packed(&self) -> impl Iterator<Item = &Packed> {
+        self.two.iter().chain(self.more.iter().flat_map(|more| more.iter())).flatten()
     }
 }
 
@@ -104,6 +112,6 @@ mod tests {
         sent.iter().for_each(|end| ends.note(first, *end));
         assert_eq!(ends.iter(first).collect::<Vec<_>>(), [sent[0], sent[2], sent[3], sent[4]]);
         assert!(ends.has(Side::Originator, fin));
-        assert_eq!(size_of::<Ends>(), 64);
+        assert_eq!(size_of::<Ends>(), 40);
     }
 }
