@@ -17,6 +17,7 @@ mod half;
 mod handshake;
 mod holes;
 mod moments;
+mod places;
 mod reassembly;
 mod reception;
 pub mod seq;

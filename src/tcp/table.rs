@@ -1,7 +1,6 @@
 //! All connections that are being followed.
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::limits::Limits;
 use crate::packet::Moment;
@@ -9,6 +8,7 @@ use crate::stream::Side;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Deadline, Due};
 use crate::tcp::eviction::{Candidate, Candidates};
+use crate::tcp::places::Places;
 use crate::tcp::reception::{Reception, Shared};
 use crate::tcp::slab::Slab;
 use crate::tcp::tuple::Key;
@@ -69,29 +69,10 @@ impl<S: Default> Slot<S> {
     }
 }
 
-/// Where a connection is, by the hash of its endpoints. The endpoints themselves stand in the connection, which has to be
-/// touched anyway: so the map is small, one is enough for IPv4 and IPv6, and growing it touches no connection.
-#[derive(Clone, Copy)]
-struct Entry {
-    hash: u32,
-    index: u32,
-}
-
-impl Entry {
-    /// The hash as the map wants it: it takes its buckets from the lower bits and its tags from the highest.
-    fn hash(&self) -> u64 {
-        spread(self.hash)
-    }
-}
-
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
-}
-
 /// All connections that are being followed, each with a value of the listener's.
 pub struct Table<S> {
     slots: Slab<Slot<S>>,
-    map: HashTable<Entry>,
+    places: Places,
     seed: RandomState,
     /// The connection of the last segment: packets come in trains.
     recent: u32,
@@ -109,7 +90,7 @@ impl<S: Default> Table<S> {
     pub fn new(limits: &Limits) -> Table<S> {
         Table {
             slots: Slab::new(),
-            map: HashTable::new(),
+            places: Places::new(),
             seed: RandomState::default(),
             recent: u32::MAX,
             shared: Shared::new(limits),
@@ -181,7 +162,7 @@ impl<S: Default> Table<S> {
 
     /// Connections that are being followed now, those that ended a moment ago included.
     pub fn connections(&self) -> usize {
-        self.map.len()
+        self.places.len()
     }
 
     /// Connections that are being followed now, in no useful order.
@@ -245,11 +226,7 @@ impl<S: Default> Table<S> {
 
     #[inline]
     fn look_up(&self, key: &Key) -> Option<u32> {
-        let hash = key.hash(&self.seed);
-        let found = self
-            .map
-            .find(spread(hash), |entry| entry.hash == hash && self.slots[entry.index].connection.is_between(key));
-        found.map(|entry| entry.index)
+        self.places.find(key.hash(&self.seed), |index| self.slots[index].connection.is_between(key))
     }
 
     /// The first segment of a connection, if it is one that can begin one.
@@ -276,8 +253,7 @@ impl<S: Default> Table<S> {
             Beginning::MidStream => connection.set(Connection::UP),
         }
         let index = self.slots.insert(Slot::new(connection));
-        let entry = Entry { hash: key.hash(&self.seed), index };
-        self.map.insert_unique(entry.hash(), entry, Entry::hash);
+        self.places.insert(key.hash(&self.seed), index);
         self.recent = index;
 
         let mut reception = self.reception(index, listener);
@@ -312,7 +288,7 @@ impl<S: Default> Table<S> {
 
     /// Forgets one connection if there are as many as may be: one that has ended, else the one that was silent longest.
     fn make_room<L: Listener<Stream = S>>(&mut self, listener: &mut L) {
-        if self.map.len() < self.shared.limits.connections.clamp(1, Self::MOST) {
+        if self.places.len() < self.shared.limits.connections.clamp(1, Self::MOST) {
             return;
         }
         while let Some(deadline) = self.shared.deadlines.pop_ended() {
@@ -357,10 +333,7 @@ impl<S: Default> Table<S> {
         for side in Side::BOTH {
             reception.discard(side);
         }
-        let hash = self.slots[index].connection.key().hash(&self.seed);
-        if let Ok(entry) = self.map.find_entry(spread(hash), |entry| entry.index == index) {
-            entry.remove();
-        }
+        self.places.remove(self.slots[index].connection.key().hash(&self.seed), index);
         let Slot { connection, stream } = self.slots.remove(index, Slot::vacant());
         listener.forgotten(connection, stream, self.shared.now);
     }
