@@ -56,8 +56,10 @@ pub enum Change {
     Down,
     /// It is up again, and captured on as before.
     Up,
-    /// It was gone, and there is one of that name again: nothing is captured on it.
+    /// It was gone, and there is one of that name again, which is captured on.
     Back,
+    /// The same, but it is of another kind, or cannot be captured on.
+    Another,
 }
 
 impl Change {
@@ -66,8 +68,10 @@ impl Change {
         match self {
             Change::Down => "is down",
             Change::Up => "is up again",
-            Change::Back => {
-                "is back, and not captured on: the right to open it was given up; start wsflow again for it"
+            Change::Back => "is back, and captured on again",
+            Change::Another => {
+                "is back, and not captured on: it is not what it was, and the right to open it anew was given up; start \
+                 wsflow again for it"
             }
         }
     }

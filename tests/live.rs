@@ -255,7 +255,7 @@ fn after_so_many_files_by_time_it_is_over() {
 
 /// In a network of its own, so that an interface can be made and taken away.
 #[test]
-fn an_interface_that_goes_is_told_with_what_to_do_and_others_go_on() {
+fn an_interface_that_goes_and_comes_back_is_told_and_captured_on_again() {
     if !may_capture() {
         return;
     }
@@ -283,16 +283,24 @@ fn an_interface_that_goes_is_told_with_what_to_do_and_others_go_on() {
     };
     ip(&["del", "here"]);
     let gone = says(&mut capture, "the interface here is gone");
-    assert!(gone.contains("the others go on") && gone.contains("start wsflow again"), "{gone}");
+    assert!(gone.contains("nothing is captured on it until it is back"), "{gone}");
     ip(&["add", "here", "type", "veth", "peer", "name", "there"]);
-    says(&mut capture, "the interface here is back, and not captured on");
+    ip(&["set", "there", "up"]);
+    ip(&["set", "here", "up"]);
+    says(&mut capture, "the interface here is back, and captured on again");
+    // The discard port is what is captured.
+    let send = "ip addr add 192.0.2.1/24 dev here; ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev here; \
+                echo > /dev/udp/192.0.2.2/9";
+    let sent = Command::new("nsenter").args(["-n", "-t", &inside, "bash", "-c", send]).status();
+    assert!(sent.expect("nsenter runs").success());
     ip(&["set", "lo", "down"]);
     says(&mut capture, "the interface lo is down");
     ip(&["set", "lo", "up"]);
     says(&mut capture, "the interface lo is up again");
     capture.signal("-INT");
     let (printed, _) = capture.printed(2);
-    assert_eq!(printed.last().expect("a summary")["type"], "summary");
+    let summary = printed.last().expect("a summary");
+    assert_eq!((&summary["type"], &summary["packets"]), (&"summary".into(), &1.into()), "it came when here was back");
 }
 
 #[test]

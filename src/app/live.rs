@@ -164,5 +164,7 @@ fn options(config: &Config) -> LiveOptions {
         promiscuous: live.promiscuous,
         immediate: live.immediate,
         link: live.link.clone(),
+        // Whoever sits at a screen may be patient, and can end it.
+        patient: config.output == crate::config::Output::Tui,
     }
 }

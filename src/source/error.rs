@@ -38,14 +38,14 @@ pub enum SourceError {
     Filter(FilterError),
     /// An interface cannot be captured on: why, and what to do.
     Live(String),
-    /// An interface went away while it was captured on; others go on.
+    /// An interface went away while it was captured on.
     Gone {
         /// The interface.
         name: String,
         /// What libpcap says.
         reason: String,
-        /// Whether others are still captured on.
-        others: bool,
+        /// Whether the capture goes on: others are captured on, or it is waited for.
+        goes_on: bool,
     },
     /// What packets are recorded to cannot be written any more; reading goes on.
     Recording {
@@ -80,14 +80,12 @@ impl fmt::Display for SourceError {
             }
             SourceError::Filter(error) => error.fmt(f),
             SourceError::Live(text) => f.write_str(text),
-            // The right to open it was given up before the first packet, and no socket of libpcap's can be opened ahead of it.
-            SourceError::Gone { name, reason, others } => {
-                let rest = if *others { "the others go on" } else { "the capture ends with what it has" };
-                write!(
-                    f,
-                    "the interface {name} is gone ({reason}): nothing more is captured on it, {rest}; should it come back, \
-                     start wsflow again, or capture with -i any, where interfaces may come and go"
-                )
+            SourceError::Gone { name, reason, goes_on } => {
+                let rest = match goes_on {
+                    true => "nothing is captured on it until it is back",
+                    false => "the capture ends with what it has; with -i any, interfaces may come and go",
+                };
+                write!(f, "the interface {name} is gone ({reason}): {rest}")
             }
             SourceError::Recording { name, error } => {
                 write!(

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pcap::{Active, Capture};
 
-use device::{GATHER_MS, cannot_capture, open_device, reason_of};
+use device::{GATHER_MS, bind_again, cannot_capture, is_up, kind, open_device, reason_of};
 pub use device::{LiveOptions, link_type, list, list_links};
 
 use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
@@ -43,6 +43,8 @@ pub struct Live {
     next: usize,
     silent: usize,
     open: usize,
+    /// Whether to go on when all interfaces are gone.
+    patient: bool,
     /// When the kernel was asked last.
     asked: Timestamp,
     /// It is time to ask again.
@@ -57,9 +59,12 @@ struct OpenDevice {
     capture: Capture<Active>,
     id: InterfaceId,
     link: LinkType,
-    /// The device went away; others go on.
+    /// What kind of link it has, where that is known.
+    kind: Option<u32>,
+    promiscuous: bool,
+    /// The interface went away.
     gone: bool,
-    /// The interface was up when it was looked at last; of one that is gone: it is there again.
+    /// It was up when it was looked at last.
     up: bool,
     /// Counters of libpcap have 32 bits and wrap.
     last: (u32, u32, u32),
@@ -86,6 +91,7 @@ impl Live {
             next: 0,
             silent: 0,
             open: 0,
+            patient: options.patient,
             asked: now(),
             due: false,
             changes: VecDeque::new(),
@@ -110,10 +116,11 @@ impl Live {
         let id = InterfaceId(self.interfaces.len() as u32);
         let snap_length = options.snap_length;
         self.waits.push(libc::pollfd { fd: capture.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-        let up = is_up(name).unwrap_or(true);
+        let (up, kind) = (is_up(name).unwrap_or(true), kind(name));
+        let promiscuous = options.promiscuous && name != "any";
         let (name, drops) = (Some(name.to_owned()), Drops::default());
         self.interfaces.push(Interface { name, link, snap_length, drops });
-        self.devices.push(OpenDevice { capture, id, link, gone: false, up, last: (0, 0, 0) });
+        self.devices.push(OpenDevice { capture, id, link, kind, promiscuous, gone: false, up, last: (0, 0, 0) });
         self.open += 1;
     }
 
@@ -156,8 +163,12 @@ impl Live {
                 self.changes.push_back(Input::Dropped { id: device.id, packets });
             }
         }
-        for (device, interface) in self.devices.iter_mut().zip(&self.interfaces) {
-            if let Some(change) = device.change(interface.name.as_deref().and_then(is_up)) {
+        for ((device, interface), wait) in self.devices.iter_mut().zip(&self.interfaces).zip(&mut self.waits) {
+            let name = interface.name.as_deref().unwrap_or_default();
+            if let Some(change) = device.change(name, is_up(name)) {
+                if change == Change::Back {
+                    (self.open, wait.fd) = (self.open + 1, device.capture.as_raw_fd());
+                }
                 self.changes.push_back(Input::Interface { id: device.id, change });
             }
         }
@@ -166,15 +177,22 @@ impl Live {
 
 impl OpenDevice {
     /// What is new of its interface, which is up, down, or not to be seen.
-    fn change(&mut self, up: Option<bool>) -> Option<Change> {
-        let now = if self.gone { up.is_some() } else { up.unwrap_or(self.up) };
+    fn change(&mut self, name: &str, up: Option<bool>) -> Option<Change> {
+        // Of one that is gone, being down is as good as not being there.
+        let now = if self.gone { up == Some(true) } else { up.unwrap_or(self.up) };
         let before = std::mem::replace(&mut self.up, now);
         match (before, now) {
-            (false, true) if self.gone => Some(Change::Back),
+            (false, true) if self.gone => Some(self.come_back(name)),
             (false, true) => Some(Change::Up),
             (true, false) if !self.gone => Some(Change::Down),
             _ => None,
         }
+    }
+
+    /// There is one of its name again. Another kind of link would have other headers than those that are known.
+    fn come_back(&mut self, name: &str) -> Change {
+        self.gone = kind(name) != self.kind || !bind_again(name, &self.capture, self.promiscuous);
+        if self.gone { Change::Another } else { Change::Back }
     }
 }
 
@@ -199,7 +217,7 @@ impl Source for Live {
         }
         let index = self.next;
         let count = self.devices.len();
-        let Live { devices, interfaces, stop, packets, next, silent, open, asked, due, .. } = self;
+        let Live { devices, interfaces, waits, stop, packets, next, silent, open, patient, asked, due, .. } = self;
         let OpenDevice { capture, id, link, gone, up, .. } = &mut devices[index];
         if *gone {
             (*next, *silent) = ((index + 1) % count, *silent + 1);
@@ -230,11 +248,13 @@ impl Source for Live {
             Err(error) => {
                 (*gone, *up) = (true, false);
                 *open -= 1;
+                waits[index].fd = -1; // poll(2) passes it over
                 let name = interfaces[index].name.clone().unwrap_or_default();
-                if *open == 0 {
+                let goes_on = *open > 0 || *patient;
+                if !goes_on {
                     stop.store(true, Ordering::Relaxed);
                 }
-                Err(SourceError::Gone { name, reason: reason_of(&error), others: *open > 0 })
+                Err(SourceError::Gone { name, reason: reason_of(&error), goes_on })
             }
         }
     }
@@ -252,14 +272,6 @@ impl Source for Live {
         }
         SourceCounts { filtered: 0, received: Some(self.received), drops, at: Some(now()) }
     }
-}
-
-/// Whether an interface is up; `None` where that cannot be told, or it is not one but `any`.
-fn is_up(name: &str) -> Option<bool> {
-    const IFF_UP: u32 = 1;
-    let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags")).ok()?;
-    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
-    Some(flags & IFF_UP != 0)
 }
 
 /// Waits until a device has something, or for so many milliseconds.

@@ -26,6 +26,8 @@ pub struct LiveOptions {
     pub immediate: bool,
     /// The link type to ask for, by its name.
     pub link: Option<String>,
+    /// Whether to wait for interfaces to come back when all are gone. Else the capture is over.
+    pub patient: bool,
 }
 
 /// The interfaces that can be captured on, one a line, as tcpdump -D shows them.
@@ -148,6 +150,67 @@ fn ignore_outgoing(name: &str, capture: &Capture<Active>) {
 
 #[cfg(not(target_os = "linux"))]
 fn ignore_outgoing(_name: &str, _capture: &Capture<Active>) {}
+
+/// What of an interface is asked while it is captured on; `None` where that cannot be told, or it is not one but `any`.
+pub(super) fn property(name: &str, property: &str) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/{property}")).ok()?;
+    let text = text.trim();
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Whether an interface is up.
+pub(super) fn is_up(name: &str) -> Option<bool> {
+    const IFF_UP: u32 = 1;
+    Some(property(name, "flags")? & IFF_UP != 0)
+}
+
+/// What kind of link it has: the `ARPHRD_` number, on which the link type depends.
+pub(super) fn kind(name: &str) -> Option<u32> {
+    property(name, "type")
+}
+
+/// Captures on the interface that has the name of one that is gone. Only making a socket takes a right, which was given up;
+/// binding one that is there takes none (packet(7)). Its filter stays, its promiscuous mode went with the interface.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "libpcap cannot bind a socket again; the socket is its own")]
+pub(super) fn bind_again(name: &str, capture: &Capture<Active>, promiscuous: bool) -> bool {
+    let Some(index) = property(name, "ifindex").and_then(|index| libc::c_int::try_from(index).ok()) else {
+        return false;
+    };
+    // SAFETY: both are plain numbers, for which zeros are values.
+    let (mut address, mut membership): (libc::sockaddr_ll, libc::packet_mreq) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index;
+    (membership.mr_ifindex, membership.mr_type) = (index, libc::PACKET_MR_PROMISC as u16);
+    // SAFETY: the descriptor is open as long as `capture` lives; each pointer is to a value of the size that is passed.
+    unsafe {
+        let bound = libc::bind(
+            capture.as_raw_fd(),
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        );
+        if promiscuous && bound == 0 {
+            libc::setsockopt(
+                capture.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                (&raw const membership).cast(),
+                size_of::<libc::packet_mreq>() as libc::socklen_t,
+            );
+        }
+        bound == 0
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn bind_again(_name: &str, _capture: &Capture<Active>, _promiscuous: bool) -> bool {
+    false
+}
 
 /// An interface may be named by its number in the list, as with tcpdump.
 fn by_number(name: &str) -> Option<String> {
