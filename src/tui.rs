@@ -271,14 +271,14 @@ impl Driver {
                 self.state.size = terminal.size();
                 self.stale = true;
             }
-            Effect::Save(path, sessions) => self.save(&path, &sessions),
+            Effect::Save(path, sessions) => self.save(&at_home(path), &sessions),
             Effect::Counts => {
                 self.state.notice =
                     Some(counts(&self.store.figures.summary, self.options.live && !self.options.wait_for_packet));
                 self.stale = true;
             }
             Effect::KeepColumns(columns) => self.keep_columns(&columns),
-            Effect::Open(path) => self.open(path).await?,
+            Effect::Open(path) => self.open(at_home(path)).await?,
         }
         Ok(true)
     }
@@ -341,6 +341,14 @@ impl Driver {
             Progress::Running | Progress::Done => None,
         };
         Ended { summary: self.store.figures.summary, trouble }
+    }
+}
+
+/// A path as a shell reads it: `~` is home.
+fn at_home(path: PathBuf) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path,
     }
 }
 

@@ -61,25 +61,66 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
-/// Safe text in lines of at most so many columns, broken between words, and within those that are too long.
+/// Safe text from this column on.
+pub(super) fn behind(text: &str, column: usize) -> &str {
+    let mut width = 0;
+    let mut from = text.char_indices().skip_while(|(_, character)| {
+        width += character.width().unwrap_or(0);
+        width <= column
+    });
+    from.next().map_or("", |(at, _)| &text[at..])
+}
+
+/// Safe text in at most so many columns, of what is told apart by its end, as an address with its port is.
+pub(super) fn cut_front(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let (mut from, mut width) = (text.len(), 0);
+    for (at, character) in text.char_indices().rev() {
+        width += character.width().unwrap_or(0);
+        if width + 1 > columns {
+            break;
+        }
+        from = at;
+    }
+    if columns > 0 { format!("…{}", &text[from..]) } else { String::new() }
+}
+
+/// Host, path and query in at most so many columns. The path says most: first the query gives way to it, then the host.
+pub(super) fn cut_target(text: &str, columns: usize) -> String {
+    let (host, rest) = text.split_at(text.find('/').unwrap_or(text.len()));
+    let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    let room = columns.saturating_sub(path.width() + usize::from(!query.is_empty()));
+    match path.len() < 2 || host.width() <= room {
+        true => cut(text, columns),
+        false if room >= 2 => cut(&format!("{}{rest}", cut(host, room)), columns),
+        false => cut(&format!("…{rest}"), columns),
+    }
+}
+
+/// Safe text in lines of at most so many columns, broken between words, and within those that are too long. What is set in
+/// stays so.
 pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
-    let (mut lines, mut line, mut width) = (Vec::new(), String::new(), 0);
-    for word in text.split(' ') {
+    let words = text.trim_start_matches(' ');
+    let inset = " ".repeat((text.len() - words.len()).min(columns / 2));
+    let (mut lines, mut line, mut width) = (Vec::new(), inset.clone(), inset.len());
+    for word in words.split(' ') {
         let wide = word.width();
-        if width > 0 && width + 1 + wide > columns {
-            lines.push(std::mem::take(&mut line));
-            width = 0;
+        if width > inset.len() && width + 1 + wide > columns {
+            lines.push(std::mem::replace(&mut line, inset.clone()));
+            width = inset.len();
         }
-        if width > 0 {
+        if width > inset.len() {
             line.push(' ');
             width += 1;
         }
         for character in word.chars() {
             let wide = character.width().unwrap_or(0);
             if width + wide > columns {
-                lines.push(std::mem::take(&mut line));
-                width = 0;
+                lines.push(std::mem::replace(&mut line, inset.clone()));
+                width = inset.len();
             }
             line.push(character);
             width += wide;
@@ -150,6 +191,28 @@ pub(super) fn port_or_endpoint(endpoint: Endpoint, said: Endpoint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_set_in_stays_so() {
+        assert_eq!(wrapped("    \"members\": [1, 2]", 14), ["    \"members\":", "    [1, 2]"]);
+        assert_eq!(wrapped("        abcdef", 8), ["    abcd", "    ef"]);
+        assert_eq!(wrapped("", 8), [""]);
+    }
+
+    #[test]
+    fn what_tells_apart_stays() {
+        assert_eq!(cut_front("192.168.100.200:50122", 15), "….100.200:50122");
+        assert_eq!(cut_front("日本語", 5), "…本語");
+        assert_eq!([behind("日本語", 0), behind("日本語", 2), behind("日本語", 6)], ["日本語", "本語", ""]);
+        assert_eq!([cut_front("abc", 3), cut_front("abc", 2), cut_front("abc", 0)], ["abc", "…c", ""]);
+        let target = |columns| cut_target("app.example/ws/chat?room=1", columns);
+        assert_eq!([26, 20, 12].map(target), ["app.example/ws/chat?room=1", "app.example/ws/chat…", "ap…/ws/chat…"]);
+        assert_eq!([10, 6].map(target), ["…/ws/chat…", "…/ws/…"]);
+        assert_eq!(cut_target("a-host-without-a-path/", 8), "a-host-…");
+        for columns in 0..30 {
+            assert!(target(columns).width() <= columns && cut_front("[2001:db8::1]:443", columns).width() <= columns);
+        }
+    }
 
     #[test]
     fn columns_are_kept_whatever_is_in_them() {

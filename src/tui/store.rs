@@ -345,11 +345,14 @@ impl Findings {
         self.order(at);
     }
 
-    fn add_group(&mut self, group: &GroupFinding) {
-        let at = self.group(&group.finding);
-        self.groups[at].count += group.sessions.len();
-        let room = SESSIONS_A_FINDING.saturating_sub(self.groups[at].sessions.len());
-        self.groups[at].sessions.extend(group.sessions.iter().take(room));
+    /// Its sessions have told of it themselves, unless they came too fast.
+    fn add_group(&mut self, told: &GroupFinding) {
+        let at = self.group(&told.finding);
+        let group = &mut self.groups[at];
+        if group.count == 0 {
+            group.count = told.sessions.len();
+            group.sessions = told.sessions.iter().take(SESSIONS_A_FINDING).copied().collect();
+        }
         self.order(at);
     }
 
@@ -396,6 +399,16 @@ mod tests {
         assert_eq!((store.tally.open, store.tally.failing), (0, 1));
         assert_eq!(row.session().map(|session| session.legs.len()), Some(2));
         assert!(!store.findings.groups.is_empty(), "it is judged");
+    }
+
+    #[test]
+    fn a_finding_of_several_sessions_does_not_count_them_twice() {
+        let mut store = samples::proxied_failure();
+        let group = &store.findings.groups[0];
+        let (id, told) = (group.id, GroupFinding { finding: group.example.clone(), sessions: group.sessions.clone() });
+        store.fold(Change::Group(told));
+        let group = store.findings.find(id).expect("it is there");
+        assert_eq!((group.count, group.sessions.len()), (1, 1));
     }
 
     #[test]

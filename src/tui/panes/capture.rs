@@ -54,8 +54,9 @@ fn origin(page: &mut Page, store: &Store, state: &State) {
         page.pair("  packets a second", INDENT, &format!("{rate:.0}"));
     }
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
-        let span = phrase::duration(last.since(first));
-        page.pair("  time", INDENT, &format!("{} to {}, {span}", clock::rfc3339(first), clock::rfc3339(last)));
+        page.pair("  first", INDENT, &clock::rfc3339(first));
+        page.pair("  last", INDENT, &clock::rfc3339(last));
+        page.pair("  time", INDENT, &phrase::duration(last.since(first)));
     }
     page.pair("  connections", INDENT, &summary.connections.to_string());
     for interface in &store.figures.interfaces {

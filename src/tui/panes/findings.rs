@@ -15,9 +15,10 @@ use crate::tui::store::{FindingGroup, Progress, Store};
 /// note             2  encrypted-no-keys          TLS without keys   s3 s7
 /// ```
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, store: &Store, state: &State, cursor: Cursor) {
-    let head = "severity  sessions  finding                        what";
-    put(frame, area, 0, &Line::styled(head, state.theme.head()));
     let groups = &store.findings.groups;
+    let ids = groups.iter().map(|group| group.id.len()).max().unwrap_or(0).max("finding".len());
+    let head = format!("severity  sessions  {}  what", left("finding", ids));
+    put(frame, area, 0, &Line::styled(head, state.theme.head()));
     if groups.is_empty() {
         let text = match store.progress {
             Progress::Running if state.live => "No findings yet. Sessions are judged when they are over.",
@@ -30,13 +31,13 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, store: &Store, state: &S
     for (index, group) in groups.iter().enumerate().skip(cursor.offset) {
         let at = 1 + index - cursor.offset;
         match index == cursor.selected {
-            true => put_chosen(frame, area, at, &line(group, state), state),
-            false => put(frame, area, at, &line(group, state)),
+            true => put_chosen(frame, area, at, &line(group, ids, state), state),
+            false => put(frame, area, at, &line(group, ids, state)),
         }
     }
 }
 
-fn line(group: &FindingGroup, state: &State) -> Line<'static> {
+fn line(group: &FindingGroup, ids: usize, state: &State) -> Line<'static> {
     let theme = state.theme;
     let mut sessions: String = group.sessions.iter().take(12).map(|id| format!(" s{}", id.0)).collect();
     if group.count > 12 {
@@ -45,8 +46,8 @@ fn line(group: &FindingGroup, state: &State) -> Line<'static> {
     Line::from(vec![
         Span::styled(left(group.severity.name(), 10), theme.severity(group.severity)),
         Span::raw(format!("{:>8}  ", group.count)),
-        Span::styled(left(group.id, 30), theme.bold()),
-        Span::raw(format!(" {}  ", group.title)),
+        Span::styled(left(group.id, ids), theme.bold()),
+        Span::raw(format!("  {}  ", group.title)),
         Span::styled(sessions, theme.dim()),
     ])
 }

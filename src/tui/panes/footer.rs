@@ -47,12 +47,9 @@ fn question(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, state: &State) {
     let room = usize::from(area.width).saturating_sub(words.len() + 1);
     let scroll = prompt.input.visual_scroll(room.max(1));
     let value = escape::escaped(prompt.input.value()).into_owned();
-    let typed: String = value.chars().skip(scroll).collect();
-    let mut line = Line::from(vec![
-        Span::styled(words, state.theme.key()),
-        Span::raw(format::cut(&typed, room)),
-        Span::raw("   "),
-    ]);
+    let typed = format::behind(&value, scroll);
+    let mut line =
+        Line::from(vec![Span::styled(words, state.theme.key()), Span::raw(format::cut(typed, room)), Span::raw("   ")]);
     let (aside, style) = match &prompt.error {
         Some(error) => (escape::escaped(error).into_owned(), state.theme.bad()),
         None => (prompt.question.hint().to_owned(), state.theme.dim()),

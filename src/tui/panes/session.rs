@@ -82,7 +82,7 @@ fn head(row: &Row, store: &Store, state: &State, detail: &Detail, area: Rect) ->
             if let (true, Some(last)) = (is_cut, lines.last_mut()) {
                 *last = Line::raw(cut(&format!("{last} …"), width));
             }
-            if let Some(line) = findings_line(row, state) {
+            if let Some(line) = findings_line(row, state, width) {
                 lines.push(line);
             }
         }
@@ -132,7 +132,7 @@ fn way(session: &Session) -> String {
     way
 }
 
-fn findings_line(row: &Row, state: &State) -> Option<Line<'static>> {
+fn findings_line(row: &Row, state: &State, width: usize) -> Option<Line<'static>> {
     let diagnosis = row.diagnosis()?;
     let finding = diagnosis.cause().or(diagnosis.findings.first())?;
     let theme = state.theme;
@@ -145,6 +145,9 @@ fn findings_line(row: &Row, state: &State) -> Option<Line<'static>> {
         line.spans.push(Span::raw(format!("  and {} more", diagnosis.findings.len() - 1)));
     }
     for (key, word) in [("Enter", "explain"), ("y", "copy the fix")] {
+        if line.width() + key.len() + word.len() + 4 > width {
+            break;
+        }
         line.spans.push(Span::styled(format!("   {key}"), theme.key()));
         line.spans.push(Span::raw(format!(" {word}")));
     }

@@ -117,9 +117,9 @@ fn cell(row: &Row, column: Column, width: usize, store: &Store, state: &State) -
     match column {
         Column::Id => plain(format!("s{}", row.id.0)),
         Column::State => Span::styled(left(row.condition.word(), width), state.theme.condition(row.condition)),
-        Column::Client => plain(row.client.to_string()),
-        Column::Target => plain(wire(&row.target)),
-        Column::Server => plain(server(row)),
+        Column::Client => plain(format::cut_front(&row.client.to_string(), width)),
+        Column::Target => plain(format::cut_target(&wire(&row.target), width)),
+        Column::Server => plain(server(row, width)),
         Column::Age => plain(right(&age(row.age(store.now)), width)),
         Column::Idle => plain(right(&row.idle(store.now).map(age).unwrap_or_default(), width)),
         Column::FromClient => talk(Role::Client, state.theme.client()),
@@ -137,10 +137,13 @@ fn cell(row: &Row, column: Column, width: usize, store: &Store, state: &State) -
 }
 
 /// `nginx>:9000`, or where the client's connection leads.
-fn server(row: &Row) -> String {
+fn server(row: &Row, width: usize) -> String {
     match row.proxy {
-        Some(proxy) => format!("{proxy}>{}", format::port_or_endpoint(row.backend, row.front)),
-        None => row.front.to_string(),
+        Some(proxy) => {
+            let room = width.saturating_sub(proxy.len() + 1).max(width / 2);
+            format!("{proxy}>{}", format::cut_front(&format::port_or_endpoint(row.backend, row.front), room))
+        }
+        None => format::cut_front(&row.front.to_string(), width),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::tui::state::State;
 use crate::tui::store::Row;
 
 /// Where what is said of a thing begins.
-const INDENT: usize = 26;
+const INDENT: usize = 28;
 
 /// Timers that close silent WebSockets by default, in seconds: nginx, ngx_http_proxy_module; HAProxy, timeout tunnel
 /// examples; the manuals of the others.

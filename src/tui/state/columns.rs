@@ -88,7 +88,7 @@ impl Column {
             Column::FromClient | Column::FromServer => (8, 9),
             Column::Ping => (6, 6),
             Column::Bytes => (6, 6),
-            Column::Why => (18, 60),
+            Column::Why => (28, 60),
         }
     }
 
