@@ -309,15 +309,14 @@ fn is_secret_field(name: &str) -> bool {
 
 /// Whether a query parameter of that name carries a secret.
 fn is_secret_parameter(name: &str) -> bool {
-    is_secret_name(name)
-        || words(name).any(|word| ["key", "code"].iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+    is_secret_name(name) || has_word(name, &["key", "code"])
 }
 
 /// Whether a thing of that name is a secret wherever it stands.
 fn is_secret_name(name: &str) -> bool {
     const AS_WORD: [&str; 8] = ["sig", "pwd", "pass", "sess", "hmac", "otp", "csrf", "xsrf"];
     name.as_bytes().windows(2).enumerate().any(|(at, two)| is_secret_at(two, &name.as_bytes()[at..]))
-        || words(name).any(|word| AS_WORD.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+        || has_word(name, &AS_WORD)
 }
 
 /// Whether a name has a word for a secret right here; `two` are the first bytes of the rest.
@@ -340,14 +339,22 @@ fn is_secret_at(two: &[u8], rest: &[u8]) -> bool {
     }
 }
 
-/// The words of `snake_case`, `kebab-case`, `camelCase` and `list[index]`.
-fn words(name: &str) -> impl Iterator<Item = &str> {
-    name.split(|character: char| !character.is_ascii_alphanumeric()).flat_map(|part| {
-        let bytes = part.as_bytes();
-        let mut start = 0;
-        let cuts = (1..bytes.len()).filter(|&at| bytes[at - 1].is_ascii_lowercase() && bytes[at].is_ascii_uppercase());
-        cuts.chain([bytes.len()]).map(move |end| &part[std::mem::replace(&mut start, end)..end])
-    })
+/// Whether a word of `snake_case`, `kebab-case`, `camelCase` or `list[index]` is one of these.
+fn has_word(name: &str, words: &[&str]) -> bool {
+    let bytes = name.as_bytes();
+    let is_word = |word: &[u8]| words.iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes()));
+    let mut start = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let between = !byte.is_ascii_alphanumeric();
+        let hump = at > start && byte.is_ascii_uppercase() && bytes[at - 1].is_ascii_lowercase();
+        if between || hump {
+            if is_word(&bytes[start..at]) {
+                return true;
+            }
+            start = at + usize::from(between);
+        }
+    }
+    is_word(&bytes[start..])
 }
 
 /// A name in lower case, its first 64 bytes, without an allocation.
