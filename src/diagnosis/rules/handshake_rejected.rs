@@ -61,7 +61,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// Whether that is a yes and nothing else, to a request that does not ask for a WebSocket.
 fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
     let asks = refusal.request.is_none_or(hops::asks_for_websocket);
-    !asks && answer::is_bare_yes(refusal.response)
+    let is_authorization = refusal.session.legs[refusal.made_on].is_authorization && refusal.status() < 300;
+    !asks && (is_authorization || answer::is_bare_yes(refusal.response))
 }
 
 /// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).
@@ -123,5 +124,8 @@ pub(super) mod tests {
         let aside = replaced(ASKED, "Upgrade", "");
         let yes = session().client_leg(|leg| leg.request(&aside).response("HTTP/1.1 204 No Content\n\n"));
         assert!(yes.check(&RULE).is_none(), "an answer to a proxy that asks for leave");
+        let named = with_field(&aside, "X-Original-URL: https://app.example/chat");
+        let yes = session().client_leg(|leg| leg.request(&named).response("HTTP/1.1 200 OK\n\nwelcome"));
+        assert!(yes.check(&RULE).is_none(), "it says itself what it asks about");
     }
 }
