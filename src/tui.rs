@@ -42,9 +42,10 @@ use crate::engine::event::Summary;
 use crate::output::mask::Mask;
 use crate::output::pcapng::held::HeldCounts;
 use crate::session::{Session, SessionId};
+use crate::source::without_code;
 use crate::tui::feed::Change;
 use crate::tui::signals::Signals;
-use crate::tui::state::{Columns, Effect, State};
+use crate::tui::state::{Columns, Effect, Question, State};
 use crate::tui::store::{Progress, Store};
 use crate::tui::terminal::OwnTerminal;
 use crate::tui::worker::EngineThread;
@@ -297,7 +298,7 @@ impl Driver {
                 self.state.saved(path, said);
                 self.state.proposal.skip(Path::exists);
             }
-            Err(error) => self.state.not_saved(path, error),
+            Err(error) => self.state.ask_again(Question::Save, path, error),
         }
     }
 
@@ -316,7 +317,8 @@ impl Driver {
     /// Reads another file instead.
     async fn open(&mut self, path: PathBuf) -> io::Result<()> {
         if let Err(error) = std::fs::File::open(&path) {
-            self.state.notice = Some(format!("cannot open {}: {error}", path.display()));
+            let error = format!("cannot open it: {}", without_code(&error));
+            self.state.ask_again(Question::Open, &path, error);
             return Ok(());
         }
         self.engine.stop().await;

@@ -118,7 +118,7 @@ impl From<FilterError> for SourceError {
 }
 
 /// An error of the system in its own words, without `(os error 2)`.
-pub(super) fn without_code(error: &io::Error) -> String {
+pub(crate) fn without_code(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),

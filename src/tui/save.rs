@@ -11,6 +11,7 @@ use crate::output::json::Json;
 use crate::output::mask::Mask;
 use crate::output::report::Report;
 use crate::session::SessionId;
+use crate::source::without_code;
 use crate::tui::store::Store;
 use crate::tui::{Judged, Saved};
 
@@ -72,7 +73,7 @@ impl<'a> Target<'a> {
                  or start it with -Z USER",
                 std::env::temp_dir().display()
             ),
-            _ => format!("cannot write {path}: {error}"),
+            _ => format!("cannot write {path}: {}", without_code(error)),
         }
     }
 }

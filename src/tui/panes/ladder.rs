@@ -20,7 +20,7 @@ use crate::tui::state::{Cursor, State, TimeStyle};
 use crate::tui::store::Row;
 
 /// The column of times, and a space.
-const TIME: usize = 13;
+pub(super) const TIME: usize = 14;
 /// Arrows that are shorter than this say nothing: then each line names both ends instead.
 const SHORTEST: usize = 14;
 /// Arrows that are longer than this make the eye walk.

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::ladder::Times;
+use super::ladder::{TIME, Times};
 use super::{put, put_chosen};
 use crate::engine::event::MessageKind;
 use crate::session::Session;
@@ -26,7 +26,8 @@ use crate::tui::store::Row;
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, session: &Session, row: &Row, state: &State, detail: &Detail) {
     let (head, rest) = split_top(area, 1);
     let legs = session.legs.len() > 1;
-    let title = format!("{}  {}  kind    bytes  packet    text", right("time", 11), left("from", from_width(legs)));
+    let title =
+        format!("{}  {}  kind    bytes  packet    text", right("time", TIME - 2), left("from", from_width(legs)));
     put(frame, head, 0, &Line::styled(title, state.theme.head()));
     let (body, below) = split_bottom(rest, whole_rows(rest, detail));
     if row.messages.len() == 0 {

@@ -8,7 +8,7 @@ use crate::output::pcapng::held::HeldCounts;
 use crate::tui::keys::Action;
 use crate::tui::panes;
 use crate::tui::samples;
-use crate::tui::state::State;
+use crate::tui::state::{Question, State};
 use crate::tui::store::Store;
 use crate::tui::theme::Theme;
 
@@ -113,7 +113,7 @@ fn what_is_too_long_for_the_bottom_line_goes_on_above_it() {
     state.size = SMALL;
     state.follow_store(&store);
     let path = std::path::Path::new("/root/here.pcapng");
-    state.not_saved(path, format!("alice may not write it: {} finally", "much to say ".repeat(9)));
+    state.ask_again(Question::Save, path, format!("alice may not write it: {} finally", "much to say ".repeat(9)));
     let mut terminal = Terminal::new(TestBackend::new(SMALL.0, SMALL.1)).expect("a buffer is always there");
     let mut look = |state: &State| {
         terminal.draw(|frame| panes::render(frame, &store, state)).expect("a buffer takes everything");

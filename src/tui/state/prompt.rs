@@ -1,6 +1,6 @@
 //! A question in the bottom line, and what its answer does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
@@ -56,6 +56,12 @@ impl State {
     /// Asks.
     pub(super) fn ask(&mut self, question: Question, answer: &str) {
         self.prompt = Some(Prompt { question, input: Input::new(answer.to_owned()), error: None });
+    }
+
+    /// Asks for a name once more, which can be mended: what was wrong with it is said.
+    pub fn ask_again(&mut self, question: Question, path: &Path, error: String) {
+        let input = Input::new(path.display().to_string());
+        self.prompt = Some(Prompt { question, input, error: Some(error) });
     }
 
     /// A key while something is asked.

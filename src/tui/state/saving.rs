@@ -57,14 +57,6 @@ impl State {
         self.notice = Some(said);
     }
 
-    /// It could not be saved: the name can be mended.
-    pub fn not_saved(&mut self, path: &Path, error: String) {
-        self.ask(Question::Save, &path.display().to_string());
-        if let Some(prompt) = &mut self.prompt {
-            prompt.error = Some(error);
-        }
-    }
-
     /// The name that is asked for gets the next ending.
     pub(super) fn next_format(&mut self) {
         let Some(prompt) = &mut self.prompt else { return };

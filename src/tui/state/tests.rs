@@ -146,7 +146,7 @@ fn the_ending_chooses_the_format_and_tab_the_ending() {
         assert!(asked(&state).is_some_and(|name| name.ends_with(ending)), "{ending}");
     }
     let Effect::Save(path, _) = enter(&mut state, &store) else { panic!("it is saved") };
-    state.not_saved(&path, "is there already".to_owned());
+    state.ask_again(Question::Save, &path, "is there already".to_owned());
     assert_eq!(asked(&state).map(PathBuf::from), Some(path.clone()), "the name can be mended");
     state.key(KeyEvent::from(KeyCode::Esc), &store);
     state.saved(&path, "saved".to_owned());
