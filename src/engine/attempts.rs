@@ -7,7 +7,7 @@ use crate::engine::tracker::Watch;
 use crate::h2;
 use crate::http::ProxyHeader;
 use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
-use crate::http::handshake::Key;
+use crate::http::handshake::{Key, Upgrade};
 use crate::http::text::text;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
@@ -133,6 +133,7 @@ impl Watch<'_> {
             client: flow.client(),
             server: flow.server(),
             key,
+            upgrade: !matches!(request.offer.upgrade, Upgrade::Absent),
             asked: request.moment.at,
             answered: None,
         })

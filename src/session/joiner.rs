@@ -35,6 +35,8 @@ pub struct Waiting {
     pub server: Endpoint,
     /// Its key, when it has a valid one.
     pub key: Option<[u8; 16]>,
+    /// Whether it has Upgrade.
+    pub upgrade: bool,
     /// When its request was complete.
     pub asked: Timestamp,
     /// When it was answered or given up.
@@ -266,9 +268,11 @@ impl Joiner {
             .map(|attempt| attempt.flow)
     }
 
-    /// A leg that leads to where the new one comes from is a better front than one that does not; then the later one.
-    fn rank(&self, front: &Waiting, new: &Waiting) -> (bool, bool, Timestamp) {
-        (front.answered.is_none(), self.hosts.may_be_one(front.server.ip, new.client.ip), front.asked)
+    /// A leg that leads to where the new one comes from is a better front than one that does not, and one with Upgrade than one
+    /// that a proxy would have to make it for; then the later one.
+    fn rank(&self, front: &Waiting, new: &Waiting) -> (bool, bool, bool, Timestamp) {
+        let near = self.hosts.may_be_one(front.server.ip, new.client.ip);
+        (front.answered.is_none(), near, front.upgrade || !new.upgrade, front.asked)
     }
 
     fn forget(&mut self, ticket: Ticket) {

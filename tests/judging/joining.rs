@@ -66,6 +66,27 @@ fn a_stripped_key_is_missed_where_it_was() {
     assert_eq!(judged.cause(), Some("websocket-key-stripped"));
 }
 
+/// All on one host, so that addresses tell nothing; the answer to the request without Upgrade was not captured.
+#[test]
+fn a_proxy_makes_no_upgrade_of_a_request_that_has_none() {
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    let aside = format!("GET /verify HTTP/1.0\r\nHost: auth\r\nSec-WebSocket-Key: {KEY}\r\n\r\n");
+    let script = Script::new()
+        .leg((HERE, 40_001), (HERE, 80))
+        .request(asking(KEY, ""))
+        .leg((HERE, 50_001), (HERE, 9100))
+        .request(&aside)
+        .leg((HERE, 50_002), (HERE, 9000))
+        .request(asking(KEY, ""))
+        .response(switching_protocols(KEY))
+        .leg((HERE, 40_001), (HERE, 80))
+        .response(switching_protocols(KEY));
+    let judged = judge(&over(open(script)));
+    let (session, _) = judged.only();
+    let behind: Vec<_> = session.legs.iter().map(|leg| (leg.server.port, leg.behind)).collect();
+    assert_eq!(behind, [(80, None), (9100, Some(0)), (9000, Some(0))]);
+}
+
 #[test]
 fn two_invalid_keys_are_two_clients() {
     let judged = judge(&refused(&asking("test", ""), &asking("another", "")));

@@ -106,6 +106,7 @@ mod tests {
             connection: ConnectionId(number),
             client: end,
             server: end,
+            upgrade: true,
             key: (!number.is_multiple_of(3)).then_some([0; 16]),
             asked: Timestamp::ZERO,
             answered: None,
