@@ -274,7 +274,7 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
             fronts.extend(sent_away((id, index), leg));
             continue;
         };
-        let behind = record.entries.iter().filter(|other| other.behind == Some(index));
+        let behind = record.entries.iter().filter(|other| other.is_behind(index));
         let answering = behind.filter_map(|other| match &other.state {
             EntryState::Done(back) if back.status().is_some() && back.status() == leg.status() => Some(back),
             _ => None,
@@ -290,7 +290,7 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
             None if leg.status().is_some_and(|status| status < 500) => continue,
             None => {
                 let until = leg.answered().map_or(leg.last().at, |answered| answered.at);
-                let alone = !record.entries.iter().any(|other| other.behind == Some(index));
+                let alone = !record.entries.iter().any(|other| other.is_behind(index));
                 let unreached = alone && matches!(leg.status(), Some(502..=504));
                 (until, if unreached { Seeks::Failure } else { Seeks::Any })
             }
@@ -314,7 +314,7 @@ fn sent_away(owner: (SessionId, usize), leg: &Over) -> Option<Front<(SessionId, 
 /// When a proxy closed a WebSocket that it had opened before it asked its backend, and on which it had nothing to say;
 /// `None` when it was not so. A code of its own tells that something failed (RFC 6455 §7.4.1).
 fn promised_in_vain(record: &Record, index: usize, leg: &Over) -> Option<Timestamp> {
-    let alone = !record.entries.iter().any(|other| other.behind == Some(index));
+    let alone = !record.entries.iter().any(|other| other.is_behind(index));
     let said = leg.close(Role::Server).and_then(|close| close.code);
     if !alone || said.is_none_or(|code| code <= 1001) {
         return None;

@@ -127,7 +127,7 @@ impl Watch<'_> {
         let flow = self.tracker.flows.find(id)?;
         let record = self.tracker.records.find(flow.session?)?;
         let index = record.index_of(id)?;
-        Some(record.entries.iter().any(|entry| entry.behind == Some(index)))
+        Some(record.entries.iter().any(|entry| entry.is_behind(index)))
     }
 }
 

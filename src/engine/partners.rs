@@ -186,7 +186,7 @@ impl Tracker {
     fn has_another_behind(&self, front: &Candidate<'_>, back: &Candidate<'_>) -> bool {
         let has_any = self
             .entry_of(front.id)
-            .is_some_and(|(record, index)| record.entries.iter().any(|entry| entry.behind == Some(index)));
+            .is_some_and(|(record, index)| record.entries.iter().any(|entry| entry.is_behind(index)));
         has_any && back.course.is_answered()
     }
 

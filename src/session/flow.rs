@@ -260,6 +260,6 @@ mod tests {
 
     #[test]
     fn a_flow_is_small() {
-        assert_eq!(size_of::<Option<Flow>>(), 128);
+        assert_eq!(size_of::<Option<Flow>>(), 120);
     }
 }

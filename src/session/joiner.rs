@@ -7,6 +7,7 @@ mod line;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -55,8 +56,14 @@ pub enum Match {
 }
 
 /// The number under which an attempt waits: later attempts have greater ones.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Ticket(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Ticket(NonZeroU64);
+
+impl Default for Ticket {
+    fn default() -> Ticket {
+        Ticket(NonZeroU64::MIN)
+    }
+}
 
 /// The attempts that wait, and the plain requests that may be what a proxy made of one.
 #[derive(Debug, Default)]

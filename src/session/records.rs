@@ -16,12 +16,24 @@ use crate::time::Timestamp;
 
 /// A leg of a session, while it is followed and after.
 pub struct Entry {
-    /// Which entry is in front of it.
-    pub behind: Option<usize>,
+    /// The index of the entry in front of it: a hundred thousand sessions may be open, none with so many legs.
+    pub behind: Option<u32>,
     /// What ties it to that one.
     pub joined_by: Option<JoinReason>,
     /// Where it is.
     pub state: EntryState,
+}
+
+impl Entry {
+    /// Which entry is in front of it.
+    pub fn front(&self) -> Option<usize> {
+        self.behind.map(|front| front as usize)
+    }
+
+    /// Whether that is this one.
+    pub fn is_behind(&self, index: usize) -> bool {
+        self.front() == Some(index)
+    }
 }
 
 /// Where a leg is.
@@ -131,7 +143,7 @@ impl Record {
     /// How many proxies are in front of an entry.
     pub fn depth(&self, mut index: usize) -> usize {
         let mut depth = 0;
-        while let Some(front) = self.entries.get(index).and_then(|entry| entry.behind) {
+        while let Some(front) = self.entries.get(index).and_then(Entry::front) {
             depth += 1;
             if depth > self.entries.len() {
                 break; // a ring cannot be made by joining, and must not hang if it were
@@ -196,7 +208,7 @@ impl Records {
     /// Adds a leg behind entry `front` of a session; `None` when there is no such session.
     pub fn attach(&mut self, id: SessionId, front: usize, mut entry: Entry) -> Option<usize> {
         let record = self.records.get_mut(&id)?;
-        entry.behind = Some(front);
+        entry.behind = Some(front as u32);
         record.live += u32::from(matches!(entry.state, EntryState::Live(_)));
         record.entries.push(entry);
         Some(record.entries.len() - 1)
@@ -209,13 +221,13 @@ impl Records {
         }
         let Some(source) = self.records.remove(&from) else { return Vec::new() };
         let Some(target) = self.records.get_mut(&into) else { return Vec::new() };
-        let base = target.entries.len();
+        let base = target.entries.len() as u32;
         let mut moved = Vec::new();
         for mut entry in source.entries {
             match entry.behind {
                 Some(index) => entry.behind = Some(base + index),
                 None => {
-                    entry.behind = Some(front);
+                    entry.behind = Some(front as u32);
                     entry.joined_by = Some(reason);
                 }
             }
@@ -252,8 +264,9 @@ fn legs_of(mut record: Record, spare: &mut Spare) -> Vec<Leg> {
     if record.entries.len() > 1 {
         put_in_order(&mut record);
     }
-    for Entry { state, behind, joined_by, .. } in record.entries {
-        let EntryState::Done(over) = state else { continue };
+    for entry in record.entries {
+        let (behind, joined_by) = (entry.front(), entry.joined_by);
+        let EntryState::Done(over) = entry.state else { continue };
         legs.push(over.into_leg(spare));
         if let Some(leg) = legs.last_mut() {
             (leg.behind, leg.joined_by) = (behind, joined_by);
@@ -273,7 +286,7 @@ fn put_in_order(record: &mut Record) {
     let mut place = vec![0; order.len()];
     order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
     for entry in record.entries.iter_mut() {
-        entry.behind = entry.behind.map(|front| place[front]);
+        entry.behind = entry.front().map(|front| place[front] as u32);
     }
     let entries = std::mem::replace(&mut record.entries, Entries::Many(Vec::new()));
     let mut placed: Vec<(usize, Entry)> = place.into_iter().zip(entries).collect();
@@ -295,4 +308,14 @@ fn role_of(legs: &[Leg], index: usize) -> LegRole {
 /// Whether the request says itself that a proxy made it.
 fn is_forwarded(leg: &Leg) -> bool {
     leg.proxy_header.is_some() || leg.request.as_deref().is_some_and(|request| request.head.fields.say_forwarded())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_session_is_small() {
+        assert_eq!(size_of::<Record>(), 48);
+    }
 }

@@ -23,7 +23,7 @@ impl Line {
     /// Comes last.
     pub(super) fn join(&mut self, attempt: Waiting) -> Ticket {
         let ticket = self.next;
-        self.next.0 += 1;
+        self.next.0 = self.next.0.saturating_add(1);
         self.taken += 1;
         self.keyless += usize::from(attempt.key.is_none());
         self.places.push_back((ticket, Some(attempt)));
@@ -78,7 +78,7 @@ impl Line {
 
     fn place_of(&self, ticket: Ticket) -> Option<usize> {
         // As many places behind the first as their numbers are apart, where all holes between them are still there.
-        let apart = usize::try_from(ticket.0.checked_sub(self.first()?.0)?).ok()?;
+        let apart = usize::try_from(ticket.0.get().checked_sub(self.first()?.0.get())?).ok()?;
         match self.places.get(apart) {
             Some((at, _)) if *at == ticket => Some(apart),
             _ => self.places.binary_search_by_key(&ticket, |(at, _)| *at).ok(),
