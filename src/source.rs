@@ -13,6 +13,7 @@ pub mod privileges;
 pub mod savefile;
 
 pub use error::SourceError;
+#[cfg(feature = "tui")]
 pub(crate) use error::without_code;
 pub use filter::{Filter, FilterError};
 pub use savefile::Savefiles;

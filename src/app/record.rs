@@ -13,7 +13,9 @@ use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::limits::Limits;
-use crate::output::pcapng::held::{Copied, Held, HeldCounts};
+use crate::output::pcapng::held::Held;
+#[cfg(feature = "tui")]
+use crate::output::pcapng::held::{Copied, HeldCounts};
 use crate::output::pcapng::recording::{Recording, RecordingError};
 use crate::output::pcapng::selection::Selection;
 use crate::output::query::Query;
@@ -52,6 +54,14 @@ impl SharedRecorder {
         SharedRecorder(Arc::new(Mutex::new(Recorder { recording, query, held, saveable })))
     }
 
+    fn lock(&self) -> MutexGuard<'_, Recorder> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For whoever saves sessions at the screen.
+#[cfg(feature = "tui")]
+impl SharedRecorder {
     /// Hands on what was written, so that it can be read.
     pub(super) fn flush(&self) {
         if let Some(recording) = &mut self.lock().recording {
@@ -72,10 +82,6 @@ impl SharedRecorder {
     /// Holds nothing any more.
     pub(super) fn let_go(&self) {
         self.lock().held = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Recorder> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
