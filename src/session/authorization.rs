@@ -29,7 +29,8 @@ pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
 fn decided(legs: &[Leg], index: usize, front: &Leg, answer: &Response) -> bool {
     let said = answer.head.status;
     if (200..300).contains(&said) {
-        return legs[index + 1..].iter().any(|other| other.behind == legs[index].behind);
+        // The request that it then made may be missing from the capture; what came of it is not.
+        return front.tunnel.is_some() || legs[index + 1..].iter().any(|other| other.behind == legs[index].behind);
     }
     let Some(told) = front.response.as_deref().filter(|_| !front.has_holes() && !legs[index].has_holes()) else {
         return false;
@@ -111,6 +112,8 @@ mod tests {
         let went_on = asked(ASIDE, yes, SWITCHED).attempt(|leg| leg.request(FORWARDED).response(SWITCHED).open());
         assert!(is_aside(&went_on));
         assert!(!is_authorization(&went_on.session.legs, 2));
+        let alone = asked(ASIDE, yes, SWITCHED).client_leg(|leg| leg.open());
+        assert!(is_aside(&alone), "the leg behind was not captured");
     }
 
     #[test]
