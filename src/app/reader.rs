@@ -64,12 +64,13 @@ impl Reader {
     }
 
     /// Reads them to the end, or until the listener has heard enough.
+    #[cfg(feature = "tui")]
     pub(super) fn run(self, listener: &mut impl Listener) -> Result<Done, Failure> {
         let engine = Engine::new(&Limits::default(), self.options, listener.wants());
         self.run_with(engine, listener)
     }
 
-    /// The same, for one who prints. Where judgements alone are printed, that is done beside the reading.
+    /// Reads them to the end, or until what is printed is read no more. Where judgements alone are printed, that is done beside the reading.
     pub(super) fn print(self, printer: &Printer) -> Result<Done, Failure> {
         let (limits, wants) = (Limits::default(), printer.wants());
         let apart = if self.options.live { None } else { Apart::start(&limits, printer.clone()) };
