@@ -114,6 +114,18 @@ impl<'a> Ending<'a> {
         self.end.moment.at.since(self.opened.at)
     }
 
+    /// The end of a leg that took nothing more when the session ended: its window stood at zero since before. With the leg,
+    /// and when its window was at zero first.
+    pub fn shut(&self) -> Option<(usize, Role, Moment)> {
+        self.session.legs.iter().enumerate().find_map(|(index, leg)| {
+            Role::BOTH.into_iter().find_map(|role| {
+                let window = leg.zero_window(role);
+                let first = window.first.filter(|&first| window.open && first < self.end.moment)?;
+                Some((index, role, first))
+            })
+        })
+    }
+
     /// Whether no Close frame was sent before.
     pub fn without_close(&self) -> bool {
         self.close.is_none() && !self.close_was_missed()

@@ -265,7 +265,9 @@ impl Watch<'_> {
         /// Enough to recognise what speaks there.
         const QUOTED: usize = 256;
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        if flow.session.is_none() || flow.response.is_some() {
+        // Who greets before it was asked: an upgrade request may still come.
+        let greets = flow.syn_seen && flow.request.is_none() && flow.rare().first_bytes.client.is_none();
+        if flow.response.is_some() || (flow.session.is_none() && !greets) {
             return;
         }
         flow.rare().odd_answer.get_or_insert_with(|| text(&bytes[..bytes.len().min(QUOTED)]).into());

@@ -30,6 +30,9 @@ impl Watch<'_> {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let App::H2(mut multiplex) = std::mem::replace(&mut flow.app, App::Speaking) else { return };
         let Multiplex { connection, streams, .. } = &mut *multiplex;
+        if role == Role::Client && connection.awaits_client() && self.asks_in_http1(id, moment, event) {
+            return;
+        }
         connection.handle(role, event, moment, &mut |event| self.stream_told(id, streams, event));
         if let Some(flow) = self.tracker.flows.find_mut(id) {
             flow.app = App::H2(multiplex);

@@ -42,6 +42,17 @@ impl Watch<'_> {
         }
     }
 
+    /// The client of a server that greeted in HTTP/2 says its first bytes. Whether it asks in HTTP/1 all the same, as one
+    /// does who took the server for another: then its request is read as one.
+    pub(super) fn asks_in_http1(&mut self, id: FlowId, moment: Moment, event: StreamEvent<'_>) -> bool {
+        let asks = matches!(event, StreamEvent::Data(bytes) if begins_request(bytes));
+        if asks && let Some(flow) = self.tracker.flows.find_mut(id) {
+            flow.app = App::Http(Box::new(http::Dialogue::new()));
+            self.dialogue(id, Role::Client, moment, event);
+        }
+        asks
+    }
+
     /// One thing that a dialogue tells.
     fn told(&mut self, id: FlowId, event: http::Event<'_>) {
         match event {
@@ -104,19 +115,21 @@ impl Watch<'_> {
 
 /// Who the client is, where the first bytes tell: only a client sends a request, only a server an answer.
 fn guess_client(side: Side, bytes: &[u8]) -> Option<Side> {
-    const METHODS: [&[u8]; 7] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"CONNECT "];
     // A TLS handshake record: type 22, and the type of its first message (RFC 8446 §4): 1 ClientHello, 2 ServerHello.
     let hello = if bytes.starts_with(&[0x16, 0x03]) { bytes.get(5) } else { None };
     if bytes.starts_with(b"HTTP/1.") || hello == Some(&2) {
         Some(side.peer())
-    } else if bytes.starts_with(b"PRI * HTTP/2.0")
-        || METHODS.iter().any(|method| bytes.starts_with(method))
-        || hello == Some(&1)
-    {
+    } else if bytes.starts_with(b"PRI * HTTP/2.0") || begins_request(bytes) || hello == Some(&1) {
         Some(side)
     } else {
         None
     }
+}
+
+/// Whether a request of HTTP/1 begins here.
+fn begins_request(bytes: &[u8]) -> bool {
+    const METHODS: [&[u8]; 7] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"DELETE ", b"CONNECT "];
+    METHODS.iter().any(|method| bytes.starts_with(method))
 }
 
 fn bound_name(bound: http::dialogue::Bound) -> &'static str {

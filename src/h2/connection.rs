@@ -108,6 +108,11 @@ impl Connection {
         }
     }
 
+    /// Whether the client has not said a byte, of a connection from its beginning.
+    pub fn awaits_client(&self) -> bool {
+        self.readers.client.awaits_preface()
+    }
+
     /// Whether the server takes an extended CONNECT (RFC 8441 §3); `None` when its SETTINGS were not seen.
     pub fn connect_protocol_enabled(&self) -> Option<bool> {
         let server = &self.speech.halves.server;

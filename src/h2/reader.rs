@@ -78,6 +78,11 @@ impl Reader {
         Reader { state: State::Searching, ..Reader::new(false, most) }
     }
 
+    /// Whether the preface is due, and nothing came.
+    pub(super) fn awaits_preface(&self) -> bool {
+        matches!(self.state, State::Preface) && self.held.is_empty()
+    }
+
     /// Takes the next bytes.
     pub(super) fn handle(&mut self, segment: &[u8], take: Take<'_>) {
         let mut rest = segment;

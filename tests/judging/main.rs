@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod article;
+mod greeting;
 mod healthy;
 mod http2;
 mod joining;

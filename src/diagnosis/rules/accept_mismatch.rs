@@ -4,7 +4,7 @@ use crate::diagnosis::agreement;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::http::handshake::{Accept, Key, accept_value};
-use crate::session::Leg;
+use crate::session::{Leg, Session};
 
 /// `accept-mismatch`.
 pub const RULE: Rule = Rule {
@@ -17,7 +17,8 @@ pub const RULE: Rule = Rule {
         with another connection's 101.",
     signature: "Sec-WebSocket-Accept of a 101 is absent, or not base64(SHA1(key + 258EAFA5-E914-47DA-95CA-C5AB0DC85B11))",
     fix: "Compute the value from the key of this very request, over its text, not over its decoded bytes; or use a WebSocket \
-        library. If the backend's leg has the right value, look for a cache or filter in front of it.",
+        library. If the backend's leg has the right value, look for a cache or filter in front of it. If \
+        the proxy sends a key of its own on, let it pass Sec-WebSocket-Key.",
     look_alikes: "HAProxy adds the header to some refusals too: only in a 101 does it mean anything.",
     reference: "RFC 6455 §4.1, §4.2.2",
     check,
@@ -30,7 +31,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Accept::Absent => leg.request.as_deref().is_some_and(|request| request.offer.key != Key::Absent),
         Accept::Valid | Accept::Unknown => false,
     })?;
-    let detail = compared(leg, response.head.fields.first("Sec-WebSocket-Accept"));
+    let accept = response.head.fields.first("Sec-WebSocket-Accept");
+    let detail = format!("{}{}", compared(leg, accept), of_another_key(session, index, accept));
     let left = agreement::client_left_at_once(session);
     let end = if left.is_some() { "; the client left at once" } else { "" };
     let evidence = Evidence::on(index, format!("{detail}{end}"))
@@ -41,9 +43,19 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     Some(if agreement::client_stays(session) { evidence.severity(Severity::Warning).not_cause() } else { evidence })
 }
 
+/// That the answer fits what the proxy sent on in place of the client's key.
+fn of_another_key(session: &Session, index: usize, accept: Option<&str>) -> &'static str {
+    let behind = session.legs.iter().filter(|leg| leg.behind == Some(index));
+    let sent = behind.filter_map(|leg| key(leg)).any(|key| accept == Some(accept_value(key).as_str()));
+    if sent { ": it fits the key that the proxy sent to the backend in place of the client's" } else { "" }
+}
+
+fn key(leg: &Leg) -> Option<&str> {
+    leg.request.as_deref()?.head.fields.first("Sec-WebSocket-Key")
+}
+
 fn compared(leg: &Leg, accept: Option<&str>) -> String {
-    let key = leg.request.as_deref().and_then(|request| request.head.fields.first("Sec-WebSocket-Key"));
-    let expected = key.map(accept_value).unwrap_or_default();
+    let expected = key(leg).map(accept_value).unwrap_or_default();
     match accept {
         Some(accept) => format!("Sec-WebSocket-Accept is {}, expected {expected}", quote(accept)),
         None => format!("there is no Sec-WebSocket-Accept, expected {expected}"),
@@ -71,6 +83,18 @@ pub(super) mod tests {
         assert!(session.diagnose().verdict.starts_with("the proxy 10.0.0.1:80"), "the backend's own value is right");
         let session = example().backend_leg(|leg| leg.request(FORWARDED).response(&wrong()));
         assert!(session.diagnose().verdict.starts_with("the backend 127.0.0.1:9000"));
+    }
+
+    #[test]
+    fn says_when_the_proxy_sent_a_key_of_its_own() {
+        let own = replaced(FORWARDED, "Sec-WebSocket-Key", "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==");
+        let answer = format!("Sec-WebSocket-Accept: {}", accept_value("AQIDBAUGBwgJCgsMDQ4PEA=="));
+        let answer = replaced(SWITCHED, "Sec-WebSocket-Accept", &answer);
+        let session = session()
+            .client_leg(|leg| leg.request(ASKED).response(&answer).fin(Role::Client))
+            .backend_leg(|leg| leg.request(&own).response(&answer))
+            .outcome(Outcome::Rejected);
+        assert!(session.diagnose().verdict.contains("the key that the proxy sent"), "{}", session.diagnose().verdict);
     }
 
     #[test]

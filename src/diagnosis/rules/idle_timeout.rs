@@ -48,6 +48,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if end.who != Who::Proxy && !(alone && software.is_some()) {
         return None;
     }
+    // It was not idle: there was more to say than one end took. That is send-timeout.
+    if end.who == Who::Proxy && end.shut().is_some() {
+        return None;
+    }
     let idle = end.idle();
     let fit = timers::fit(idle, software)?;
     // A longer silence was survived before: then no timer of this length is there.
@@ -202,6 +206,20 @@ pub(super) mod tests {
         });
         let detail = session.finding(RULE.id).unwrap().evidence.detail;
         assert!(detail.contains("; 37 of 40 that it cut off ended 59.7-60 s after the last byte"), "{detail}");
+    }
+
+    #[test]
+    fn a_receiver_that_took_nothing_more_was_not_idle() {
+        let shut = |leg: TestLeg| {
+            leg.with(|leg| {
+                let opened = leg.tunnel.as_deref().map(|tunnel| tunnel.opened);
+                let side = leg.side(Role::Client);
+                let window = &mut leg.tcp.halves[side].zero_window;
+                (window.count, window.first, window.open) = (1, opened, true);
+            })
+        };
+        let session = example().client_leg(shut);
+        assert!(session.check(&RULE).is_none());
     }
 
     #[test]

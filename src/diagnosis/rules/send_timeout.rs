@@ -4,7 +4,6 @@ use crate::diagnosis::ending::{ending_without_close, named};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
-use crate::stream::Role;
 
 /// `send-timeout`.
 pub const RULE: Rule = Rule {
@@ -25,15 +24,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = ending_without_close(facts.session).filter(|end| end.who == Who::Proxy)?;
-    let shut = facts.session.legs.iter().enumerate().find_map(|(index, leg)| {
-        let role = Role::BOTH.into_iter().find(|&role| {
-            let window = leg.zero_window(role);
-            window.open && window.first.is_some_and(|first| first < end.end.moment)
-        })?;
-        Some((index, role, leg.zero_window(role)))
-    });
-    let (leg, role, window) = shut?;
-    let first = window.first?;
+    let (leg, role, first) = end.shut()?;
     let (who, proxy) = (named(facts.session, leg, role), end.name());
     let waited = Span(end.end.moment.at.since(first.at));
     Some(
@@ -50,6 +41,7 @@ pub(super) mod tests {
     use crate::diagnosis::test_session::*;
 
     use crate::session::Outcome;
+    use crate::stream::Role;
 
     pub(crate) fn example() -> TestSession {
         let open = |leg: TestLeg| leg.open().messages(Role::Server, 3);

@@ -15,7 +15,7 @@ pub const RULE: Rule = Rule {
     title: "The backend does not speak HTTP",
     explanation: "The request went to a port where something else listens: a database, a mail server, an SSH server, an \
         HTTP/2-only service. nginx passes such bytes on as if they were HTTP/0.9; others answer 502.",
-    signature: "a request, and an answer that does not begin with HTTP/1.",
+    signature: "a request, and an answer that does not begin with HTTP/1., or a greeting before it",
     fix: "Correct the port.\n\
         nginx: the address is in proxy_pass or in the upstream block; for a gRPC or HTTP/2 service it needs grpc_pass\n\
         HAProxy: the address is in the server line; proto h2 for a backend that speaks only HTTP/2",
@@ -31,16 +31,32 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         session.legs.iter().enumerate().rev().find_map(|(index, leg)| Some((index, leg, odd(leg)?)))?;
     let name = parties::server_of(session, index)?;
     let words = match leg.odd_answer.as_deref().map(quote) {
-        Some(words) if !words.is_empty() => format!("\"{words}\""),
+        Some(words) if !words.is_empty() && leg.first_bytes.server != Some(FirstBytes::Http2) => format!("\"{words}\""),
         _ => kind.to_owned(),
     };
     let outcome = front_status(session, index);
+    let asked = leg.request.as_deref().map(|request| request.moment);
+    let spoke = leg.half(Role::Server).first_data;
+    let greeted = spoke.zip(asked).is_some_and(|(spoke, asked)| spoke < asked);
+    let (detail, verdict, note) = if greeted {
+        (
+            format!("the server spoke before it was asked: {words}{outcome}"),
+            format!("{name} does not speak HTTP/1.1: it greeted with {words} before the request came{outcome}"),
+            "the greeting",
+        )
+    } else {
+        (
+            format!("a request for HTTP/1.1 was answered with {words}{outcome}"),
+            format!("{name} does not speak HTTP/1.1: it answered the handshake with {words}{outcome}"),
+            "the answer",
+        )
+    };
     Some(
-        Evidence::on(index, format!("a request for HTTP/1.1 was answered with {words}{outcome}"))
-            .packet_if(leg.request.as_deref().map(|request| request.moment), "the request")
-            .packet_if(leg.half(Role::Server).first_data, "the answer")
+        Evidence::on(index, detail)
+            .packet_if(asked, "the request")
+            .packet_if(spoke, note)
             .confidence(if leg.earlier_requests > 0 { Confidence::Medium } else { Confidence::High })
-            .verdict(format!("{name} does not speak HTTP/1.1: it answered the handshake with {words}{outcome}")),
+            .verdict(verdict),
     )
 }
 
@@ -88,6 +104,16 @@ pub(super) mod tests {
         let session = session().client_leg(|leg| leg.request(ASKED).odd_answer(FirstBytes::Http2, ""));
         assert_eq!(session.cause(), Some(RULE.id));
         assert!(session.diagnose().verdict.contains("HTTP/2 frames"));
+    }
+
+    #[test]
+    fn a_server_that_spoke_first_did_not_answer() {
+        let greeted = session().client_leg(|leg| {
+            let leg = leg.odd_answer(FirstBytes::Other, "220 mail ESMTP").after_ms(5);
+            leg.request(ASKED)
+        });
+        let verdict = greeted.diagnose().verdict;
+        assert!(verdict.ends_with("it greeted with \"220 mail ESMTP\" before the request came"), "{verdict}");
     }
 
     #[test]
