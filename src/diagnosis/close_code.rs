@@ -3,7 +3,7 @@
 use crate::diagnosis::ending::{first_close, named, who};
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Severity};
-use crate::session::Who;
+use crate::session::{Leg, Who};
 use crate::stream::Role;
 
 /// Evidence for the first Close frame, when `is_meant` picks its code.
@@ -21,9 +21,16 @@ pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evid
     let age = Span(close.moment.at.since(opened.at));
     let evidence =
         Evidence::on(leg, said.clone()).packet(close.moment, "the Close frame").verdict(format!("{said} after {age}"));
-    // Behind a leg of which bytes are missing the proxy may have passed on what its client sent.
-    let front = session.legs[leg].behind.filter(|_| role == Role::Client);
-    let may_be_the_clients = front.is_some_and(|front| session.legs[front].has_holes());
+    let may_be_the_clients = match role {
+        // Behind a leg of which bytes are missing the proxy may have passed on what its client sent.
+        Role::Client => session.legs[leg].behind.is_some_and(|front| session.legs[front].has_holes()),
+        // The client's Close is among the bytes that are missing: it may have come first.
+        Role::Server => {
+            let unseen = |leg: &Leg| leg.tunnel.as_ref().is_none_or(|tunnel| tunnel.sides.client.close.is_none());
+            let lost = |leg: &Leg| leg.half(Role::Client).gap_bytes > 0;
+            session.legs.iter().all(unseen) && session.legs.iter().any(lost)
+        }
+    };
     Some(match (code, who(session, leg, role)) {
         // A page that was left, a tab that was closed.
         (1001, who) if who == Who::Client || may_be_the_clients => evidence.severity(Severity::Note).not_cause(),
@@ -75,6 +82,18 @@ mod tests {
                     left(leg.request(ASKED).response(SWITCHED)).with(|leg| leg.tcp.halves.originator.gap_bytes = gap)
                 })
                 .backend_leg(|leg| left(leg.request(FORWARDED).response(SWITCHED)).close(Role::Client, 1001, ""))
+        };
+        assert_eq!(told(8).cause(), None);
+        assert_eq!(told(0).cause(), Some("close-going-away"));
+    }
+
+    #[test]
+    fn the_answer_to_a_close_that_is_missing_is_no_failure() {
+        let told = |gap: u64| {
+            session().client_leg(|leg| {
+                let leg = leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 2);
+                leg.with(|leg| leg.tcp.halves.originator.gap_bytes = gap).close(Role::Server, 1001, "")
+            })
         };
         assert_eq!(told(8).cause(), None);
         assert_eq!(told(0).cause(), Some("close-going-away"));

@@ -43,7 +43,7 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
         open().flat_map(|(index, leg, _)| leg.ends().map(move |end| (index, end))).min_by_key(|(_, end)| end.moment)?;
     let before = |moment: &Moment| *moment <= end.moment;
     let last_byte =
-        open().filter_map(|(_, _, tunnel)| tunnel.last_byte).filter(before).max().unwrap_or(opened).max(opened);
+        open().flat_map(|(_, _, tunnel)| tunnel.last_bytes()).filter(before).max().unwrap_or(opened).max(opened);
     let close = open()
         .flat_map(|(index, _, tunnel)| {
             Role::BOTH.into_iter().filter_map(move |role| Some((index, role, tunnel.sides[role].close.as_ref()?)))

@@ -147,6 +147,13 @@ impl Ended for Over {
         }
     }
 
+    fn last_before_end(&self) -> Option<Moment> {
+        match self {
+            Over::Told(leg) => leg.last_before_end(),
+            Over::Kept(kept) => kept.tunnel()?.last_before_end(),
+        }
+    }
+
     fn close(&self, role: Role) -> Option<&Close> {
         match self {
             Over::Told(leg) => leg.close(role),

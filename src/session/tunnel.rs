@@ -57,6 +57,8 @@ struct Rare {
     heartbeats: ByRole<Option<Box<Heartbeats>>>,
     /// Bytes in the packet of the 101, behind it.
     frame_with_answer: bool,
+    /// The last byte before one side ended, where the other went on.
+    last_before_end: Option<Moment>,
 }
 
 impl TunnelState {
@@ -105,6 +107,9 @@ impl TunnelState {
         listener: &mut L,
     ) {
         let when = When::new(self.both.opened, moment);
+        if self.decoders[role.peer()].is_over() {
+            self.both.goes_on();
+        }
         let decoder = &mut self.decoders[role];
         let mut hearing = Hearing { role, both: &mut self.both, limits, listener };
         match event {
@@ -135,6 +140,11 @@ impl TunnelState {
     /// The last byte in either direction.
     pub fn last_byte(&self) -> Option<Moment> {
         self.both.last_byte.moment(self.both.opened)
+    }
+
+    /// The last byte in either direction before one side ended, where the other went on.
+    pub fn last_before_end(&self) -> Option<Moment> {
+        self.both.rare.as_ref()?.last_before_end
     }
 
     /// What `role` sent so far: how many bytes, and when its last frame began.
@@ -172,6 +182,7 @@ impl TunnelState {
             handshake_seen: self.decoders.client.handshake_seen(),
             opened: self.both.opened,
             last_byte: self.last_byte(),
+            last_before_end: self.last_before_end(),
             longest_idle: Duration::from_nanos(self.both.longest_idle),
             last_silence: self.both.last_silence(),
             frame_with_answer: self.both.rare.as_ref().is_some_and(|rare| rare.frame_with_answer),
@@ -225,6 +236,14 @@ impl Both {
         if at.is_behind(last) {
             self.last_byte = at;
         }
+    }
+
+    /// One side has ended, and the other has more to say.
+    #[cold]
+    fn goes_on(&mut self) {
+        let last = self.last_byte.moment(self.opened);
+        let rare = self.rare();
+        rare.last_before_end = rare.last_before_end.or(last);
     }
 
     fn last_silence(&self) -> Option<(Duration, Moment)> {

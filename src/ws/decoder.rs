@@ -55,6 +55,7 @@ pub struct Decoder {
     phase: Phase,
     role: Role,
     compression: Compression,
+    over: bool,
     cold: Option<Box<Cold>>,
 }
 
@@ -137,7 +138,8 @@ impl Decoder {
             None if agreed.handshake_seen => Compression::None,
             None => Compression::Unseen,
         };
-        let mut decoder = Decoder { tally: Tally::default(), phase: Phase::Boundary, role, compression, cold: None };
+        let (tally, phase) = (Tally::default(), Phase::Boundary);
+        let mut decoder = Decoder { tally, phase, role, compression, over: false, cold: None };
         if !agreed.handshake_seen {
             decoder.seek();
         }
@@ -196,8 +198,15 @@ impl Decoder {
         }
     }
 
+    /// Whether it was told that nothing more comes.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Nothing more comes: what was held back is decoded as far as it goes.
     pub fn finish<L: FrameListener>(&mut self, opened: Moment, scratch: &mut Scratch, listener: &mut L) {
+        self.over = true;
         if self.phase != Phase::Seeking {
             return;
         }

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod across_the_end;
 mod article;
 mod greeting;
 mod healthy;

@@ -96,6 +96,8 @@ pub struct Tunnel {
     pub opened: Moment,
     /// The last byte in either direction.
     pub last_byte: Option<Moment>,
+    /// The last byte in either direction before one side ended, where the other went on.
+    pub last_before_end: Option<Moment>,
     /// The longest time without a byte in either direction, not counting the time before the end.
     pub longest_idle: Duration,
     /// The last silence of a second or more in both directions, and the first byte after it.
@@ -105,6 +107,11 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
+    /// The last byte in either direction, and where one side went on when the other had ended, the last one before.
+    pub fn last_bytes(&self) -> impl Iterator<Item = Moment> {
+        [self.last_byte, self.last_before_end].into_iter().flatten()
+    }
+
     /// The Close frame of a server that opened this WebSocket, sent no message on it and said then that something is wrong:
     /// neither 1000 nor 1001 (RFC 6455 §7.4.1).
     pub fn failed_from_the_start(&self) -> Option<&Close> {

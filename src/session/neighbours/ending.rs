@@ -70,6 +70,8 @@ pub trait Ended {
     fn opened(&self) -> Option<Moment>;
     /// The last byte in the tunnel; where there is none, the last payload byte of the connection.
     fn last_byte(&self) -> Option<Moment>;
+    /// The last byte in the tunnel before one side ended, where the other went on.
+    fn last_before_end(&self) -> Option<Moment>;
     /// Tells FINs and RSTs in order of capture.
     fn each_end(&self, tell: impl FnMut(LegEnd));
     /// The Close frame of `role`, the first one.
@@ -101,6 +103,10 @@ impl Ended for Leg {
         self.tunnel.as_ref().map_or(self.last_data(), |tunnel| tunnel.last_byte)
     }
 
+    fn last_before_end(&self) -> Option<Moment> {
+        self.tunnel.as_ref()?.last_before_end
+    }
+
     fn each_end(&self, tell: impl FnMut(LegEnd)) {
         match self.h2 {
             Some(_) => self.ends().for_each(tell),
@@ -129,7 +135,8 @@ impl Ending {
         let ends = Ends::of(legs.clone());
         let end = ends.at;
         let before_end = |at: &Moment| end.is_none_or(|end| at.at <= end);
-        let last_byte = legs.clone().filter_map(L::last_byte).filter(before_end).max();
+        let last_bytes = legs.clone().flat_map(|leg| [leg.last_byte(), leg.last_before_end()]);
+        let last_byte = last_bytes.flatten().filter(before_end).max();
         let closes = legs.clone().flat_map(|leg| Role::BOTH.into_iter().filter_map(|role| leg.close(role)));
         let close = closes.min_by_key(|close| close.moment);
         Ending {
