@@ -61,7 +61,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn odd(leg: &Leg) -> Option<&'static str> {
-    let missed = leg.half(Role::Server).gap_bytes > 0;
+    // Without the SYN-ACK nobody knows where the server's bytes begin: an answer may be missing before them.
+    let missed = leg.half(Role::Server).gap_bytes > 0 || leg.tcp.syn_ack.is_none();
     if leg.request.is_none() || leg.response.is_some() || leg.tls.is_some() || missed {
         return None;
     }
@@ -114,6 +115,12 @@ pub(super) mod tests {
         });
         let verdict = greeted.diagnose().verdict;
         assert!(verdict.ends_with("it greeted with \"220 mail ESMTP\" before the request came"), "{verdict}");
+    }
+
+    #[test]
+    fn is_silent_where_an_answer_may_be_missing() {
+        let joined = example().backend_leg(|leg| leg.with(|leg| leg.tcp.syn_ack = None));
+        assert!(joined.check(&RULE).is_none());
     }
 
     #[test]
