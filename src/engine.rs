@@ -225,7 +225,7 @@ impl Engine {
         let matters = std::mem::take(&mut self.tracker.matters);
         match &mut self.bench {
             Bench::Here(judge) => {
-                matters.into_iter().try_for_each(|matter| judge.hear(matter, sink))?;
+                judge.hear(matters, sink)?;
                 judge.close(rest, sink)
             }
             Bench::Elsewhere(courier) => {
@@ -296,7 +296,7 @@ impl Engine {
         self.release_sessions();
         let matters = &mut self.tracker.matters;
         match &mut self.bench {
-            Bench::Here(judge) => matters.drain(..).try_for_each(|matter| judge.hear(matter, sink)),
+            Bench::Here(judge) => judge.hear(matters.drain(..), sink),
             Bench::Elsewhere(_) if matters.len() <= self.held => Ok(()),
             Bench::Elsewhere(courier) => courier.bring(std::mem::replace(matters, Vec::with_capacity(LOAD))),
         }

@@ -51,10 +51,20 @@ impl Timestamp {
     /// This instant moved later.
     #[inline]
     pub const fn plus(self, duration: Duration) -> Timestamp {
-        let nanos = duration.as_nanos();
-        let nanos = if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 };
-        Timestamp(self.0.saturating_add(nanos))
+        Timestamp(self.0.saturating_add(nanos(duration)))
     }
+
+    /// This instant moved earlier.
+    #[inline]
+    pub const fn minus(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+/// A duration in nanoseconds; what is longer than 584 years is that.
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 impl fmt::Debug for Timestamp {
@@ -75,5 +85,7 @@ mod tests {
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early.distance(late), late.distance(early));
         assert_eq!(Timestamp::from_nanos(u64::MAX).plus(Duration::MAX), Timestamp::from_nanos(u64::MAX));
+        assert_eq!(late.minus(Duration::from_nanos(999_999_995)), early);
+        assert_eq!(Timestamp::from_nanos(u64::MAX).minus(Duration::MAX), Timestamp::ZERO);
     }
 }

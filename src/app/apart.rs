@@ -75,7 +75,7 @@ impl Courier for Apart {
 fn preside(judge: &mut Judge, loads: &Receiver<Load>, sink: &mut dyn Sink) -> io::Result<Summary> {
     for load in loads {
         match load {
-            Load::Matters(matters) => matters.into_iter().try_for_each(|matter| judge.hear(matter, sink))?,
+            Load::Matters(matters) => judge.hear(matters, sink)?,
             Load::Rest(rest) => return judge.close(*rest, sink),
         }
     }

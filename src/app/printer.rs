@@ -22,7 +22,6 @@ use crate::source::Interface;
 #[derive(Clone)]
 pub(super) struct Printer {
     sink: Arc<Mutex<Sieve>>,
-    wants: Wants,
     asked: Asked,
     live: bool,
 }
@@ -50,8 +49,7 @@ impl Printer {
             Some(query) => Sieve::Chosen(Chosen::new(sink, query)),
             None => Sieve::All(sink),
         };
-        let wants = sink.wants();
-        Ok(Printer { sink: Arc::new(Mutex::new(sink)), wants, asked: Asked::default(), live })
+        Ok(Printer { sink: Arc::new(Mutex::new(sink)), asked: Asked::default(), live })
     }
 
     /// What signals ask for.
@@ -91,7 +89,7 @@ impl Printer {
 
 impl Sink for Printer {
     fn wants(&self) -> Wants {
-        self.wants
+        self.lock().wants()
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {

@@ -59,9 +59,7 @@ impl Groups {
             _ => false,
         };
         let same = |group: &&mut Group| group.finding.id == finding.id && group.place == shared.place && near(group);
-        let around = shared.time.map(|(at, within)| {
-            (Timestamp::from_nanos(at.as_nanos().saturating_sub(within.as_nanos() as u64)), at.plus(within))
-        });
+        let around = shared.time.map(|(at, within)| (at.minus(within), at.plus(within)));
         let full = self.groups.len() >= KEPT;
         match self.groups.iter_mut().find(same) {
             Some(group) => {

@@ -15,15 +15,7 @@ impl Watch<'_> {
     pub(super) fn probe(&mut self, id: FlowId, side: Side, moment: Moment, event: StreamEvent<'_>) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let App::Probing(adoption) = &mut flow.app else { return };
-        let judgement = match event {
-            StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
-            StreamEvent::Gap(bytes, cause) => {
-                adoption.gap(side, bytes, cause);
-                Judgement::Undecided
-            }
-            StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),
-        };
-        match judgement {
+        match adoption.follow(side, event, moment) {
             Judgement::Undecided => {}
             Judgement::Other => flow.app = App::Inert,
             Judgement::WebSocket { client } => {
@@ -42,14 +34,7 @@ impl Watch<'_> {
         let client_side = flow.syn_seen.then_some(flow.client_side);
         let Some(rare) = &mut flow.rare else { return };
         let Some(adoption) = &mut rare.adoption else { return };
-        let judgement = match event {
-            StreamEvent::Data(bytes) => adoption.handle(side, bytes, moment),
-            StreamEvent::Gap(bytes, cause) => {
-                adoption.gap(side, bytes, cause);
-                Judgement::Undecided
-            }
-            StreamEvent::Finished | StreamEvent::Reset => adoption.finish(),
-        };
+        let judgement = adoption.follow(side, event, moment);
         match (judgement, rare.adoption.take()) {
             (Judgement::Undecided, adoption) => rare.adoption = adoption,
             (Judgement::WebSocket { client }, Some(adoption)) if client_side.is_none_or(|side| side == client) => {

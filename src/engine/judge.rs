@@ -73,12 +73,14 @@ impl Judge {
         Judge { recorder: Recorder::new(limits.bystanders), ..Judge::default() }
     }
 
-    /// Hears of one matter. Sessions are told to the sink.
-    pub fn hear(&mut self, matter: Matter, sink: &mut dyn Sink) -> io::Result<()> {
-        match matter {
-            Matter::Note(note) => self.recorder.note(note),
-            Matter::Dropped(from, until) => self.dropped(from, until),
-            Matter::Session(id, record) => return self.judge(id, *record, sink),
+    /// Hears of these, in order. Sessions are told to the sink.
+    pub fn hear(&mut self, matters: impl IntoIterator<Item = Matter>, sink: &mut dyn Sink) -> io::Result<()> {
+        for matter in matters {
+            match matter {
+                Matter::Note(note) => self.recorder.note(note),
+                Matter::Dropped(from, until) => self.dropped(from, until),
+                Matter::Session(id, record) => self.judge(id, *record, sink)?,
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use crate::engine::tracker::Tracker;
 use crate::http::handshake::Key;
 use crate::session::SessionId;
+use crate::session::course::TOLERANCE;
 use crate::session::leg::JoinReason;
 use crate::session::neighbours::ending::Ended;
 use crate::session::over::Over;
@@ -20,9 +21,6 @@ use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
 type Groups<K> = HashMap<K, Vec<Loose>, foldhash::fast::RandomState>;
-
-/// Clocks of two captures differ by little where they are those of one host.
-const TOLERANCE: Duration = Duration::from_millis(2);
 
 /// A proxy passes bytes on within this time, in either direction.
 const PASSING_ON: Duration = Duration::from_millis(250);
@@ -150,7 +148,7 @@ mod tests {
 
     impl Courier for Asked {
         fn bring(&mut self, matters: Vec<Matter>) -> io::Result<()> {
-            matters.into_iter().try_for_each(|matter| self.0.borrow_mut().hear(matter, &mut Deaf))
+            self.0.borrow_mut().hear(matters, &mut Deaf)
         }
 
         fn close(&mut self, rest: Rest) -> io::Result<Summary> {

@@ -198,7 +198,7 @@ impl Tracker {
     /// Legs that may be in front of this one, the likeliest first.
     fn fronts(&self, back: &Candidate<'_>, settled: bool) -> Vec<(Likeness, FlowId)> {
         let asked_before = |at: Timestamp| {
-            let from = Timestamp::from_nanos(at.as_nanos().saturating_sub(REACH.as_nanos() as u64));
+            let from = at.minus(REACH);
             self.partners.before(from, at.plus(TOLERANCE))
         };
         let mut found = asked_before(back.course.opened());
@@ -211,7 +211,7 @@ impl Tracker {
     /// Legs that may be behind this one, the likeliest first.
     fn backs(&self, front: &Candidate<'_>, settled: bool) -> Vec<(Likeness, FlowId)> {
         let Some(asked) = front.course.asked() else { return Vec::new() };
-        let from = Timestamp::from_nanos(asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+        let from = asked.minus(TOLERANCE);
         let found = self.partners.after(from, asked.plus(REACH));
         self.judged(front, found, |back| self.likeness(front, back, settled))
     }
@@ -291,7 +291,7 @@ impl Tracker {
         let flow = self.flows.find(id)?;
         let request = |flow: &Flow| flow.request.as_ref().map(|request| (request.offer.key, request.moment.at));
         let (key @ Key::Valid(_), asked) = request(flow)? else { return None };
-        let from = Timestamp::from_nanos(asked.as_nanos().saturating_sub(FORWARDING.as_nanos() as u64));
+        let from = asked.minus(FORWARDING);
         let mut found = self.partners.before(from, asked);
         found.extend(self.partners.after(asked, asked.plus(FORWARDING)));
         let same = found.into_iter().filter_map(|other| {

@@ -1,15 +1,12 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use crate::session::Leg;
+use crate::session::course::TOLERANCE;
 use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-
-/// Captures on several interfaces are not in order.
-const TOLERANCE: Duration = Duration::from_millis(2);
 
 /// Connections that said nothing we understand, kept for the sessions whose proxy may have made them; by their beginning.
 #[derive(Debug)]
@@ -200,7 +197,7 @@ impl<T> Front<T> {
             // A little before or behind it is another one's: this one has what it looked for.
             return (self.asked, self.until.max(self.asked));
         }
-        let asked = Timestamp::from_nanos(self.asked.as_nanos().saturating_sub(TOLERANCE.as_nanos() as u64));
+        let asked = self.asked.minus(TOLERANCE);
         let from = self.opened.map_or(asked, |opened| opened.min(asked));
         (from, self.until.plus(TOLERANCE).max(from))
     }

@@ -13,7 +13,8 @@ use crate::tls::Sizes;
 /// A proxy passes a request on within this time, or begins to dial its backend.
 pub const FORWARDING: Duration = Duration::from_millis(500);
 
-/// Captures on several interfaces are not in order.
+/// Captures on several interfaces are not in order: a leg still waits for so long after its answer's time, and clocks of one
+/// host differ by no more.
 pub const TOLERANCE: Duration = Duration::from_millis(2);
 
 /// An answer, and what is sent last, is passed on within this time.

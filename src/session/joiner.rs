@@ -15,13 +15,11 @@ use hashbrown::hash_map::Entry;
 
 use self::line::Line;
 use crate::http::ProxyHeader;
+use crate::session::course::TOLERANCE;
 use crate::session::slab::FlowId;
 use crate::tcp::ConnectionId;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
-
-/// How much later than its answer's time a leg still counts as waiting: captures on several interfaces are not in order.
-const TOLERANCE: Duration = Duration::from_millis(2);
 
 /// An attempt that waits for its answer, or did until a moment ago.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Connections that were open before the capture began: are they WebSockets, and which side is the client?
 
 use crate::packet::Moment;
-use crate::stream::{GapCause, Pair, Role, Side};
+use crate::stream::{GapCause, Pair, Role, Side, StreamEvent};
 use crate::ws::resync::{Held, Search};
 
 /// Evidence, in bits, that both sides together have to show when both talk.
@@ -51,6 +51,18 @@ impl Adoption {
     /// Nothing seen yet.
     pub fn new() -> Adoption {
         Adoption::default()
+    }
+
+    /// What `side` did next.
+    pub fn follow(&mut self, side: Side, event: StreamEvent<'_>, moment: Moment) -> Judgement {
+        match event {
+            StreamEvent::Data(bytes) => self.handle(side, bytes, moment),
+            StreamEvent::Gap(bytes, cause) => {
+                self.gap(side, bytes, cause);
+                Judgement::Undecided
+            }
+            StreamEvent::Finished | StreamEvent::Reset => self.finish(),
+        }
     }
 
     /// `side` sent these bytes, in one packet.

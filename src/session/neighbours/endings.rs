@@ -128,7 +128,7 @@ impl Endings {
     pub fn open_at(&self, server: Endpoint, at: Timestamp, burst: Duration) -> u64 {
         let Some(of) = self.servers.get(&server) else { return 0 };
         let open = of.opened.before(at).saturating_sub(of.ended.before(at));
-        let earlier = Timestamp::from_nanos(at.as_nanos().saturating_sub(burst.as_nanos() as u64));
+        let earlier = at.minus(burst);
         open.max(of.opened.before(at) - of.opened.before(earlier))
     }
 
