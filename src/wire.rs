@@ -10,11 +10,14 @@ mod fragments;
 mod icmp;
 mod ip;
 mod link;
+mod pseudo;
 #[cfg(test)]
 mod samples;
+mod serial;
 mod tcp;
 mod tunnel;
 mod usual;
+mod wifi;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -306,7 +309,8 @@ mod tests {
     use crate::time::Timestamp;
 
     /// Every link type that is known, and one that is not.
-    const LINKS: [u16; 11] = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 105];
+    const LINKS: [u16; 21] =
+        [0, 1, 9, 12, 14, 50, 101, 104, 105, 108, 109, 113, 117, 127, 204, 228, 229, 239, 258, 276, 147];
 
     proptest! {
         #[test]

@@ -1,7 +1,7 @@
 //! The link layer: from a captured packet down to IP.
 
 use super::bytes::{Bytes, u16_at, u32_at};
-use super::{Ignored, tunnel};
+use super::{Ignored, pseudo, serial, tunnel, wifi};
 use crate::packet::{InterfaceId, LinkType, Packet};
 
 /// What the next bytes of a packet are.
@@ -9,14 +9,18 @@ use crate::packet::{InterfaceId, LinkType, Packet};
 pub(super) enum Layer {
     /// A MAC header.
     Ethernet,
-    /// What this EtherType stands for.
+    /// What this EtherType stands for. Up to 1500 it is a length.
     EtherType(u16),
+    /// IEEE 802.2.
+    Llc,
     /// An IP header of either version; the first four bits tell.
     Ip,
 }
 
 /// EtherTypes, from the registry of IEEE 802.
 pub(super) mod ether_type {
+    /// What is not greater is the length of what follows, and that is LLC (IEEE 802.3 §3.2.6).
+    pub const LONGEST: u16 = 1500;
     pub const IPV4: u16 = 0x0800;
     pub const IPV6: u16 = 0x86DD;
     /// An Ethernet frame bridged through a tunnel (RFC 1701).
@@ -38,16 +42,33 @@ pub(super) mod ether_type {
 pub(super) fn first<'a>(packet: &Packet<'a>) -> Result<(InterfaceId, Layer, Bytes<'a>), Ignored> {
     let bytes = Bytes::new(packet.data, packet.length as usize);
     let (layer, bytes) = match packet.link {
-        LinkType::ETHERNET => (Layer::Ethernet, bytes),
-        LinkType::LINUX_SLL => linux_sll(bytes)?,
         LinkType::LINUX_SLL2 => return linux_sll2(bytes),
-        LinkType::NULL | LinkType::LOOP => loopback(bytes)?,
-        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 | LinkType::IPV6 => {
-            (Layer::Ip, bytes)
-        }
-        _ => return Err(Ignored::UnknownLink),
+        LinkType::PKTAP => pseudo::pktap(bytes).and_then(|(link, bytes)| behind(link, bytes))?,
+        link => behind(link, bytes)?,
     };
     Ok((packet.interface, layer, bytes))
+}
+
+/// What is behind the header of a link.
+fn behind(link: LinkType, bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
+    match link {
+        LinkType::ETHERNET => Ok((Layer::Ethernet, bytes)),
+        LinkType::LINUX_SLL => linux_sll(bytes),
+        LinkType::NULL | LinkType::LOOP => loopback(bytes),
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD | LinkType::IPV4 | LinkType::IPV6 => {
+            Ok((Layer::Ip, bytes))
+        }
+        LinkType::PPP => serial::ppp(bytes),
+        LinkType::PPP_WITH_DIRECTION => serial::ppp(bytes.skip(1)?),
+        LinkType::PPP_HDLC => serial::hdlc(bytes),
+        LinkType::CISCO_HDLC => serial::cisco_hdlc(bytes),
+        LinkType::ENC => pseudo::enc(bytes),
+        LinkType::PFLOG => pseudo::pflog(bytes),
+        LinkType::NFLOG => pseudo::nflog(bytes),
+        LinkType::IEEE802_11 => wifi::frame(bytes),
+        LinkType::RADIOTAP => wifi::radiotap(bytes).and_then(wifi::frame),
+        _ => Err(Ignored::UnknownLink),
+    }
 }
 
 /// One header off: a MAC header, a VLAN tag, or what else an EtherType stands for.
@@ -65,6 +86,7 @@ pub(super) fn peel(layer: Layer, bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>),
         }
         Layer::EtherType(ether_type::MPLS | ether_type::MPLS_MULTICAST) => tunnel::mpls(bytes),
         Layer::EtherType(ether_type::PPPOE_SESSION) => tunnel::pppoe(bytes),
+        Layer::EtherType(..=ether_type::LONGEST) | Layer::Llc => wifi::llc(bytes),
         Layer::EtherType(_) => Err(Ignored::NotIp),
     }
 }
@@ -91,15 +113,19 @@ fn linux_sll2(bytes: Bytes<'_>) -> Result<(InterfaceId, Layer, Bytes<'_>), Ignor
     Ok((InterfaceId(u32_at(header, 4)), by_ether_type(u16_at(header, 0)), rest))
 }
 
-/// BSD loopback: an address family in the byte order of whoever captured, or in network byte order. Its number for
-/// IPv6 is another on every system.
+/// BSD loopback: an address family.
 fn loopback(bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
+    let (header, rest) = bytes.split::<4>()?;
+    family(u32_at(header, 0)).map(|layer| (layer, rest))
+}
+
+/// What an address family announces: in the byte order of whoever captured, or in network byte order. The number of IPv6 is
+/// another on every system.
+pub(super) fn family(number: u32) -> Result<Layer, Ignored> {
     const INET: u32 = 2;
     const INET6: [u32; 4] = [24, 28, 30, 10]; // NetBSD and OpenBSD, FreeBSD, Darwin, Linux
-    let (header, rest) = bytes.split::<4>()?;
-    let number = u32_at(header, 0);
     let family = if number > 0xFFFF { number.swap_bytes() } else { number };
-    if family == INET || INET6.contains(&family) { Ok((Layer::Ip, rest)) } else { Err(Ignored::NotIp) }
+    if family == INET || INET6.contains(&family) { Ok(Layer::Ip) } else { Err(Ignored::NotIp) }
 }
 
 #[cfg(test)]
@@ -108,15 +134,10 @@ mod tests {
     use super::super::{Dissected, Ignored};
     use super::*;
 
-    /// Checks that what is behind `header` is found when a packet of `link` begins with it.
+    /// Checks that both versions of IP are found behind `header`.
     fn check(link: LinkType, header: &[u8]) {
-        for ip in [tcp4(b"GET /"), tcp6(b"GET /")] {
-            let data = [header, &ip].concat();
-            dissect(&packet(link, &data), |dissected| match dissected {
-                Dissected::Tcp(segment) => assert_eq!(segment.payload, b"GET /", "{link:?} {header:02x?}"),
-                other => panic!("{link:?} {header:02x?}: {other:?}"),
-            });
-        }
+        samples::check_link(link, header, &tcp4(b"inner"));
+        samples::check_link(link, header, &tcp6(b"inner"));
     }
 
     #[test]
@@ -174,7 +195,7 @@ mod tests {
         assert_eq!(samples::ignored(LinkType::ETHERNET, &arp), Some(Ignored::NotIp));
         let llc = [&[0xFF; 12][..], &[0x00, 0x26, 0x42, 0x42, 0x03], &[0; 35]].concat();
         assert_eq!(samples::ignored(LinkType::ETHERNET, &llc), Some(Ignored::NotIp));
-        assert_eq!(samples::ignored(LinkType(105), &arp), Some(Ignored::UnknownLink));
+        assert_eq!(samples::ignored(LinkType(147), &arp), Some(Ignored::UnknownLink));
         assert_eq!(samples::ignored(LinkType::ETHERNET, &arp[..9]), Some(Ignored::Malformed));
     }
 }

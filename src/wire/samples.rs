@@ -35,6 +35,15 @@ pub(super) fn ignored(link: LinkType, data: &[u8]) -> Option<Ignored> {
     ignored_of(&packet(link, data))
 }
 
+/// Checks that a segment with the payload `inner` is found when a packet of this link begins with `header`.
+pub(super) fn check_link(link: LinkType, header: &[u8], rest: &[u8]) {
+    let data = [header, rest].concat();
+    dissect(&packet(link, &data), |dissected| match dissected {
+        Dissected::Tcp(segment) => assert_eq!(segment.payload, b"inner", "{link:?} {header:02x?}"),
+        other => panic!("{link:?} {header:02x?}: {other:?}"),
+    });
+}
+
 /// A MAC header with these tags before an IP packet.
 pub(super) fn ethernet(tags: &[u16], ip: &[u8]) -> Vec<u8> {
     let mut frame = vec![2; 12];

@@ -2,21 +2,25 @@
 
 use super::bytes::{Bytes, u16_at};
 use super::link::{Layer, by_ether_type};
-use super::{Ignored, ip};
+use super::{Ignored, ip, serial};
 
 /// UDP ports of VXLAN: IANA's (RFC 7348 §5), and the one that Linux took before.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 /// UDP port of Geneve (RFC 8926 §3.3).
 const GENEVE_PORT: u16 = 6081;
+/// UDP port of GTP-U (3GPP TS 29.281 §4.4.2).
+const GTP_U_PORT: u16 = 2152;
+/// UDP port of TZSP, in which routers send what they capture.
+const TZSP_PORT: u16 = 37008;
 
 /// What a UDP datagram to `port` carries, when that is a tunnel's.
 pub(super) fn over_udp(port: u16, bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
-    if VXLAN_PORTS.contains(&port) {
-        vxlan(bytes)
-    } else if port == GENEVE_PORT {
-        geneve(bytes)
-    } else {
-        Err(Ignored::NotTcp)
+    match port {
+        port if VXLAN_PORTS.contains(&port) => vxlan(bytes),
+        GENEVE_PORT => geneve(bytes),
+        GTP_U_PORT => gtp_u(bytes),
+        TZSP_PORT => tzsp(bytes),
+        _ => Err(Ignored::NotTcp),
     }
 }
 
@@ -52,14 +56,8 @@ pub(super) fn mpls(mut bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> 
 
 /// A PPPoE session (RFC 2516 §4): version, type, code, session, length; then PPP's protocol.
 pub(super) fn pppoe(bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
-    const PPP_IPV4: u16 = 0x0021;
-    const PPP_IPV6: u16 = 0x0057;
     let (header, rest) = bytes.split::<6>()?;
-    let (protocol, rest) = rest.limit(usize::from(u16_at(header, 4))).split::<2>()?;
-    match u16_at(protocol, 0) {
-        PPP_IPV4 | PPP_IPV6 => Ok((Layer::Ip, rest)),
-        _ => Err(Ignored::NotIp),
-    }
+    serial::ppp(rest.limit(usize::from(u16_at(header, 4))))
 }
 
 /// VXLAN (RFC 7348 §5): its flag I must be set; anything else on its port is something else.
@@ -78,6 +76,62 @@ fn geneve(bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
     }
     let rest = rest.skip(usize::from(header[0] & 0x3F) * 4)?;
     Ok((by_ether_type(u16_at(header, 2)), rest))
+}
+
+/// GTP-U (3GPP TS 29.281 §5): a subscriber's packet, behind extension headers that are counted in 4 bytes.
+fn gtp_u(bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
+    const VERSION_AND_TYPE: u8 = 0xF0;
+    const VERSION_1_GTP: u8 = 0x30;
+    const EXTENSION: u8 = 0x04;
+    const OPTIONAL_FIELDS: u8 = 0x07;
+    const G_PDU: u8 = 0xFF;
+    const EXTENSION_HEADERS: usize = 8;
+    let (header, rest) = bytes.split::<8>()?;
+    if header[0] & VERSION_AND_TYPE != VERSION_1_GTP || header[1] != G_PDU {
+        return Err(Ignored::NotTcp);
+    }
+    let rest = rest.limit(usize::from(u16_at(header, 2)));
+    if header[0] & OPTIONAL_FIELDS == 0 {
+        return Ok((Layer::Ip, rest));
+    }
+    let (&[_, _, _, mut next], mut rest) = rest.split::<4>()?;
+    for _ in 0..EXTENSION_HEADERS {
+        if next == 0 || header[0] & EXTENSION == 0 {
+            return Ok((Layer::Ip, rest));
+        }
+        let (&[length], _) = rest.split::<1>()?;
+        let end = (usize::from(length) * 4).checked_sub(1).ok_or(Ignored::Malformed)?;
+        let (&[type_of_next], behind) = rest.skip(end)?.split::<1>()?;
+        (next, rest) = (type_of_next, behind);
+    }
+    Err(Ignored::Malformed)
+}
+
+/// TZSP, version 1: type and what is encapsulated; then fields up to the one that ends them.
+fn tzsp(bytes: Bytes<'_>) -> Result<(Layer, Bytes<'_>), Ignored> {
+    const VERSION: u8 = 1;
+    const RECEIVED: u8 = 0;
+    const SENT: u8 = 1;
+    const ETHERNET: u16 = 1;
+    const PADDING: u8 = 0;
+    const END: u8 = 1;
+    const FIELDS: usize = 32;
+    let (header, mut rest) = bytes.split::<4>()?;
+    if header[0] != VERSION || !matches!(header[1], RECEIVED | SENT) || u16_at(header, 2) != ETHERNET {
+        return Err(Ignored::NotTcp);
+    }
+    for _ in 0..FIELDS {
+        let (&[tag], behind) = rest.split::<1>()?;
+        rest = match tag {
+            END => return Ok((Layer::Ethernet, behind)),
+            PADDING => behind,
+            _ => {
+                let (&[length], value) = behind.split::<1>()?;
+                value.skip(usize::from(length))?
+            }
+        };
+    }
+    Err(Ignored::Malformed)
 }
 
 /// GRE (RFC 2784, key and sequence number of RFC 2890), and ERSPAN over it.
@@ -140,6 +194,37 @@ mod tests {
         assert_eq!(samples::ignored(LinkType::RAW, &no_flag), Some(Ignored::NotTcp));
         let other_port = udp4(4789, 33333, &[&[8, 0, 0, 0, 0, 0, 42, 0], &frame[..]].concat());
         assert_eq!(samples::ignored(LinkType::RAW, &other_port), Some(Ignored::NotTcp));
+    }
+
+    #[test]
+    fn packets_of_subscribers() {
+        let over = |flags: u8, optional: &[u8], inner: &[u8]| {
+            let length = (optional.len() + inner.len()) as u16;
+            let header = [&[flags, 0xFF], &length.to_be_bytes()[..], &[0, 0, 0, 7], optional].concat();
+            udp4(2152, 2152, &[header, inner.to_vec()].concat())
+        };
+        check("gtp-u", &over(0x30, &[], &tcp4(b"inner")));
+        check("with a sequence number", &over(0x32, &[0, 1, 0, 0], &tcp6(b"inner")));
+        check(
+            "with two extensions",
+            &over(0x34, &[0, 0, 0, 0x85, 1, 0x10, 9, 0x40, 2, 0, 0, 0, 0, 0, 0, 0], &tcp4(b"inner")),
+        );
+        let endless = over(0x34, &[0, 0, 0, 0x85, 0, 0, 0, 0x85], &tcp4(b"inner"));
+        assert_eq!(samples::ignored(LinkType::RAW, &endless), Some(Ignored::Malformed));
+        let echo = udp4(2152, 2152, &[0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(samples::ignored(LinkType::RAW, &echo), Some(Ignored::NotTcp));
+    }
+
+    #[test]
+    fn captures_that_routers_send() {
+        let frame = ethernet(&[], &tcp4(b"inner"));
+        for fields in [&[1][..], &[0, 0, 1], &[10, 1, 0xC8, 41, 2, 5, 220, 1]] {
+            check("tzsp", &udp4(40000, 37008, &[&[1, 0, 0, 1], fields, &frame].concat()));
+        }
+        let keep_alive = udp4(40000, 37008, &[1, 4, 0, 0]);
+        assert_eq!(samples::ignored(LinkType::RAW, &keep_alive), Some(Ignored::NotTcp));
+        let endless = udp4(40000, 37008, &[&[1, 0, 0, 1][..], &[0; 200]].concat());
+        assert_eq!(samples::ignored(LinkType::RAW, &endless), Some(Ignored::Malformed));
     }
 
     #[test]
