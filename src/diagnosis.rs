@@ -12,6 +12,7 @@ pub mod close_code;
 pub mod complaint;
 pub mod ending;
 pub mod evidence;
+pub mod facts;
 pub mod fix;
 pub mod groups;
 pub mod hops;
@@ -40,11 +41,11 @@ use std::borrow::Cow;
 
 pub use doubt::weigh_drops;
 pub use evidence::Evidence;
+pub use facts::Facts;
 
 use crate::diagnosis::ranking::Found;
 use crate::diagnosis::scope::Scope;
-use crate::session::neighbours::Ending;
-use crate::session::{Neighbours, Session};
+use crate::session::Session;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -65,22 +66,6 @@ impl Severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
         }
-    }
-}
-
-/// What a rule may look at.
-#[derive(Clone, Copy)]
-pub struct Facts<'a> {
-    /// The session to judge.
-    pub session: &'a Session,
-    /// The rest of the capture, and this session as it counts among the others.
-    pub neighbours: &'a Neighbours,
-}
-
-impl Facts<'_> {
-    /// How the session ended, in the terms by which sessions are compared.
-    pub fn own_ending(&self) -> Ending {
-        Ending::of(self.session)
     }
 }
 
@@ -153,7 +138,7 @@ pub struct Finding {
     /// Where, how sure, by which packets.
     pub evidence: Evidence,
     /// What to do.
-    pub fix: String,
+    pub fix: Cow<'static, str>,
     /// The standard or the manual that says so.
     pub reference: &'static str,
 }
@@ -218,7 +203,7 @@ fn spared_in_error(facts: &Facts<'_>, scope: Scope) -> Option<&'static str> {
 
 fn finding(session: &Session, found: Found) -> Finding {
     let Found { rule, mut evidence } = found;
-    let fix = evidence.fix.take().unwrap_or_else(|| fix::for_session(rule.fix, session, evidence.leg));
+    let fix = evidence.fix.take().map_or_else(|| fix::for_session(rule.fix, session, evidence.leg), Cow::Owned);
     Finding {
         id: rule.id,
         severity: evidence.severity.unwrap_or(rule.severity),

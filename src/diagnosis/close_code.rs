@@ -1,6 +1,6 @@
 //! Closes that say why: the first Close frame of a session and its code.
 
-use crate::diagnosis::ending::{first_close, named, who};
+use crate::diagnosis::ending::{named, who};
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Severity};
 use crate::session::{Leg, Who};
@@ -9,7 +9,7 @@ use crate::stream::Role;
 /// Evidence for the first Close frame, when `is_meant` picks its code.
 pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evidence> {
     let session = facts.session;
-    let (leg, role, close) = first_close(session)?;
+    let (leg, role, close) = facts.first_close()?;
     let code = close.code.filter(|&code| is_meant(code))?;
     let sender = named(session, leg, role);
     let opened = session.legs[leg].tunnel.as_ref().map_or(close.moment, |tunnel| tunnel.opened);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::Evidence;
 use crate::diagnosis::parties::{self, Name};
 use crate::diagnosis::wording::Span;
+use crate::diagnosis::{Evidence, Facts};
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
 use crate::session::leg::{EndOf, LegEnd, Tunnel};
@@ -53,7 +53,7 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
     Some(Ending { session, leg, end, who: who(session, leg, end.by), opened, last_byte, close })
 }
 
-/// The end of a session that ended without a Close frame.
+/// The end of a session that ended without a Close frame. Rules ask their [`Facts`] for it.
 pub fn ending_without_close(session: &Session) -> Option<Ending<'_>> {
     // Nearly all sessions close in good order. Each side of such a leg sends its Close before its FIN.
     if session.legs.iter().all(|leg| matches!(leg.outcome, Outcome::Open | Outcome::Closed)) {
@@ -64,19 +64,20 @@ pub fn ending_without_close(session: &Session) -> Option<Ending<'_>> {
 
 /// Evidence that the client or the server, not a proxy between them, was the first to leave, in this way and without a Close
 /// frame.
-pub fn left_without_close(session: &Session, kind: EndKind) -> Option<Evidence> {
-    let end = ending_without_close(session).filter(|end| end.end.kind == kind && end.who != Who::Proxy)?;
+pub fn left_without_close(facts: &Facts<'_>, kind: EndKind) -> Option<Evidence> {
+    let end = facts.ending_without_close().filter(|end| end.end.kind == kind && end.who != Who::Proxy)?;
     let (who, flag, idle, age) = (end.name(), end.sent(), Span(end.idle()), Span(end.age()));
-    let ended = format!("{who} ended the session with {flag} after {age}, {idle} after the last byte");
     Some(
         Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame"))
             .packet(end.last_byte, "the last byte")
             .packet(end.end.moment, format!("the {flag}"))
-            .verdict(format!("{ended}, without a Close frame")),
+            .verdict(format!(
+                "{who} ended the session with {flag} after {age}, {idle} after the last byte, without a Close frame"
+            )),
     )
 }
 
-/// The first Close frame of a session, by whom, on the leg where it was born.
+/// The first Close frame of a session, by whom, on the leg where it was born. Rules ask their [`Facts`] for it.
 pub fn first_close(session: &Session) -> Option<(usize, Role, &Close)> {
     closing::first_close(&session.legs).map(|(party, close)| (party.leg, party.role, close))
 }

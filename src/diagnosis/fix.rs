@@ -9,19 +9,21 @@
 //!
 //! Lines without a name are for everybody.
 
+use std::borrow::Cow;
+
 use crate::diagnosis::proxies::{self, Software};
 use crate::session::Session;
 
 /// The lines of a rule's fix for the proxy that deals with the leg of the evidence, if its software is recognised; else
 /// all of them.
-pub fn for_session(fix: &str, session: &Session, leg: Option<usize>) -> String {
+pub fn for_session(fix: &'static str, session: &Session, leg: Option<usize>) -> Cow<'static, str> {
     let software = leg.and_then(|leg| proxy_at(session, leg));
     for_software(fix, software)
 }
 
 /// The lines for everybody and for this software; all lines when there is none for it.
-pub fn for_software(fix: &str, software: Option<Software>) -> String {
-    let Some(software) = software else { return fix.to_owned() };
+pub fn for_software(fix: &'static str, software: Option<Software>) -> Cow<'static, str> {
+    let Some(software) = software else { return fix.into() };
     let mut chosen = String::new();
     let mut has_its_own = false;
     for line in fix.lines() {
@@ -35,7 +37,7 @@ pub fn for_software(fix: &str, software: Option<Software>) -> String {
         }
         chosen.push_str(line);
     }
-    if has_its_own { chosen } else { fix.to_owned() }
+    if has_its_own { chosen.into() } else { fix.into() }
 }
 
 /// The proxy that a line of a fix is for.

@@ -49,9 +49,9 @@ fn cause_of(session: &Session, found: &[Found]) -> Option<usize> {
         Some(least) => found.severity() >= least,
         None => spoils_a_good_end(found),
     };
-    (0..found.len())
-        .filter(|&index| found[index].evidence.may_be_cause && explains(&found[index]))
-        .min_by_key(|&index| order_of_decision(session, &found[index]))
+    let explaining = (0..found.len()).filter(|&index| found[index].evidence.may_be_cause && explains(&found[index]));
+    let order = |index: usize| order_of_decision(session, &found[index]);
+    explaining.min_by(|&one, &other| order(one).cmp(&order(other))) // most often there is one, and nothing to compare
 }
 
 type Order = (bool, bool, Stage, Reverse<Confidence>, Option<PacketNumber>, Reverse<Severity>, usize);

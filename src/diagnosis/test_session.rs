@@ -210,7 +210,7 @@ impl TestSession {
 
     /// Everything that the rules say.
     pub fn diagnose(&self) -> Judged {
-        let diagnosis = diagnose(&Facts { session: &self.session, neighbours: &self.all() });
+        let diagnosis = diagnose(&Facts::new(&self.session, &self.all()));
         Judged { verdict: diagnosis.verdict(&self.session).into_owned(), diagnosis }
     }
 
@@ -221,7 +221,7 @@ impl TestSession {
 
     /// What one rule says.
     pub fn check(&self, rule: &Rule) -> Option<Evidence> {
-        (rule.check)(&Facts { session: &self.session, neighbours: &self.all() })
+        (rule.check)(&Facts::new(&self.session, &self.all()))
     }
 
     /// The neighbours, and this session among them, as the engine counts it.

@@ -81,7 +81,7 @@ mod tests {
             let violations = &mut broken.session.legs[0].tunnel.as_mut().unwrap().sides[by].violations;
             violations.push(violations[0]);
             let found = find(&broken.session, |_, _| true).unwrap();
-            let facts = Facts { session: &broken.session, neighbours: &broken.neighbours };
+            let facts = Facts::new(&broken.session, &broken.neighbours);
             let told = evidence(&facts, &found, "it");
             let (sender, peer) = (named(&broken.session, 0, by), named(&broken.session, 0, by.peer()));
             assert_eq!(told.detail, format!("{sender} sent it, 2 times in all"));

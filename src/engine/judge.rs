@@ -136,7 +136,7 @@ impl Judge {
 
     fn judge(&mut self, id: SessionId, record: Record, sink: &mut dyn Sink) -> io::Result<()> {
         let Some(session) = records::complete(id, record, &mut self.spare) else { return Ok(()) };
-        let mut diagnosis = diagnosis::diagnose(&Facts { session: &session, neighbours: self.recorder.neighbours() });
+        let mut diagnosis = diagnosis::diagnose(&Facts::new(&session, self.recorder.neighbours()));
         if !self.drops.is_empty() {
             diagnosis::weigh_drops(&session, &self.drops, &mut diagnosis);
         }

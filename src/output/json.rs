@@ -203,7 +203,7 @@ mod tests {
             severity: Severity::Error,
             title: "Many sessions ended together",
             evidence: Evidence { leg: None, ..Evidence::on(0, "12 sessions within 0.1 s") },
-            fix: "look for a reload".to_owned(),
+            fix: "look for a reload".into(),
             reference: "RFC 6455 §7.4.1",
         };
         let group = GroupFinding { finding, sessions: vec![SessionId(1), SessionId(2)] };

@@ -79,7 +79,7 @@ pub fn stripped() -> (Session, Diagnosis) {
         evidence,
         fix: "in the nginx location:\nproxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n\
               proxy_set_header Connection \"upgrade\";"
-            .to_owned(),
+            .into(),
         reference: "RFC 6455 §4.2.1",
     };
     (session, Diagnosis { findings: vec![finding], cause: Some(0) })
@@ -150,7 +150,7 @@ pub fn encrypted() -> (Session, Diagnosis) {
             packets: vec![(PacketNumber(43), Cow::Borrowed("ClientHello"))],
             ..Evidence::on(0, "nothing above TLS is known").not_cause()
         },
-        fix: "give the secrets with --keylog".to_owned(),
+        fix: "give the secrets with --keylog".into(),
         reference: "RFC 9850",
     };
     (session, Diagnosis { findings: vec![finding], cause: None })

@@ -83,7 +83,7 @@ fn behind(session: &Session) -> String {
 /// When the same client asked for the same again, if that was at about the time when this session ended.
 fn twin(facts: &Facts<'_>, left: Timestamp) -> Option<Timestamp> {
     let own = facts.own_ending();
-    facts.neighbours.endings.next_attempt(&own, own.start).filter(|start| start.distance(left) < TWIN)
+    facts.neighbours.endings.next_attempt(own, own.start).filter(|start| start.distance(left) < TWIN)
 }
 
 #[cfg(test)]

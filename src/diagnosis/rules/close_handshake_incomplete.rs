@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::{first_close, named, who};
+use crate::diagnosis::ending::{named, who};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
@@ -36,7 +36,7 @@ const WAITED: Duration = Duration::from_secs(1);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (leg, by, close) = first_close(session)?;
+    let (leg, by, close) = facts.first_close()?;
     let this = &session.legs[leg];
     let tunnel = this.tunnel.as_deref().filter(|_| this.both_directions_seen() && !this.has_holes())?;
     // A Close from before the capture would be its answer, or its cause.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::diagnosis::ending::{Ending, ending_without_close};
+use crate::diagnosis::ending::Ending;
 use crate::diagnosis::groups::Shared;
 use crate::diagnosis::proxies::{self, Fingerprint, Software};
 use crate::diagnosis::timers::{self, Fit};
@@ -41,11 +41,14 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session)?;
-    let software = software(&end);
+    let end = facts.ending_without_close()?;
     let alone = end.who == Who::Server && facts.session.legs.len() == 1;
+    if end.who != Who::Proxy && !alone {
+        return None;
+    }
     // On one leg the closer may be a proxy only where it says so itself.
-    if end.who != Who::Proxy && !(alone && software.is_some()) {
+    let software = software(end);
+    if alone && software.is_none() {
         return None;
     }
     // It was not idle: there was more to say than one end took. That is send-timeout.
@@ -59,8 +62,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         return None;
     }
     let (own, endings) = (facts.own_ending(), &facts.neighbours.endings);
-    let same = endings.as_silent_as(&own);
-    if is_shared_instant(&endings.at_the_instant_of(&own), idle, same)
+    let same = endings.as_silent_as(own);
+    if is_shared_instant(&endings.at_the_instant_of(own), idle, same)
         || (alone && fit.known.is_none() && same.sessions < 3)
     {
         return None;
@@ -71,7 +74,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         time: None,
         words: format!("{} closed them for an idle timer of {} s{timer}", end.name(), fit.seconds),
     };
-    Some(evidence(&end, idle, fit, &timer, alone).shared(shared))
+    Some(evidence(end, idle, fit, &timer, alone).shared(shared))
 }
 
 /// Sessions of the same server that were cut off: after the same silence, and all.

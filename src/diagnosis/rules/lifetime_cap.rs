@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::groups::Shared;
 use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -30,14 +29,14 @@ pub const RULE: Rule = Rule {
 const LEAST: u32 = 3;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session)?;
+    let end = facts.ending_without_close()?;
     let age = end.age();
     if end.who == Who::Client || age < Duration::from_secs(1) || end.idle() * 2 > age {
         return None;
     }
     let (own, endings) = (facts.own_ending(), &facts.neighbours.endings);
     own.cut_at()?;
-    let same = endings.as_old_as(&own);
+    let same = endings.as_old_as(own);
     if same.moments < LEAST {
         return None;
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::groups::Shared;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -33,10 +32,10 @@ const TOGETHER: Duration = Duration::from_millis(150);
 const LEAST: u32 = 3;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session).filter(|end| end.who != Who::Client)?;
+    let end = facts.ending_without_close().filter(|end| end.who != Who::Client)?;
     let own = facts.own_ending();
     own.cut_at()?;
-    let together = facts.neighbours.endings.at_the_instant_of(&own);
+    let together = facts.neighbours.endings.at_the_instant_of(own);
     if together.sessions < LEAST {
         return None;
     }

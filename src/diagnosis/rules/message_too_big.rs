@@ -1,6 +1,6 @@
 //! A message was larger than the receiver takes.
 
-use crate::diagnosis::ending::{first_close, named};
+use crate::diagnosis::ending::named;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 
@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (leg, receiver, close) = first_close(session).filter(|(_, _, close)| close.code == Some(1009))?;
+    let (leg, receiver, close) = facts.first_close().filter(|(_, _, close)| close.code == Some(1009))?;
     let tunnel = session.legs[leg].tunnel.as_deref()?;
     let sender = &tunnel.sides[receiver.peer()];
     let open = sender.open_frame.map(|frame| (frame.length, frame.moment));

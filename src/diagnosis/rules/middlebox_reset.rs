@@ -1,6 +1,6 @@
 //! An RST was not sent by the host whose address it bears.
 
-use crate::diagnosis::ending::{ending_without_close, named};
+use crate::diagnosis::ending::named;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
 use crate::tcp::EndKind;
@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session).filter(|end| end.end.kind == EndKind::Rst)?;
+    let end = facts.ending_without_close().filter(|end| end.end.kind == EndKind::Rst)?;
     let leg = end.on();
     let rst = leg.tcp.ends.iter().find(|rst| rst.moment == end.end.moment && rst.kind == EndKind::Rst)?;
     let usual = leg.half(end.end.by).ttl?;

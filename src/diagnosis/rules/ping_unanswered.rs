@@ -1,6 +1,6 @@
 //! Pings were not answered.
 
-use crate::diagnosis::ending::{first_close, named};
+use crate::diagnosis::ending::named;
 use crate::diagnosis::ranking::closed_normally;
 use crate::diagnosis::wording::{Count, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -47,9 +47,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         return None; // whoever closes in good order need not answer a last ping
     }
     let waiting = (0..session.legs.len()).rev().find_map(|leg| waiting(session, leg))?;
-    let end = ending_of(session)?;
+    let end = ending_of(facts)?;
     let waited = end.at.since(waiting.since.at);
-    let says_so = first_close(session).is_some_and(|(_, _, close)| {
+    let says_so = facts.first_close().is_some_and(|(_, _, close)| {
         let reason = close.reason.to_ascii_lowercase();
         reason.contains("ping timeout") || reason.contains("pong timeout") || reason.contains("heartbeat timeout")
     });
@@ -69,9 +69,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// How the session was ended: by the first Close frame, or the first end of a leg; `None` when whoever waited is still
 /// waiting, or the one who did not answer left first.
-fn ending_of(session: &Session) -> Option<Moment> {
-    let close = first_close(session).map(|(_, _, close)| close.moment);
-    let end = session.legs.iter().filter_map(|leg| leg.first_end()).map(|end| end.moment).min();
+fn ending_of(facts: &Facts<'_>) -> Option<Moment> {
+    let close = facts.first_close().map(|(_, _, close)| close.moment);
+    let end = facts.session.legs.iter().filter_map(|leg| leg.first_end()).map(|end| end.moment).min();
     [close, end].into_iter().flatten().min()
 }
 

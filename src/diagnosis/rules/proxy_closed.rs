@@ -1,6 +1,5 @@
 //! The proxy ended the session, and nothing on the wire says why.
 
-use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
@@ -25,7 +24,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session).filter(|end| end.who == Who::Proxy)?;
+    let end = facts.ending_without_close().filter(|end| end.who == Who::Proxy)?;
     let (proxy, idle, age) = (end.name(), Span(end.idle()), Span(end.age()));
     Some(
         Evidence::on(end.leg, format!("{proxy} sent the first {} of all legs, {idle} after the last byte", end.flag()))

@@ -31,7 +31,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if lasted || is_well(session) {
         return None; // before anything is looked up among the others
     }
-    let storm = facts.neighbours.endings.storm(&facts.own_ending())?;
+    let storm = facts.neighbours.endings.storm(facts.own_ending())?;
     let span = storm.span.1.since(storm.span.0);
     // At the same moment they are many sockets, not one that comes again.
     if span < Duration::from_millis(200) {

@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    left_without_close(facts.session, EndKind::Rst)
+    left_without_close(facts, EndKind::Rst)
 }
 
 #[cfg(test)]

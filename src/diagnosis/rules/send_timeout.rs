@@ -1,6 +1,6 @@
 //! The proxy ended a session whose receiver took nothing more.
 
-use crate::diagnosis::ending::{ending_without_close, named};
+use crate::diagnosis::ending::named;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Who;
@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session).filter(|end| end.who == Who::Proxy)?;
+    let end = facts.ending_without_close().filter(|end| end.who == Who::Proxy)?;
     let (leg, role, first) = end.shut()?;
     let (who, proxy) = (named(facts.session, leg, role), end.name());
     let waited = Span(end.end.moment.at.since(first.at));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::ending::{ending_without_close, named};
+use crate::diagnosis::ending::named;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
@@ -32,7 +32,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_millis(1500);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let end = ending_without_close(facts.session).filter(|end| end.end.kind == EndKind::Rst)?;
+    let end = facts.ending_without_close().filter(|end| end.end.kind == EndKind::Rst)?;
     let (silence, resumed) = end.tunnel()?.last_silence.filter(|(silence, _)| *silence >= SILENCE)?;
     let sent = end.on().half(end.end.by.peer()).last_data?;
     let answered = end.end.moment.at.since(sent.at) <= ANSWER && end.end.moment.at.since(resumed.at) <= ANSWER;
