@@ -7,6 +7,7 @@
 //! Everything from [`packet`] to [`engine`] is a pure function of its input: no clock, no file, no thread, no panic.
 //! `ARCHITECTURE.md` has the picture.
 
+pub mod decimal;
 pub mod limits;
 pub mod packet;
 pub mod stream;

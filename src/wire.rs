@@ -22,6 +22,7 @@ mod wifi;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::decimal::Digits;
 use crate::limits::Limits;
 use crate::packet::{InterfaceId, Moment, Packet};
 use crate::tcp::SeqNumber;
@@ -42,12 +43,26 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// Writes `10.0.0.1:80` or `[fe80::1]:80`.
+    pub fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let ip = match self.ip {
+            IpAddr::V4(ip) => ip.octets(),
+            IpAddr::V6(ip) => return write!(out, "[{ip}]:{}", self.port),
+        };
+        let mut digits = Digits::new();
+        digits.number(self.port.into());
+        for (octet, sign) in std::iter::zip(ip, *b"...:").rev() {
+            digits.sign(sign);
+            digits.number(octet.into());
+        }
+        out.write_str(digits.as_str())
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ip {
-            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
-            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
-        }
+        self.write(f)
     }
 }
 

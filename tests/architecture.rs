@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The layers, lowest first. Modules of one layer may import each other's vocabulary.
 const LAYERS: &[&[&str]] = &[
-    &["time", "limits"],
+    &["time", "limits", "decimal"],
     &["packet", "stream"],
     &["wire", "tcp"],
     &["tls"],

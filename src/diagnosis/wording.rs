@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::decimal;
+
 /// A duration as a person says it: `48 µs`, `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`, `12 d 3 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
@@ -31,15 +33,15 @@ impl fmt::Display for Span {
 }
 
 fn one(out: &mut impl fmt::Write, amount: u64, unit: &str) -> fmt::Result {
-    number(out, amount)?;
+    decimal::write(out, amount)?;
     out.write_str(unit)
 }
 
 fn tenths(out: &mut impl fmt::Write, tenths: u64, unit: &str) -> fmt::Result {
-    number(out, tenths / 10)?;
+    decimal::write(out, tenths / 10)?;
     if !tenths.is_multiple_of(10) {
         out.write_char('.')?;
-        number(out, tenths % 10)?;
+        decimal::write(out, tenths % 10)?;
     }
     out.write_str(unit)
 }
@@ -51,21 +53,6 @@ fn parts(out: &mut impl fmt::Write, whole: u64, unit: &str, rest: u64, rest_unit
     }
     out.write_char(' ')?;
     one(out, rest, rest_unit)
-}
-
-/// Writes a decimal number, likewise.
-pub fn number(out: &mut impl fmt::Write, mut amount: u64) -> fmt::Result {
-    let mut digits = [0; u64::MAX.ilog10() as usize + 1];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (amount % 10) as u8;
-        amount /= 10;
-        if amount == 0 {
-            break;
-        }
-    }
-    out.write_str(str::from_utf8(&digits[first..]).expect("decimal digits are ASCII"))
 }
 
 /// The shortest and the longest of durations that are much the same: `59.7-60 s`, or one of them when they read the same.

@@ -2,6 +2,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 
+use crate::decimal::Digits;
 use crate::time::Timestamp;
 
 /// A zone's offset changes at a quarter of an hour at the earliest, so it is asked for once in each.
@@ -33,13 +34,11 @@ impl Clock {
 
     /// Appends `23:58:09.027`.
     pub fn push_time(&mut self, out: &mut String, at: Timestamp) {
-        let second = self.local_second(at).rem_euclid(86_400) as u64;
-        let mut text = *b"00:00:00.000";
-        put_digits(&mut text[..2], second / 3600);
-        put_digits(&mut text[3..5], second / 60 % 60);
-        put_digits(&mut text[6..8], second % 60);
-        put_digits(&mut text[9..], at.as_nanos() / 1_000_000 % 1000);
-        out.push_str(str::from_utf8(&text).expect("decimal digits are ASCII"));
+        let mut digits = Digits::new();
+        digits.last_of(at.as_nanos() / 1_000_000, 3);
+        digits.sign(b'.');
+        time_of_day(&mut digits, self.local_second(at).rem_euclid(86_400) as u64);
+        out.push_str(digits.as_str());
     }
 
     /// The day in this zone, counted from 1970-01-01.
@@ -69,16 +68,13 @@ impl Clock {
 pub fn rfc3339(at: Timestamp) -> String {
     let mut out = String::with_capacity(30);
     push_date(&mut out, seconds(at));
-    out.push('T');
-    let second = at.as_nanos() / 1_000_000_000 % 86_400;
-    push_digits(&mut out, second / 3600, 2);
-    out.push(':');
-    push_digits(&mut out, second / 60 % 60, 2);
-    out.push(':');
-    push_digits(&mut out, second % 60, 2);
-    out.push('.');
-    push_digits(&mut out, at.as_nanos() % 1_000_000_000, 9);
-    out.push('Z');
+    let mut digits = Digits::new();
+    digits.sign(b'Z');
+    digits.last_of(at.as_nanos(), 9);
+    digits.sign(b'.');
+    time_of_day(&mut digits, at.as_nanos() / 1_000_000_000 % 86_400);
+    digits.sign(b'T');
+    out.push_str(digits.as_str());
     out
 }
 
@@ -100,8 +96,10 @@ impl Rfc3339 {
             self.prefix.truncate("2026-11-20T23:58:09.".len());
         }
         out.push_str(&self.prefix);
-        push_digits(out, at.as_nanos() % 1_000_000_000, 9);
-        out.push('Z');
+        let mut digits = Digits::new();
+        digits.sign(b'Z');
+        digits.last_of(at.as_nanos(), 9);
+        out.push_str(digits.as_str());
     }
 }
 
@@ -112,27 +110,22 @@ fn seconds(at: Timestamp) -> i64 {
 
 fn push_date(out: &mut String, second: i64) {
     let date = jiff::Timestamp::from_second(second).map(|instant| Offset::UTC.to_datetime(instant)).unwrap_or_default();
-    push_digits(out, date.year().unsigned_abs().into(), 4);
-    out.push('-');
-    push_digits(out, date.month().unsigned_abs().into(), 2);
-    out.push('-');
-    push_digits(out, date.day().unsigned_abs().into(), 2);
+    let mut digits = Digits::new();
+    digits.last_of(date.day().unsigned_abs().into(), 2);
+    digits.sign(b'-');
+    digits.last_of(date.month().unsigned_abs().into(), 2);
+    digits.sign(b'-');
+    digits.last_of(date.year().unsigned_abs().into(), 4);
+    out.push_str(digits.as_str());
 }
 
-/// Appends the last `count` digits of `number`, with zeros in front; at most nine.
-fn push_digits(out: &mut String, number: u64, count: usize) {
-    let mut digits = [b'0'; 9];
-    put_digits(&mut digits[..count], number);
-    out.push_str(str::from_utf8(&digits[..count]).expect("decimal digits are ASCII"));
-}
-
-/// Fills all of `text` with the last digits of `number`.
-fn put_digits(text: &mut [u8], number: u64) {
-    let mut rest = number;
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
+/// Puts `23:58:09` in front, from the second of the day.
+fn time_of_day(digits: &mut Digits, second: u64) {
+    digits.last_of(second % 60, 2);
+    digits.sign(b':');
+    digits.last_of(second / 60 % 60, 2);
+    digits.sign(b':');
+    digits.last_of(second / 3600, 2);
 }
 
 #[cfg(test)]

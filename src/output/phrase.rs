@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::diagnosis::wording::{self, Count, Span};
+use crate::decimal;
+use crate::diagnosis::wording::{Count, Span};
 use crate::http::handshake::{Key, Upgrade};
 use crate::http::head::{RequestHead, Version};
 use crate::session::leg::Request;
@@ -12,7 +13,7 @@ use crate::wire::Endpoint;
 
 /// Appends a decimal number.
 pub fn push_number(out: &mut String, number: u64) {
-    wording::number(out, number).expect("writing to a string cannot fail");
+    decimal::write(out, number).expect("writing to a string cannot fail");
 }
 
 /// Appends `1 session`, `2 sessions`. The noun takes an `s`.
@@ -65,18 +66,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// Appends an address and a port. IPv6 addresses stand in brackets.
 pub fn push_endpoint(out: &mut String, endpoint: Endpoint) {
-    match endpoint.ip {
-        std::net::IpAddr::V4(ip) => {
-            for (octet, sign) in std::iter::zip(ip.octets(), ['.', '.', '.', ':']) {
-                push_number(out, octet.into());
-                out.push(sign);
-            }
-            push_number(out, endpoint.port.into());
-        }
-        std::net::IpAddr::V6(ip) => {
-            write!(out, "[{ip}]:{}", endpoint.port).expect("writing to a string cannot fail");
-        }
-    }
+    endpoint.write(out).expect("writing to a string cannot fail");
 }
 
 /// The way of a session: its client, the proxies by the address they listen on, the last server that was tried.
