@@ -99,10 +99,17 @@ const OUT_OF_ORDER: Duration = Duration::from_millis(10);
 /// The first Close frame of a session: who sent it, on the leg where it was born. It appears there first, but for the order
 /// of packets in the capture: what the leg on the sender's side carries in the same direction at that time was passed on.
 pub fn first_close(legs: &[Leg]) -> Option<(Party, &Close)> {
-    let closes = legs.iter().enumerate().flat_map(|(leg, this)| {
-        Role::BOTH.into_iter().filter_map(move |role| Some((Party { leg, role }, this.close(role)?)))
-    });
-    let (mut party, mut first) = closes.min_by_key(|(_, close)| close.moment)?;
+    let mut earliest: Option<(Party, &Close)> = None;
+    for (leg, this) in legs.iter().enumerate() {
+        for role in Role::BOTH {
+            if let Some(close) = this.close(role)
+                && earliest.is_none_or(|(_, earliest)| close.moment < earliest.moment)
+            {
+                earliest = Some((Party { leg, role }, close));
+            }
+        }
+    }
+    let (mut party, mut first) = earliest?;
     while let Some((leg, close)) = passed_on_from(legs, party, first) {
         (party.leg, first) = (leg, close);
     }

@@ -228,7 +228,7 @@ impl Flow {
     fn bare_leg(&self, tcp: ConnectionFacts, spare: &mut Spare) -> Leg {
         let rare = self.rare.as_deref();
         let tunnel = match &self.app {
-            App::Tunnel(tunnel) => Some(Box::new(tunnel.facts_in(spare.sides()))),
+            App::Tunnel(tunnel) => Some(tunnel.facts_in(spare.tunnel())),
             _ => None,
         };
         let mut first_bytes = rare.map(|rare| rare.first_bytes).unwrap_or_default();

@@ -1,14 +1,13 @@
 //! The room of sessions that were told, for the facts of the next ones.
 
 use crate::session::Session;
-use crate::session::leg::{Direction, Leg};
-use crate::stream::ByRole;
+use crate::session::leg::{Leg, Tunnel};
 
 /// Room that is empty now. Facts are spelled out for a moment only: in room that is used again they cost no allocation.
 #[derive(Debug, Default)]
 pub struct Spare {
     legs: Vec<Leg>,
-    sides: Vec<ByRole<Box<Direction>>>,
+    tunnels: Vec<Box<Tunnel>>,
 }
 
 /// Room kept for as many tunnels: few sessions have more legs.
@@ -18,8 +17,8 @@ impl Spare {
     /// Takes the room of a session that nobody needs any more.
     pub fn take_back(&mut self, session: Session) {
         self.legs = session.legs;
-        let free = TUNNELS.saturating_sub(self.sides.len());
-        self.sides.extend(self.legs.drain(..).filter_map(|leg| Some(leg.tunnel?.sides)).take(free));
+        let free = TUNNELS.saturating_sub(self.tunnels.len());
+        self.tunnels.extend(self.legs.drain(..).filter_map(|leg| leg.tunnel).take(free));
     }
 
     /// Room for this many legs.
@@ -29,8 +28,8 @@ impl Spare {
         legs
     }
 
-    /// Room for the sides of a tunnel; what stands there is to be written over.
-    pub(super) fn sides(&mut self) -> ByRole<Box<Direction>> {
-        self.sides.pop().unwrap_or_default()
+    /// Room for a tunnel; what stands there is to be written over.
+    pub(super) fn tunnel(&mut self) -> Box<Tunnel> {
+        self.tunnels.pop().unwrap_or_default()
     }
 }

@@ -170,13 +170,14 @@ impl TunnelState {
 
     /// All that is known.
     pub fn facts(&self) -> Tunnel {
-        self.facts_in(ByRole::default())
+        *self.facts_in(Box::default())
     }
 
-    /// All that is known, in room for what each side did: what stands there is written over.
-    pub fn facts_in(&self, mut sides: ByRole<Box<Direction>>) -> Tunnel {
+    /// All that is known, in room that is there: what stands in it is written over.
+    pub fn facts_in(&self, mut room: Box<Tunnel>) -> Box<Tunnel> {
+        let Tunnel { mut sides, .. } = *room;
         Role::BOTH.into_iter().for_each(|role| *sides[role] = self.direction(role));
-        Tunnel {
+        *room = Tunnel {
             sides,
             first_close: self.first_close(),
             handshake_seen: self.decoders.client.handshake_seen(),
@@ -186,7 +187,8 @@ impl TunnelState {
             longest_idle: Duration::from_nanos(self.both.longest_idle),
             last_silence: self.both.last_silence(),
             frame_with_answer: self.both.rare.as_ref().is_some_and(|rare| rare.frame_with_answer),
-        }
+        };
+        room
     }
 
     fn direction(&self, role: Role) -> Direction {

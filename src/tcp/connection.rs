@@ -123,13 +123,13 @@ impl Connection {
 
     /// FINs and RSTs in order of capture, the first of each kind a side.
     pub fn ends(&self) -> impl Iterator<Item = End> + '_ {
-        self.rare.iter().flat_map(|rare| rare.ends.iter(self.first))
+        (0..).map_while(|index| self.rare.as_ref()?.ends.at(index, self.first))
     }
 
     /// All that is known of it.
     pub fn facts(&self) -> ConnectionFacts {
         let odd = self.rare.as_deref().and_then(|rare| rare.odd.as_deref());
-        let refusal = self.ends().find(|end| end.kind == EndKind::Rst);
+        let refusal = || self.ends().find(|end| end.kind == EndKind::Rst);
         ConnectionFacts {
             id: self.id,
             endpoints: Pair { originator: self.endpoint(Side::Originator), responder: self.endpoint(Side::Responder) },
@@ -139,7 +139,7 @@ impl Connection {
             syn_retransmissions: odd.map_or(0, |odd| odd.syn_retransmissions),
             syn_ack: self.mark(Mark::SynAck),
             established: self.mark(Mark::Established),
-            refused: refusal.filter(|_| self.is(Self::REFUSED)).map(|end| end.moment),
+            refused: self.is(Self::REFUSED).then(refusal).flatten().map(|end| end.moment),
             icmp: odd.map_or_else(Vec::new, |odd| odd.icmp.clone()),
             ends: self.ends().collect(),
             halves: Pair { originator: self.half_facts(Side::Originator), responder: self.half_facts(Side::Responder) },

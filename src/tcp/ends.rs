@@ -65,22 +65,23 @@ impl Ends {
         }
     }
 
-    /// All of them in order of capture.
-    pub(super) fn iter(&self, first: Moment) -> impl Iterator<Item = End> + '_ {
-        self.packed().filter_map(move |packed| {
-            let Packed { moment, ip_id, ttl, what } = *packed;
-            Some(End { side: what.side(), kind: what.kind(), moment: moment.moment(first)?, ttl, ip_id })
-        })
+    /// The one at this place in the order of capture.
+    pub(super) fn at(&self, index: usize, first: Moment) -> Option<End> {
+        let Packed { moment, ip_id, ttl, what } = *self.packed(index)?;
+        Some(End { side: what.side(), kind: what.kind(), moment: moment.moment(first)?, ttl, ip_id })
     }
 
     /// Whether a side has ended so.
     pub(super) fn has(&self, side: Side, kind: EndKind) -> bool {
         let what = What::new(side, kind);
-        self.packed().any(|end| end.what == what)
+        (0..).map_while(|index| self.packed(index)).any(|end| end.what == what)
     }
 
-    fn packed(&self) -> impl Iterator<Item = &Packed> {
-        self.two.iter().chain(self.more.iter().flat_map(|more| more.iter())).flatten()
+    fn packed(&self, index: usize) -> Option<&Packed> {
+        match index.checked_sub(self.two.len()) {
+            None => self.two[index].as_ref(),
+            Some(index) => self.more.as_ref()?.get(index)?.as_ref(),
+        }
     }
 }
 
@@ -110,7 +111,10 @@ mod tests {
         ];
         let mut ends = Ends::default();
         sent.iter().for_each(|end| ends.note(first, *end));
-        assert_eq!(ends.iter(first).collect::<Vec<_>>(), [sent[0], sent[2], sent[3], sent[4]]);
+        assert_eq!(
+            (0..).map_while(|index| ends.at(index, first)).collect::<Vec<_>>(),
+            [sent[0], sent[2], sent[3], sent[4]]
+        );
         assert!(ends.has(Side::Originator, fin));
         assert_eq!(size_of::<Ends>(), 40);
     }

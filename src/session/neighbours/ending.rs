@@ -135,15 +135,21 @@ impl Ending {
         let ends = Ends::of(legs.clone());
         let end = ends.at;
         let before_end = |at: &Moment| end.is_none_or(|end| at.at <= end);
-        let last_bytes = legs.clone().flat_map(|leg| [leg.last_byte(), leg.last_before_end()]);
-        let last_byte = last_bytes.flatten().filter(before_end).max();
-        let closes = legs.clone().flat_map(|leg| Role::BOTH.into_iter().filter_map(|role| leg.close(role)));
-        let close = closes.min_by_key(|close| close.moment);
+        let (mut last_byte, mut close, mut backend) = (None, None::<&Close>, first.server());
+        for leg in legs {
+            for byte in [leg.last_byte(), leg.last_before_end()] {
+                last_byte = last_byte.max(byte.filter(before_end));
+            }
+            for other in Role::BOTH.into_iter().filter_map(|role| leg.close(role)) {
+                close = close.filter(|close| close.moment <= other.moment).or(Some(other));
+            }
+            backend = leg.server();
+        }
         Ending {
             session,
             client: first.client().ip,
             server: first.server(),
-            backend: legs.last().map_or(first.server(), L::server),
+            backend,
             path: first.path().map(PathId::of),
             start,
             opened: first.opened().map(|opened| opened.at),
