@@ -178,8 +178,8 @@ fn text(wire: &str) -> Cow<'_, str> {
 fn mask_text(out: &mut String, wire: &str) -> bool {
     let bytes = wire.as_bytes();
     let (mut copied, mut at) = (0, 0);
-    while let Some(skipped) = bytes[at..].iter().position(|&byte| MAY_TELL[usize::from(byte)]) {
-        at += skipped;
+    while let Some(next) = next_that_may_tell(bytes, at) {
+        at = next;
         let secret = match bytes[at] {
             b'?' | b'&' => query_parameter(wire, at + 1),
             b'J' if bytes[..at].ends_with(b"ey") => json_web_token(wire, at - 2),
@@ -203,16 +203,18 @@ fn mask_text(out: &mut String, wire: &str) -> bool {
     copied > 0
 }
 
-/// The bytes by which something is recognised that holds a secret.
-const MAY_TELL: [bool; 256] = {
-    let mut table = [false; 256];
-    let (bytes, mut index) = (b"?&JBb:", 0);
-    while index < bytes.len() {
-        table[bytes[index] as usize] = true;
-        index += 1;
+/// Where the next byte is by which something is recognised that holds a secret.
+fn next_that_may_tell(bytes: &[u8], mut at: usize) -> Option<usize> {
+    // Without branches, so that all of these are compared at once.
+    let may_tell =
+        |byte: u8| (byte == b'?') | (byte == b'&') | (byte == b'J') | (byte == b'B') | (byte == b'b') | (byte == b':');
+    while let Some(next) = bytes[at..].first_chunk::<16>()
+        && !next.iter().fold(false, |any, &byte| any | may_tell(byte))
+    {
+        at += next.len();
     }
-    table
-};
+    bytes[at..].iter().position(|&byte| may_tell(byte)).map(|skipped| at + skipped)
+}
 
 /// Where a secret begins and ends in its text.
 type Span = (usize, usize);
@@ -235,10 +237,13 @@ fn query_parameter(wire: &str, start: usize) -> Option<Span> {
 /// `"name":"value"`; `colon` is where its colon stands.
 fn json_member(wire: &str, colon: usize) -> Option<Span> {
     let bytes = wire.as_bytes();
-    let name = wire[..colon].trim_end_matches(' ').strip_suffix('"')?;
-    let name_start = name.bytes().rposition(|byte| !is_name(byte)).map_or(0, |before| before + 1);
     let opening = run(wire, colon + 1, |byte| byte == b' ');
-    if bytes.get(opening) != Some(&b'"') || !is_secret_name(&name[name_start..]) {
+    if bytes.get(opening) != Some(&b'"') {
+        return None;
+    }
+    let name_end = bytes[..colon].iter().rposition(|&byte| byte != b' ').filter(|&closing| bytes[closing] == b'"')?;
+    let name_start = bytes[..name_end].iter().rposition(|&byte| !is_name(byte)).map_or(0, |before| before + 1);
+    if !is_secret_name(&wire[name_start..name_end]) {
         return None;
     }
     let mut end = opening + 1;
@@ -342,7 +347,8 @@ fn is_secret_at(two: &[u8], rest: &[u8]) -> bool {
 /// Whether a word of `snake_case`, `kebab-case`, `camelCase` or `list[index]` is one of these.
 fn has_word(name: &str, words: &[&str]) -> bool {
     let bytes = name.as_bytes();
-    let is_word = |word: &[u8]| words.iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes()));
+    let is_word =
+        |word: &[u8]| words.iter().any(|one| one.len() == word.len() && word.eq_ignore_ascii_case(one.as_bytes()));
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let between = !byte.is_ascii_alphanumeric();
