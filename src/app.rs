@@ -12,7 +12,7 @@ mod keylog;
 mod live;
 mod printer;
 mod reader;
-#[cfg(feature = "live")]
+#[cfg(any(feature = "live", feature = "tui"))]
 mod record;
 #[cfg(feature = "tui")]
 mod save;

@@ -58,7 +58,7 @@ pub struct Args {
     pub keylog: Option<PathBuf>,
 
     /// Stop after this many packets
-    #[arg(short, value_name = "N", help_heading = "Input", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, value_name = "N", help_heading = "Input", value_parser = at_least_one::<u64>)]
     pub count: Option<u64>,
 
     /// What to print; without it the terminal UI on a terminal, else text
@@ -86,7 +86,7 @@ pub struct Args {
     pub write: Option<PathBuf>,
 
     /// Put the TLS secrets of the sessions written into the file of -w, so that Wireshark opens them
-    #[arg(long, requires = "write", help_heading = "Output")]
+    #[arg(long, help_heading = "Output")]
     pub embed_secrets: bool,
 
     /// Show credentials, cookies and tokens as they are; by default they are masked
@@ -150,16 +150,21 @@ pub struct Args {
     pub packet_buffered: bool,
 
     /// With -w: begin a new file after this many million bytes
-    #[arg(short = 'C', value_name = "SIZE", help_heading = "Capture", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'C', value_name = "SIZE", help_heading = "Capture", value_parser = at_least_one::<u64>)]
     pub file_size: Option<u64>,
 
     /// With -w: begin a new file after this many seconds; its name may have conversions of strftime(3)
-    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Capture", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'G', value_name = "SECONDS", help_heading = "Capture", value_parser = at_least_one::<u64>)]
     pub rotate_seconds: Option<u64>,
 
     /// With -C: write over the oldest of this many files; with -G: stop after this many
-    #[arg(short = 'W', value_name = "COUNT", help_heading = "Capture", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'W', value_name = "COUNT", help_heading = "Capture", value_parser = at_least_one::<u32>)]
     pub file_count: Option<u32>,
+}
+
+/// A number of things.
+fn at_least_one<N: std::str::FromStr + Default + PartialEq>(text: &str) -> Result<N, &'static str> {
+    text.parse().ok().filter(|number| *number != N::default()).ok_or("it takes a whole number, 1 or more")
 }
 
 /// What to print.
@@ -485,7 +490,9 @@ mod tests {
         let text = refused("-o yaml");
         assert!(text.contains("'yaml'") && text.contains("report"), "{text}");
         assert!(refused("-c x").contains("'x'"));
-        assert!(refused("-c 0").contains('0'));
+        for words in ["-c 0", "-c 1.5", "-C 0", "-G 0", "-W 5000000000"] {
+            assert!(refused(words).contains("a whole number, 1 or more"), "{}", refused(words));
+        }
         assert!(refused("-r").contains("--read"));
     }
 

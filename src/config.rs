@@ -137,6 +137,7 @@ impl Config {
             return Err(usage("-w - is not possible: sessions are printed on standard output"));
         }
         let rotation = rotation(&args)?;
+        refuse_capture_options(&args)?;
         Ok(Config {
             embed_secrets: embed_secrets(&args)?,
             write: args.write.clone(),
@@ -238,6 +239,9 @@ fn query(expression: Option<String>, messages: bool) -> Result<Option<String>, U
 
 /// Which sessions there are, and which secrets open them, is known at the end only; their block comes first in a file.
 fn embed_secrets(args: &Args) -> Result<bool, UsageError> {
+    if args.embed_secrets && args.write.is_none() {
+        return Err(usage("--embed-secrets is for -w: wsflow -r FILE --keylog KEYS --embed-secrets -w FILE"));
+    }
     if args.embed_secrets && args.read.is_empty() {
         return Err(usage(
             "--embed-secrets is for -w with files: capture first, then wsflow -r FILE --keylog KEYS -w FILE",
@@ -266,6 +270,22 @@ fn rotation(args: &Args) -> Result<Rotation, UsageError> {
         (size, seconds, files) => {
             Ok(Rotation { bytes: size.map(|millions| millions.saturating_mul(1_000_000)), seconds, files })
         }
+    }
+}
+
+/// What says how to capture says nothing about a file. `-y` also says for which link type `-d` compiles.
+fn refuse_capture_options(args: &Args) -> Result<(), UsageError> {
+    let options = [
+        (args.snapshot_length.is_some(), "-s"),
+        (args.buffer_size.is_some(), "-B"),
+        (args.linktype.is_some() && args.dump_filter == 0, "-y"),
+        (args.no_promiscuous_mode, "-p"),
+        (args.immediate_mode, "--immediate-mode"),
+        (args.relinquish_privileges.is_some(), "-Z"),
+    ];
+    match options.iter().find(|(given, _)| *given && !args.read.is_empty()) {
+        Some((_, option)) => Err(usage(&format!("{option} is for capturing; -r reads packets as they were captured"))),
+        None => Ok(()),
     }
 }
 
@@ -342,6 +362,10 @@ mod tests {
         });
         assert!(both.contains("port 80"), "{both}");
         assert!(refused(|args| (args.output, args.quiet) = (Some(OutputFormat::Json), true)).contains("-q"));
+        assert!(refused(|args| args.snapshot_length = Some(96)).contains("-s is for capturing"));
+        assert!(refused(|args| args.relinquish_privileges = Some("nobody".to_owned())).contains("-Z is for capturing"));
+        assert!(config(|args| (args.linktype, args.dump_filter) = (Some("EN10MB".to_owned()), 1)).is_ok());
+        assert!(refused(|args| args.embed_secrets = true).contains("--embed-secrets is for -w"));
         assert!(
             refused(|args| (args.write, args.file_size) = (Some("b".into()), Some(1))).contains("-C is for -w while")
         );

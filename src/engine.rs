@@ -31,6 +31,7 @@ pub use snapshot::Snapshot;
 
 use crate::engine::event::{IgnoredCounts, Loss};
 use crate::engine::judge::{Courier, Judge, Matter, Rest};
+use crate::engine::late_joins::JoinedLate;
 use crate::engine::tracker::{Stream, Tracker, Watch};
 use crate::limits::Limits;
 use crate::packet::Packet;
@@ -223,6 +224,9 @@ impl Engine {
         if !self.options.live {
             self.tracker.join_late();
             self.tracker.join_remade();
+            for JoinedLate { into, from, reason } in std::mem::take(&mut self.tracker.joined_late) {
+                sink.event(&Event::Joined { into, from, reason })?;
+            }
         }
         let rest = self.rest();
         let matters = std::mem::take(&mut self.tracker.matters);

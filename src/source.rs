@@ -13,10 +13,9 @@ pub mod privileges;
 pub mod savefile;
 
 pub use error::SourceError;
-#[cfg(feature = "tui")]
 pub(crate) use error::without_code;
 pub use filter::{Filter, FilterError};
-pub use savefile::Savefiles;
+pub use savefile::{Clocks, Savefiles};
 
 use crate::packet::{InterfaceId, LinkType, Packet};
 use crate::time::Timestamp;

@@ -291,7 +291,8 @@ impl Driver {
                 let saved = self.options.packets.save(self.instead.as_deref(), &known, &target)?;
                 return Ok(save::packets(known.len(), saved, &target));
             }
-            save::save(&target, &known, &self.store.figures.summary, &self.options.source, self.options.mask)
+            let Store { findings, figures, .. } = &self.store;
+            save::save(&target, &known, &findings.shared, &figures.summary, &self.options.source, self.options.mask)
         });
         match said {
             Ok(said) => {

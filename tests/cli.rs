@@ -111,6 +111,25 @@ fn packets_of_the_sessions_shown_are_written() {
 }
 
 #[test]
+fn what_is_read_is_not_written_over_whatever_it_is_called() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    fs::copy(STRIPPED, path("a.pcap")).expect("there is room");
+    fs::hard_link(path("a.pcap"), path("b.pcap")).expect("a link");
+    std::os::unix::fs::symlink(path("a.pcap"), path("c.pcap")).expect("a link");
+    for written in ["a.pcap", "b.pcap", "c.pcap"] {
+        refused(&["-r", &path("a.pcap"), "-w", &path(written)], &["-w", "would overwrite"]);
+    }
+    let left = fs::read(path("a.pcap")).expect("it is there");
+    assert!(left == fs::read(STRIPPED).expect("it is there"));
+    refused(&["-r", "/dev/null", "-w", &path("d.pcapng")], &["/dev/null"]);
+    let mut command = command(&["-r", "/dev/stdin", "-w", &path("e.pcapng")]);
+    let output = command.write_stdin(fs::read(STRIPPED).expect("it is there")).output().expect("the program runs");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(text(&output.stderr).contains("read twice, which a pipe cannot"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_cut_file_is_read_up_to_the_cut() {
     let folder = tempfile::tempdir().expect("a folder");
     let cut = folder.path().join("cut.pcap");

@@ -118,6 +118,29 @@ fn a_pipe_leaves_the_keys_to_the_terminal() {
 }
 
 #[test]
+fn what_came_through_a_pipe_is_saved_from_memory() {
+    let Some(terminal) = Terminal::open("piped-save") else { return };
+    let capture = capture("nginx-healthy.pcap");
+    terminal.run(&format!("cat {capture} | {}", wsflow("-r -")));
+    terminal.wait_for("1 session");
+    terminal.press("s");
+    terminal.wait_for("save to: ");
+    terminal.press("C-u");
+    let file = terminal.file("piped.pcapng");
+    terminal.tmux(&["send-keys", "-l", &file.display().to_string()]);
+    terminal.press("Enter");
+    let screen = terminal.wait_for("1 session saved");
+    assert!(!screen.contains("no longer held"), "{screen}");
+    terminal.press("q");
+    terminal.assert_given_back(0);
+    let sessions = |file: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_wsflow")).args(["-q", "-o", "text", "-r"]).arg(file).output();
+        String::from_utf8(output.expect("the program runs").stdout).expect("output is UTF-8")
+    };
+    assert_eq!(sessions(&file), sessions(Path::new(&capture)), "nothing is missing");
+}
+
+#[test]
 fn whoever_is_terminated_gives_the_terminal_back() {
     let Some(terminal) = Terminal::open("term") else { return };
     let pid = terminal.file("pid");

@@ -9,7 +9,7 @@ use crate::cli::UsageError;
 use crate::limits::Limits;
 use crate::output::pcapng::Writer;
 use crate::output::pcapng::selection::{Picker, Selection};
-use crate::source::{Filter, Input, Savefiles, SecretsFormat, Source, SourceError};
+use crate::source::{Input, Savefiles, SecretsFormat, Source, SourceError};
 
 /// The file that is written. It is made before anything is read: a mistake in its name shows at once.
 pub(super) struct Extract {
@@ -20,13 +20,12 @@ pub(super) struct Extract {
 impl Extract {
     /// Makes the file. One with secrets in it is for its owner's eyes.
     pub(super) fn create(name: &Path, files: &[PathBuf], with_secrets: bool) -> Result<Extract, Failure> {
-        if files.iter().any(|file| file == Path::new("-")) {
-            let text = "-w needs files that can be read twice, which standard input cannot: tcpdump ... | tee FILE | wsflow -r -";
+        if !files.iter().all(|file| can_be_read_twice(file)) {
+            let text =
+                "-w needs files that can be read twice, which a pipe cannot: tcpdump ... | tee FILE | wsflow -r -";
             return Err(UsageError(text.to_owned()).into());
         }
-        if let Ok(written) = fs::canonicalize(name)
-            && files.iter().any(|file| fs::canonicalize(file).is_ok_and(|read| read == written))
-        {
+        if files.iter().any(|file| is_same_file(file, name)) {
             return Err(UsageError(format!("-w {} would overwrite what -r reads", name.display())).into());
         }
         let mut options = OpenOptions::new();
@@ -45,19 +44,17 @@ impl Extract {
         Extract { name: name.to_owned(), file }
     }
 
-    /// Reads the files again and writes what is selected of the first `count` packets, and `secrets` in front of them.
+    /// Writes what is selected of the first `count` packets of the files, opened again, and `secrets` in front of them.
     /// Secrets that the files hold themselves are not written: those that are asked for are among `secrets`. How many packets
     /// were written.
     pub(super) fn run(
         &self,
-        files: &[PathBuf],
-        filter: Option<Filter>,
+        mut source: Savefiles,
         count: Option<u64>,
         selection: &Selection,
         secrets: &[u8],
     ) -> Result<u64, Failure> {
         let failed = |error| Failure::Write(self.name.clone(), error);
-        let mut source = Savefiles::open(files, filter)?;
         let mut writer = Writer::new(BufWriter::with_capacity(64 << 10, &self.file)).map_err(failed)?;
         if !secrets.is_empty() {
             writer.secrets(SecretsFormat::TLS_KEY_LOG, secrets).map_err(failed)?;
@@ -91,4 +88,21 @@ impl Extract {
         writer.flush().map_err(failed)?;
         Ok(written)
     }
+}
+
+/// Whether a file has the same packets when it is opened again: what comes through a pipe is gone then.
+pub(super) fn can_be_read_twice(file: &Path) -> bool {
+    file != Path::new("-") && fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Whether two names are of one file that is there: links of both kinds lead to it.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    let identity = |name: &Path| {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(name).map(|metadata| (metadata.dev(), metadata.ino()))
+    };
+    #[cfg(not(unix))]
+    let identity = |name: &Path| fs::canonicalize(name);
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::cli::UsageError;
 use crate::output::query::QueryError;
-use crate::source::{FilterError, SourceError};
+use crate::source::{FilterError, SourceError, without_code};
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -26,9 +26,11 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(UsageError(text)) => f.write_str(text),
             Failure::Source(error) => error.fmt(f),
-            Failure::Keylog(file, error) => write!(f, "cannot read the key log {}: {error}", file.display()),
-            Failure::Write(file, error) => write!(f, "cannot write {}: {error}", file.display()),
-            Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
+            Failure::Keylog(file, error) => {
+                write!(f, "cannot read the key log {}: {}", file.display(), without_code(error))
+            }
+            Failure::Write(file, error) => write!(f, "cannot write {}: {}", file.display(), without_code(error)),
+            Failure::Output(error) => write!(f, "cannot write to standard output: {}", without_code(error)),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::app::signals;
 use crate::app::{complain, note, status};
 use crate::config::Config;
 use crate::engine::{Engine, Summary};
-use crate::source::{Source, SourceCounts};
+use crate::source::{Savefiles, Source, SourceCounts};
 
 /// Reads files and prints what they show.
 pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
@@ -32,7 +32,8 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
         if config.embed_secrets && secrets.is_empty() {
             complain(&"no TLS secrets of these sessions are known: none were written");
         }
-        extract.run(files, filter_of(&config.filter)?, config.count, &selection, &secrets)?;
+        let again = Savefiles::open_by(files, filter_of(&config.filter)?, &done.clocks)?;
+        extract.run(again, config.count, &selection, &secrets)?;
     }
     Ok(status(config, printer.worst(&done.summary), !done.damage.is_empty()))
 }

@@ -24,7 +24,7 @@ use crate::packet::LinkType;
 use crate::source::filter::{self, Style};
 use crate::source::live::{self, Live, LiveOptions};
 use crate::source::privileges::{self, Rights};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, Savefiles, Source, SourceError};
 
 /// The link types of the interface that is asked for.
 pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
@@ -35,14 +35,15 @@ pub(super) fn links(config: &Config) -> Result<ExitCode, Failure> {
     print(live::list_links(name, &options(config))?.as_bytes())
 }
 
-/// The filter as it is compiled (`-d`): for the link type of `-y`, else for that of `any` or of Ethernet.
+/// The filter as it is compiled (`-d`): for the link type of `-y`, else for that of the file, of `any`, or of Ethernet.
 pub(super) fn list_filter(args: &Args, surroundings: &Surroundings) -> Result<ExitCode, Failure> {
     let config = Config::new(args.clone(), surroundings)?;
     let expression = expression(&config)?.unwrap_or_default();
-    let link = match &config.live.link {
-        Some(name) => live::link_type(name)?,
-        None if args.interfaces.iter().any(|name| name == "any") => LinkType::LINUX_SLL2,
-        None => LinkType::ETHERNET,
+    let link = match (&config.live.link, args.read.first()) {
+        (Some(name), _) => live::link_type(name)?,
+        (None, Some(file)) => link_of(file)?,
+        (None, None) if args.interfaces.iter().any(|name| name == "any") => LinkType::LINUX_SLL2,
+        (None, None) => LinkType::ETHERNET,
     };
     let style = match args.dump_filter {
         1 => Style::Names,
@@ -50,6 +51,15 @@ pub(super) fn list_filter(args: &Args, surroundings: &Surroundings) -> Result<Ex
         _ => Style::Numbers,
     };
     print(source::Filter::list(&expression, link, style)?.as_bytes())
+}
+
+/// The link type of a file's first packet.
+fn link_of(file: &Path) -> Result<LinkType, Failure> {
+    let mut source = Savefiles::open(&[file.to_owned()], None)?;
+    Ok(match source.next()? {
+        Some(source::Input::Packet(packet)) => packet.link,
+        _ => LinkType::ETHERNET,
+    })
 }
 
 /// Captures until it is told to stop, and tells what it saw.
@@ -75,7 +85,7 @@ pub(super) fn capture(config: &Config, interfaces: &[String]) -> Result<ExitCode
 /// What is read from.
 pub(super) struct Opened {
     /// Packets, recorded as they go by.
-    pub(super) source: Recorded,
+    pub(super) source: Recorded<Live>,
     keylog: Option<Keylog>,
     /// Whom the process became.
     #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "it is told at the screen"))]

@@ -9,18 +9,24 @@ use crate::app::apart::Apart;
 use crate::app::failure::Failure;
 use crate::app::keylog::Keylog;
 use crate::app::printer::Printer;
+#[cfg(feature = "tui")]
+use crate::app::record::{Recorded, SharedRecorder};
 use crate::config::{self, Config};
 use crate::diagnosis::wording::Span;
 use crate::engine::event::{Sink, Summary};
 use crate::engine::{Engine, EngineOptions};
 use crate::limits::Limits;
 use crate::packet::InterfaceId;
-use crate::source::{Filter, Input, Savefiles, SecretsFormat, Source, SourceError, filter};
+use crate::source::{Clocks, Filter, Input, Savefiles, SecretsFormat, Source, SourceError, filter};
 use crate::tls::Origin;
 
 /// Files that are open.
-pub(super) struct Reader {
-    source: Savefiles,
+pub(super) struct Reader<S = Savefiles> {
+    source: S,
+    /// By which times the files are merged.
+    clocks: Clocks,
+    /// What the person should know before.
+    notices: Vec<String>,
     options: EngineOptions,
     keylog: Option<Keylog>,
     count: Option<u64>,
@@ -34,6 +40,8 @@ pub(super) struct Done {
     pub(super) damage: Vec<SourceError>,
     /// What read them: it still knows the secrets.
     pub(super) engine: Engine,
+    /// By which times the files were merged.
+    pub(super) clocks: Clocks,
 }
 
 /// Who listens to the engine, and looks at what it knows now and then.
@@ -60,14 +68,15 @@ impl Reader {
         let options = EngineOptions { live: is_stream(files), filtered: filter.is_some() };
         let source = Savefiles::open(files, filter)?;
         let keylog = config.keylog.as_ref().map(|keylog| Keylog::open(keylog, options.live)).transpose()?;
-        Ok(Reader { source, options, keylog: keylog.flatten(), count: config.count })
+        let (clocks, notices) = (source.clocks(), source.other_clocks().map(told).collect());
+        Ok(Reader { source, clocks, notices, options, keylog: keylog.flatten(), count: config.count })
     }
 
-    /// Reads them to the end, or until the listener has heard enough.
+    /// Their packets are recorded as they go by.
     #[cfg(feature = "tui")]
-    pub(super) fn run(self, listener: &mut impl Listener) -> Result<Done, Failure> {
-        let engine = Engine::new(&Limits::default(), self.options, listener.wants());
-        self.run_with(engine, listener)
+    pub(super) fn recorded(self, recorder: Option<SharedRecorder>) -> Reader<Recorded<Savefiles>> {
+        let Reader { source, clocks, notices, options, keylog, count } = self;
+        Reader { source: Recorded::new(source, recorder), clocks, notices, options, keylog, count }
     }
 
     /// Reads them to the end, or until what is printed is read no more. Where judgements alone are printed, that is done beside the reading.
@@ -80,12 +89,19 @@ impl Reader {
         };
         self.run_with(engine, &mut printer.clone())
     }
+}
+
+impl<S: Source> Reader<S> {
+    /// Reads them to the end, or until the listener has heard enough.
+    #[cfg(feature = "tui")]
+    pub(super) fn run(self, listener: &mut impl Listener) -> Result<Done, Failure> {
+        let engine = Engine::new(&Limits::default(), self.options, listener.wants());
+        self.run_with(engine, listener)
+    }
 
     fn run_with(mut self, mut engine: Engine, listener: &mut impl Listener) -> Result<Done, Failure> {
-        for (name, ahead) in self.source.clocks() {
-            let span = Span(Duration::from_nanos(ahead.unsigned_abs()));
-            let (is, moved) = if ahead > 0 { ("ahead", "back") } else { ("behind", "on") };
-            listener.notice(&format_args!("the clock of {name} is {span} {is}: its times are moved {moved}"));
+        for notice in &self.notices {
+            listener.notice(notice);
         }
         let follow = match self.keylog.as_mut() {
             // The capture is over, and so is the key log: what it does not have now it will never have.
@@ -106,8 +122,15 @@ impl Reader {
         tell_counts(&mut engine, &mut self.source);
         listener.before_the_end(&mut engine, &mut self.source);
         let summary = engine.finish(listener).map_err(Failure::Output)?;
-        Ok(Done { summary, damage, engine })
+        Ok(Done { summary, damage, engine, clocks: self.clocks })
     }
+}
+
+/// By how much the clock of a file differs.
+fn told((name, ahead): (&str, i64)) -> String {
+    let span = Span(Duration::from_nanos(ahead.unsigned_abs()));
+    let (is, moved) = if ahead > 0 { ("ahead", "back") } else { ("behind", "on") };
+    format!("the clock of {name} is {span} {is}: its times are moved {moved}")
 }
 
 /// Hands everything that a source yields to the engine, and what is new in the key log. What is wrong with the source

@@ -1,13 +1,16 @@
-//! Packets on their way to the engine: `-w` writes them as they come, with `-Y` those of the sessions that match; at the
-//! screen they are held in memory for whoever may save their session.
+//! Packets on their way to the engine: `-w` writes them as they are captured, with `-Y` those of the sessions that match; at
+//! the screen they are held in memory for whoever may save their session, also where they come through a pipe.
 
 use std::fmt;
 use std::io;
+#[cfg(feature = "live")]
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "live")]
 use crate::app::failure::Failure;
 use crate::app::reader::Listener;
+#[cfg(feature = "live")]
 use crate::config;
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
@@ -21,7 +24,10 @@ use crate::output::pcapng::selection::Selection;
 use crate::output::query::Query;
 use crate::packet::Packet;
 use crate::session::Session;
-use crate::source::live::{self, Live};
+#[cfg(feature = "live")]
+use crate::source::live;
+#[cfg(feature = "live")]
+use crate::source::without_code;
 use crate::source::{Input, Interface, Source, SourceCounts, SourceError};
 
 /// What becomes of packets.
@@ -32,6 +38,8 @@ pub(super) struct Recorder {
     held: Option<Held>,
     /// They are held when their session is over, too: somebody may save it.
     saveable: bool,
+    /// Where packets come from.
+    interfaces: Vec<Interface>,
 }
 
 /// For the source that packets come from, the listener that hears of sessions, and who saves them.
@@ -39,6 +47,7 @@ pub(super) struct Recorder {
 pub(super) struct SharedRecorder(Arc<Mutex<Recorder>>);
 
 /// The first file of `-w`.
+#[cfg(feature = "live")]
 pub(super) fn create(file: &Path, config: &config::Live, interfaces: &[Interface]) -> Result<Recording, Failure> {
     Recording::create(file, config.rotation, interfaces, config.unbuffered, live::now())
         .map_err(|RecordingError { name, error }| Failure::Write(name, with_rights(error)))
@@ -51,7 +60,7 @@ impl SharedRecorder {
         let chooses = recording.is_some() && query.is_some();
         let bound = if chooses { limits.waiting_packet_bytes } else { limits.saveable_packet_bytes };
         let held = (chooses || saveable).then(|| Held::new(bound, &limits));
-        SharedRecorder(Arc::new(Mutex::new(Recorder { recording, query, held, saveable })))
+        SharedRecorder(Arc::new(Mutex::new(Recorder { recording, query, held, saveable, interfaces: Vec::new() })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {
@@ -63,6 +72,7 @@ impl SharedRecorder {
 #[cfg(feature = "tui")]
 impl SharedRecorder {
     /// Hands on what was written, so that it can be read.
+    #[cfg(feature = "live")]
     pub(super) fn flush(&self) {
         if let Some(recording) = &mut self.lock().recording {
             recording.flush();
@@ -72,6 +82,11 @@ impl SharedRecorder {
     /// What is held of a selection. It is copied, so that packets need not wait until it is written.
     pub(super) fn packets_of(&self, selection: &Selection) -> Copied {
         self.lock().held.as_ref().map(|held| held.packets_of(selection)).unwrap_or_default()
+    }
+
+    /// Where packets come from, as far as is known.
+    pub(super) fn interfaces(&self) -> Vec<Interface> {
+        self.lock().interfaces.clone()
     }
 
     /// How much is held; `None` when nothing ever is.
@@ -129,33 +144,37 @@ impl Recorder {
     }
 }
 
-/// Live packets that are recorded as they go by.
-pub(super) struct Recorded {
-    live: Live,
+/// Packets that are recorded as they go by.
+pub(super) struct Recorded<S> {
+    source: S,
     recorder: Option<SharedRecorder>,
+    /// So many interfaces are known to the recorder.
+    interfaces: usize,
     failure: Option<RecordingError>,
     complete: bool,
 }
 
-impl Recorded {
+impl<S: Source> Recorded<S> {
     /// Recorded, if there is somebody to record them.
-    pub(super) fn new(live: Live, recorder: Option<SharedRecorder>) -> Recorded {
-        Recorded { live, recorder, failure: None, complete: false }
+    pub(super) fn new(source: S, recorder: Option<SharedRecorder>) -> Recorded<S> {
+        Recorded { source, recorder, interfaces: 0, failure: None, complete: false }
     }
 
     /// Who records.
+    #[cfg(feature = "live")]
     pub(super) fn recorder(&self) -> Option<SharedRecorder> {
         self.recorder.clone()
     }
 
     /// Ends the files, when nothing more is told of sessions. What went wrong with them, and a word on what is missing.
+    #[cfg(feature = "live")]
     pub(super) fn finish(&mut self) -> (Option<SourceError>, Option<String>) {
         let Some(recorder) = &self.recorder else { return (None, None) };
         let mut recorder = recorder.lock();
         let left_out = recorder.held.as_ref().map_or(0, |held| held.counts().left_out);
         let saveable = recorder.saveable;
         let Some(recording) = &mut recorder.recording else { return (None, None) };
-        recording.finish(self.live.interfaces());
+        recording.finish(self.source.interfaces());
         let failure = self.failure.take().or_else(|| recording.take_failure());
         let word = (left_out > 0 && !saveable).then(|| {
             let name = recording.name().display();
@@ -166,10 +185,12 @@ impl Recorded {
 }
 
 /// Whose rights were too few.
+#[cfg(feature = "live")]
 fn with_rights(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let text = format!("{error}; it is made with the rights of who called sudo, or of the user of -Z");
+            let why = without_code(&error);
+            let text = format!("{why}; it is made with the rights of who called sudo, or of the user of -Z");
             io::Error::new(io::ErrorKind::PermissionDenied, text)
         }
         _ => error,
@@ -180,16 +201,20 @@ fn told(RecordingError { name, error }: RecordingError) -> SourceError {
     SourceError::Recording { name: name.display().to_string(), error }
 }
 
-impl Source for Recorded {
+impl<S: Source> Source for Recorded<S> {
     fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
-        let Some(recorder) = &self.recorder else { return self.live.next() };
+        let Some(recorder) = &self.recorder else { return self.source.next() };
+        if self.source.interfaces().len() > self.interfaces {
+            self.interfaces = self.source.interfaces().len();
+            recorder.lock().interfaces = self.source.interfaces().to_vec();
+        }
         if let Some(failure) = self.failure.take() {
             return Err(told(failure));
         }
         if self.complete {
             return Ok(None);
         }
-        let input = self.live.next()?;
+        let input = self.source.next()?;
         let mut recorder = recorder.lock();
         if let Some(Input::Packet(packet)) = &input {
             recorder.packet(packet);
@@ -205,11 +230,11 @@ impl Source for Recorded {
     }
 
     fn interfaces(&self) -> &[Interface] {
-        self.live.interfaces()
+        self.source.interfaces()
     }
 
     fn counts(&mut self) -> SourceCounts {
-        self.live.counts()
+        self.source.counts()
     }
 }
 

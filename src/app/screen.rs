@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::extract::can_be_read_twice;
 use super::failure::Failure;
 use super::reader::{Listener, Reader, filter_of, is_stream, tell_counts};
+use super::record::{SharedRecorder, Witness};
 #[cfg(feature = "live")]
-use super::record::{Recorded, SharedRecorder};
-use super::save::InFiles;
-#[cfg(feature = "live")]
-use super::save::{InMemory, InRecording};
+use super::save::InRecording;
+use super::save::{InFiles, InMemory};
 use super::{FAILED, complain, status};
 use crate::config::Config;
 #[cfg(feature = "live")]
@@ -28,6 +28,9 @@ use crate::tui::{self, Feed, Options, Theme};
 pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
     filter_of(&config.filter)?; // a mistake in it is told before the terminal changes
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    // What comes through a pipe is gone when somebody saves it.
+    let pipes = !files.iter().all(|file| can_be_read_twice(file));
+    let recorder = pipes.then(|| SharedRecorder::new(None, None, true));
     let options = Options {
         source: names.join(" "),
         live: is_stream(files),
@@ -36,15 +39,23 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
-        packets: Arc::new(InFiles::new(config, files)),
+        packets: match &recorder {
+            Some(recorder) => Arc::new(InMemory::new(config, recorder.clone())),
+            None => Arc::new(InFiles::new(config, files)),
+        },
         folder: folder(),
         user: None,
     };
     let (config_of_work, files) = (config.clone(), files.to_vec());
     let work = move |instead: Option<&Path>, feed: &mut Feed| {
-        let instead = instead.map(|file| vec![file.to_owned()]);
-        let files = instead.as_ref().unwrap_or(&files);
-        analyse(&config_of_work, files, feed).map_err(|failure| failure.to_string())
+        if let (Some(_), Some(recorder)) = (instead, &recorder) {
+            recorder.let_go();
+        }
+        match instead {
+            Some(file) => analyse(&config_of_work, &[file.to_owned()], None, feed),
+            None => analyse(&config_of_work, &files, recorder.clone(), feed),
+        }
+        .map_err(|failure| failure.to_string())
     };
     let ended = tui::run(options, Arc::new(work)).map_err(Failure::Output)?;
     if let Some(trouble) = ended.trouble {
@@ -54,8 +65,14 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
     Ok(status(config, ended.summary.worst, false))
 }
 
-fn analyse(config: &Config, files: &[PathBuf], feed: &mut Feed) -> Result<(), Failure> {
-    let mut done = Reader::open(config, files)?.run(feed)?;
+fn analyse(
+    config: &Config,
+    files: &[PathBuf],
+    recorder: Option<SharedRecorder>,
+    feed: &mut Feed,
+) -> Result<(), Failure> {
+    let mut listener = Witness::new(feed, recorder.clone());
+    let mut done = Reader::open(config, files)?.recorded(recorder).run(&mut listener)?;
     done.damage.pop().map_or(Ok(()), |error| Err(error.into()))
 }
 
@@ -96,7 +113,7 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
         theme: theme(config),
         filter: config.query.clone(),
         columns_file: columns_file(),
-        packets: packets(config, &live.source, recorder.clone()),
+        packets: packets(config, recorder.clone()),
         folder: folder(),
         user: live.user.clone(),
     };
@@ -107,7 +124,7 @@ pub(super) fn show_live(config: &Config, names: &[String]) -> Result<ExitCode, F
         match (instead, first) {
             (Some(file), _) => {
                 recorder.let_go();
-                analyse(&config_of_work, &[file.to_owned()], feed)
+                analyse(&config_of_work, &[file.to_owned()], None, feed)
             }
             (None, Some(mut live)) => capture(&config_of_work, &mut live, feed),
             (None, None) => Ok(()), // the capture was left for a file, and its rights are gone
@@ -145,10 +162,10 @@ fn source_of(config: &Config, names: &[String]) -> String {
 
 /// Where the packets of sessions are: in the file of `-w` while it is one with all of them, else in memory.
 #[cfg(feature = "live")]
-fn packets(config: &Config, live: &Recorded, recorder: SharedRecorder) -> Arc<dyn Packets> {
+fn packets(config: &Config, recorder: SharedRecorder) -> Arc<dyn Packets> {
     match &config.write {
         Some(file) if !holds(config) => Arc::new(InRecording::new(config, file, recorder)),
-        _ => Arc::new(InMemory::new(config, live.interfaces(), recorder)),
+        _ => Arc::new(InMemory::new(config, recorder)),
     }
 }
 

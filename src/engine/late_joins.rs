@@ -25,6 +25,14 @@ type Groups<K> = HashMap<K, Vec<Loose>, foldhash::fast::RandomState>;
 /// A proxy passes bytes on within this time, in either direction.
 const PASSING_ON: Duration = Duration::from_millis(250);
 
+/// A session that became legs of another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JoinedLate {
+    pub(super) into: SessionId,
+    pub(super) from: SessionId,
+    pub(super) reason: JoinReason,
+}
+
 /// A session of one leg.
 #[derive(Clone, Copy, Debug)]
 struct Loose {
@@ -75,9 +83,17 @@ impl Tracker {
         for (index, back) in group.iter().enumerate().skip(1).rev() {
             let front = group[..index].iter().rev().find(|front| self.may_be_behind(front, back, slack));
             if let Some(front) = front {
-                self.records.merge(front.id, 0, back.id, reason);
-                self.completed.remove(back.id);
+                self.put_behind((front.id, 0), back.id, reason);
             }
+        }
+    }
+
+    /// Makes the session `from` legs behind one of another.
+    pub(super) fn put_behind(&mut self, (into, leg): (SessionId, usize), from: SessionId, reason: JoinReason) {
+        self.records.merge(into, leg, from, reason);
+        self.completed.remove(from);
+        if self.wants.progress {
+            self.joined_late.push(JoinedLate { into, from, reason });
         }
     }
 

@@ -102,8 +102,7 @@ impl Tracker {
         // What is behind moves first: its own place is not known any more once its session was put behind another one.
         pairs.sort_unstable_by_key(|(_, back)| std::cmp::Reverse(back.asked));
         for (front, back) in pairs {
-            self.records.merge(front.session, front.entry, back.session, JoinReason::Request);
-            self.completed.remove(back.session);
+            self.put_behind((front.session, front.entry), back.session, JoinReason::Request);
         }
     }
 

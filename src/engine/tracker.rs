@@ -6,6 +6,7 @@ use std::io;
 use crate::engine::dialling::Dialling;
 use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::engine::judge::Matter;
+use crate::engine::late_joins::JoinedLate;
 use crate::engine::partners::Partners;
 use crate::engine::strays::Strays;
 use crate::engine::tunnels::{self, Room};
@@ -54,6 +55,8 @@ pub struct Tracker {
     pub(super) secrets: Option<tls::SecretStore>,
     /// Legs that may belong to an encrypted one.
     pub(super) partners: Partners,
+    /// Sessions that were joined when the capture was over, for whoever was told of them while it went on.
+    pub(super) joined_late: Vec<JoinedLate>,
     /// Numbers of sessions that were told of encrypted connections before they were found to be some.
     pub(super) promises: Vec<(SessionId, FlowId)>,
     /// The time of the packet that is being handled.
@@ -86,6 +89,7 @@ impl Tracker {
             uncounted: Vec::new(),
             secrets: Some(tls::SecretStore::new(limits)),
             partners: Partners::default(),
+            joined_late: Vec::new(),
             promises: Vec::new(),
             now: Timestamp::ZERO,
             not_websocket: 0,

@@ -37,6 +37,10 @@ pub struct Savefiles {
     interfaces: Vec<Interface>,
 }
 
+/// By how many nanoseconds the clock of each file is ahead of that of the others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Clocks(Vec<i64>);
+
 /// One file of several.
 struct Lane {
     file: File,
@@ -63,24 +67,39 @@ impl Savefiles {
     /// selects is yielded; packets are numbered before. Of several files the clocks are compared: see
     /// [`Savefiles::clocks`].
     pub fn open(paths: &[PathBuf], filter: Option<Filter>) -> Result<Savefiles, SourceError> {
+        let mut files = Savefiles::open_by(paths, filter, &Clocks::default())?;
+        if (2..=CLOCKS_COMPARED).contains(&paths.len()) && paths.iter().all(|path| path.is_file()) {
+            let again = paths.iter().map(|path| File::open(path, false)).collect::<Result<_, _>>()?;
+            files.set_clocks(&Clocks(clocks::differences(again)));
+        }
+        Ok(files)
+    }
+
+    /// Opens files whose clocks were compared before, so that their packets come in the same order.
+    pub fn open_by(paths: &[PathBuf], filter: Option<Filter>, clocks: &Clocks) -> Result<Savefiles, SourceError> {
         let read_ahead = paths.len() <= FILES_READ_AHEAD;
         let open = |path: &PathBuf| {
             if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path, read_ahead) }
         };
         let mut files = Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter);
-        if (2..=CLOCKS_COMPARED).contains(&paths.len()) && paths.iter().all(|path| path.is_file()) {
-            let again = paths.iter().map(|path| File::open(path, false)).collect::<Result<_, _>>()?;
-            for (lane, ahead) in files.lanes.iter_mut().zip(clocks::differences(again)) {
-                lane.ahead = ahead;
-            }
-        }
+        files.set_clocks(clocks);
         Ok(files)
     }
 
-    /// The files whose clocks differ from those of the others, and by how many nanoseconds they are ahead. Their packets are
-    /// yielded with times that are moved back by it.
-    pub fn clocks(&self) -> impl Iterator<Item = (&str, i64)> {
+    /// By how much the clock of each file is ahead. Its packets are yielded with times that are moved back by it.
+    pub fn clocks(&self) -> Clocks {
+        Clocks(self.lanes.iter().map(|lane| lane.ahead).collect())
+    }
+
+    /// The files whose clocks differ from those of the others, and by how many nanoseconds they are ahead.
+    pub fn other_clocks(&self) -> impl Iterator<Item = (&str, i64)> {
         self.lanes.iter().filter(|lane| lane.ahead != 0).map(|lane| (lane.file.name(), lane.ahead))
+    }
+
+    fn set_clocks(&mut self, Clocks(ahead): &Clocks) {
+        for (lane, ahead) in self.lanes.iter_mut().zip(ahead) {
+            lane.ahead = *ahead;
+        }
     }
 
     /// Reads one savefile from anywhere; errors call it `name`. Nothing is read before the first [`Source::next`].
@@ -315,15 +334,32 @@ mod tests {
             };
             let zstd =
                 |part: &[u8]| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest);
-            let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            lz4.write_all(&bytes).unwrap();
+            let lz4 = |part: &[u8]| {
+                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                encoder.write_all(part).unwrap();
+                encoder.finish().unwrap()
+            };
             let skipped = [0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]; // a frame to skip (RFC 8878 §3.1.2)
             assert_eq!(lines_of(&gzip(&bytes)), expected);
             assert_eq!(lines_of(&[gzip(front), gzip(back)].concat()), expected);
             assert_eq!(lines_of(&zstd(&bytes)), expected);
             assert_eq!(lines_of(&[&zstd(front), &skipped[..], &zstd(back)].concat()), expected);
-            assert_eq!(lines_of(&lz4.finish().unwrap()), expected);
+            assert_eq!(lines_of(&lz4(&bytes)), expected);
+            assert_eq!(lines_of(&[lz4(front), lz4(back)].concat()), expected);
         }
+    }
+
+    #[test]
+    fn a_compressed_file_that_lacks_its_end_says_so_and_so_does_one_with_something_behind_it() {
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(&examples()[1]).unwrap();
+        let packed = encoder.finish().unwrap();
+        for cut in [1, 3, 4, packed.len() - 5] {
+            let error = yields(&mut savefiles(&[&packed[..packed.len() - cut]])).1.remove(0).to_string();
+            assert!(error.contains("its lz4 compression ends too early"), "{error}");
+        }
+        let error = yields(&mut savefiles(&[&[&packed[..], b"what else?"].concat()])).1.remove(0).to_string();
+        assert!(error.ends_with("its lz4 compression is broken"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,11 @@ use crate::tui::store::Row;
 pub(super) trait RowFilter: fmt::Debug {
     /// Whether this one is.
     fn matches(&self, row: &Row) -> bool;
+
+    /// Whether a row of which only the line is kept cannot be asked.
+    fn asks_for_details(&self) -> bool {
+        false
+    }
 }
 
 /// Reads an expression: a query as `-Y` takes it, or words that a row must contain. What is wrong with it is one line.
@@ -33,6 +38,10 @@ impl RowFilter for Query {
             Some(diagnosis) => Query::matches(self, session, diagnosis),
             None => Query::matches(self, session, &Diagnosis::default()),
         }
+    }
+
+    fn asks_for_details(&self) -> bool {
+        true
     }
 }
 

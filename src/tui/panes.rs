@@ -19,6 +19,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use unicode_width::UnicodeWidthStr;
+
+use crate::tui::format;
 use crate::tui::layout;
 use crate::tui::state::{Screen, State};
 use crate::tui::store::Store;
@@ -34,7 +37,7 @@ pub(super) struct Panel {
 pub(super) fn render(frame: &mut Frame<'_>, store: &Store, state: &State) {
     let areas = layout::areas(frame.area());
     title::render(frame, areas.title, store, state);
-    rule(frame, areas.upper_rule, state);
+    rule(frame, areas.upper_rule, &how_listed(store, state), state);
     let body = areas.body;
     match state.screen() {
         Screen::Sessions => sessions::render(frame, body, store, state),
@@ -47,7 +50,7 @@ pub(super) fn render(frame: &mut Frame<'_>, store: &Store, state: &State) {
         Screen::Capture(cursor) => page::render(frame, body, &capture::lines(store, state, body.width), *cursor),
         Screen::Help(view, cursor) => page::render(frame, body, &help::lines(*view, state, body.width), *cursor),
     }
-    rule(frame, areas.lower_rule, state);
+    rule(frame, areas.lower_rule, "", state);
     footer::render(frame, areas.footer, state);
 }
 
@@ -67,10 +70,34 @@ pub(super) fn panel(state: &State, store: &Store) -> Panel {
     }
 }
 
-fn rule(frame: &mut Frame<'_>, area: Rect, state: &State) {
-    if area.height > 0 {
-        put(frame, area, 0, &Line::styled("─".repeat(usize::from(area.width)), state.theme.dim()));
+/// What is to be known of the list that its rows do not tell: which they are, and that the chosen one changes by itself.
+fn how_listed(store: &Store, state: &State) -> String {
+    let Screen::Sessions = state.screen() else { return String::new() };
+    let mut words = Vec::new();
+    if !state.list.filter_text().is_empty() {
+        words.push(format!("only {} (Esc: all)", format::wire(state.mask, state.list.filter_text())));
     }
+    if state.list.misses_sessions(store) {
+        words.push("of the oldest the line is kept, which only words match".to_owned());
+    }
+    if state.list.follow {
+        words.push("following the newest".to_owned());
+    }
+    words.join(" ─ ")
+}
+
+/// A rule across the screen, with words in it.
+fn rule(frame: &mut Frame<'_>, area: Rect, words: &str, state: &State) {
+    if area.height == 0 {
+        return;
+    }
+    let width = usize::from(area.width);
+    let words = match words {
+        "" => String::new(),
+        words => format!("─ {} ", format::cut(words, width.saturating_sub(4))),
+    };
+    let line = format!("{words}{}", "─".repeat(width.saturating_sub(words.width())));
+    put(frame, area, 0, &Line::styled(line, state.theme.dim()));
 }
 
 /// Writes a line into a row of an area, as far as there is one.

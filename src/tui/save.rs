@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::diagnosis::GroupFinding;
 use crate::diagnosis::wording::Count;
 use crate::engine::event::{Event, Sink, Summary};
 use crate::output::json::Json;
@@ -82,6 +83,7 @@ impl<'a> Target<'a> {
 pub(super) fn save(
     target: &Target<'_>,
     known: &[Judged],
+    shared: &[GroupFinding],
     run: &Summary,
     source: &str,
     mask: Mask,
@@ -90,13 +92,15 @@ pub(super) fn save(
     let written = match target.ending() {
         "json" | "jsonl" | "ndjson" => {
             let mut out = create()?;
-            tell(&mut Json::new(&mut out, mask, false), known).and_then(|()| out.flush())
+            tell(&mut Json::new(&mut out, mask, false), known, shared).and_then(|()| out.flush())
         }
         "md" | "markdown" => {
             let mut out = create()?;
             let mut report = Report::new(&mut out, mask, vec![source.to_owned()]);
             let summary = Summary { sessions: outcomes(known), ..run.clone() };
-            tell(&mut report, known).and_then(|()| report.event(&Event::Summary(&summary))).and_then(|()| out.flush())
+            tell(&mut report, known, shared)
+                .and_then(|()| report.event(&Event::Summary(&summary)))
+                .and_then(|()| out.flush())
         }
         _ => return Err("the name must end in .pcapng (the packets), .json (JSON Lines) or .md (a report)".to_owned()),
     };
@@ -118,8 +122,12 @@ fn said(sessions: usize, target: &Target<'_>) -> String {
     format!("{} saved to {}", Count(sessions as u64, "session"), target.path.display())
 }
 
-fn tell(sink: &mut dyn Sink, known: &[Judged]) -> io::Result<()> {
-    known.iter().try_for_each(|(session, diagnosis)| sink.event(&Event::Session(session, diagnosis)))
+/// The sessions, and what was said of them and of others at once.
+fn tell(sink: &mut dyn Sink, known: &[Judged], shared: &[GroupFinding]) -> io::Result<()> {
+    known.iter().try_for_each(|(session, diagnosis)| sink.event(&Event::Session(session, diagnosis)))?;
+    let saved = |id: &SessionId| known.iter().any(|(session, _)| session.id == *id);
+    let theirs = shared.iter().filter(|finding| finding.sessions.iter().any(saved));
+    theirs.into_iter().try_for_each(|finding| sink.event(&Event::Finding(finding)))
 }
 
 /// How many of each outcome.
@@ -149,11 +157,18 @@ mod tests {
         let run = &store.figures.summary;
         let save = |name: &str| {
             let path = folder.path().join(name);
-            save(&Target::new(&path, None), &known, run, "a.pcap", Mask::Secrets)
+            save(&Target::new(&path, None), &known, &[], run, "a.pcap", Mask::Secrets)
         };
         assert!(save("a.json").is_ok_and(|said| said.starts_with("1 session saved")));
         let json = std::fs::read_to_string(folder.path().join("a.json")).expect("it was written");
         assert!(json.starts_with("{\"type\":\"session\"") && json.lines().count() == 1);
+        let finding = known[0].1.findings[0].clone();
+        let shared = |sessions| GroupFinding { finding: finding.clone(), sessions };
+        let shared = [shared(vec![ids[0], SessionId(99)]), shared(vec![SessionId(99)])];
+        let path = folder.path().join("b.json");
+        super::save(&Target::new(&path, None), &known, &shared, run, "a.pcap", Mask::Secrets).expect("there is room");
+        let json = std::fs::read_to_string(&path).expect("it was written");
+        assert_eq!(json.lines().filter(|line| line.starts_with("{\"type\":\"finding\"")).count(), 1, "{json}");
         assert!(save("a.md").is_ok());
         assert!(save("a.json").is_err_and(|error| error.contains("there already")), "nothing is overwritten");
         assert!(save("a.xyz").is_err_and(|error| error.contains(".json")));

@@ -26,6 +26,8 @@ use crate::tui::feed::{Change, Dropped, Figures, Heard};
 
 /// Rows at most; one that is over gives way. A row is about 700 bytes.
 const ROWS: usize = 200_000;
+/// Rows of sessions that are over stay, so many at least, however many go on: among them is what somebody looks for.
+const ROWS_OVER: usize = 20_000;
 /// Sessions that go on and are known in full. The engine knows them all, and tells again of those in sight.
 const OPEN: usize = 30_000;
 /// Changes that are remembered one by one. Who is further behind looks at all rows.
@@ -43,6 +45,8 @@ pub(super) struct Store {
     over: over::Over,
     /// Those that are known in full since their sessions began, or were looked at, the oldest first.
     open: std::collections::VecDeque<SessionId>,
+    /// No row before it is of a session that goes on.
+    open_from: SessionId,
     messages: messages::Budget,
     pub findings: Findings,
     pub figures: Figures,
@@ -89,6 +93,8 @@ pub(super) struct Tally {
 pub(super) struct Findings {
     /// In order of severity, then of number.
     pub groups: Vec<FindingGroup>,
+    /// What was said of several sessions at once, when the capture was over: the engine bounds it.
+    pub shared: Vec<GroupFinding>,
 }
 
 /// One finding with the sessions that have it.
@@ -155,7 +161,7 @@ impl Store {
             Change::Joined { into, from, reason } => self.join(into, from, reason),
             Change::Session(session, diagnosis) => self.session(session, diagnosis),
             Change::SoFar(snapshot) => self.so_far(snapshot),
-            Change::Group(group) => self.findings.add_group(&group),
+            Change::Group(group) => self.findings.add_group(group),
             Change::Notice(text) => self.notice(text),
             Change::Figures(figures) => self.figures(*figures),
             Change::Ended(trouble) => self.progress = trouble.map_or(Progress::Done, Progress::Failed),
@@ -183,6 +189,7 @@ impl Store {
         if !self.rows.contains_key(&place.session) {
             self.make_room();
             self.know_open(place.session);
+            self.open_from = self.open_from.min(place.session);
         }
         let row = self.rows.entry(place.session).or_insert_with(|| {
             let row = Row::new(place, at);
@@ -197,6 +204,9 @@ impl Store {
 
     fn message(&mut self, place: Place, by: Role, heard: Heard) {
         let id = place.session;
+        if self.rows.len() >= ROWS && !self.rows.contains_key(&id) {
+            return; // its row gave way, and would be no better known when it came back
+        }
         self.change(place, heard.moment.at, |row| row.heard(place, by, &heard));
         let Some(row) = self.rows.get_mut(&id) else { return };
         if !row.messages.push(messages::Entry { client: place.client, server: place.server, by, heard }) {
@@ -223,6 +233,7 @@ impl Store {
             None => {
                 self.tally.add(&back);
                 back.id = into;
+                self.open_from = self.open_from.min(into);
                 self.rows.insert(into, back);
             }
         }
@@ -302,17 +313,26 @@ impl Store {
         }
     }
 
-    /// Where there are too many rows, one whose session is over gives way, or the oldest of all.
+    /// Where there are too many rows, one whose session is over gives way. Where few are, it is the oldest that goes on.
     fn make_room(&mut self) {
         if self.rows.len() < ROWS {
             return;
         }
-        let oldest = self.over.pop().or_else(|| self.rows.keys().next().copied());
+        let many_are_over = self.over.len() > ROWS_OVER;
+        let over = if many_are_over { self.over.pop() } else { None };
+        let oldest = over.or_else(|| self.oldest_open()).or_else(|| self.over.pop());
         if let Some((id, row)) = oldest.and_then(|id| Some((id, self.rows.remove(&id)?))) {
             self.tally.remove(&row);
             self.rows_dropped += 1;
             self.touch(id);
         }
+    }
+
+    /// Rows before it are not looked at again: sessions do not come to life.
+    fn oldest_open(&mut self) -> Option<SessionId> {
+        let oldest = self.rows.range(self.open_from..).find(|(_, row)| !row.is_over()).map(|(id, _)| *id);
+        self.open_from = oldest.unwrap_or(self.open_from);
+        oldest
     }
 }
 
@@ -346,7 +366,7 @@ impl Findings {
     }
 
     /// Its sessions have told of it themselves, unless they came too fast.
-    fn add_group(&mut self, told: &GroupFinding) {
+    fn add_group(&mut self, told: GroupFinding) {
         let at = self.group(&told.finding);
         let group = &mut self.groups[at];
         if group.count == 0 {
@@ -354,6 +374,7 @@ impl Findings {
             group.sessions = told.sessions.iter().take(SESSIONS_A_FINDING).copied().collect();
         }
         self.order(at);
+        self.shared.push(told);
     }
 
     fn group(&mut self, finding: &Finding) -> usize {
@@ -445,6 +466,18 @@ mod tests {
         let session = Session { id: SessionId(1), ..session.expect("it is known in full") };
         store.fold(Change::SoFar(Snapshot { sessions: vec![session], dropped: Vec::new() }));
         assert_eq!([1, 2].map(|id| full(&store, id)), [Some(true), Some(false)], "it was looked at");
+    }
+
+    #[test]
+    fn what_failed_stays_in_the_list_however_many_go_on() {
+        let mut store = samples::proxied_failure();
+        let failed = *store.rows().keys().next().expect("there is one session");
+        samples::more(&mut store, 2..ROWS as u64 + 6);
+        assert_eq!((store.rows().len(), store.rows_dropped), (ROWS, 5));
+        assert!(store.row(failed).is_some() && store.tally.failing == 1);
+        assert!(store.row(SessionId(2)).is_none() && store.row(SessionId(7)).is_some(), "the oldest give way");
+        samples::more(&mut store, 2..4);
+        assert_eq!(store.rows().len(), ROWS);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Compression {
         match self {
             Compression::Gzip => Box::new(MultiGzDecoder::new(reader)),
             Compression::Zstd => Box::new(ZstdFrames { source: reader, decoder: FrameDecoder::new(), in_frame: false }),
-            Compression::Lz4 => Box::new(Lz4Decoder::new(reader)),
+            Compression::Lz4 => Box::new(Lz4Frames(Lz4Decoder::new(Noticing { source: reader, ended: false }))),
         }
     }
 }
@@ -47,6 +47,41 @@ impl fmt::Display for Compression {
             Compression::Zstd => "zstd",
             Compression::Lz4 => "lz4",
         })
+    }
+}
+
+/// All frames of an lz4 stream. The decoder stops at the end of each, and takes the end of the stream for it.
+struct Lz4Frames<R: BufRead>(Lz4Decoder<Noticing<R>>);
+
+impl<R: BufRead> Read for Lz4Frames<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.0.read(out)?;
+            if read > 0 || out.is_empty() {
+                return Ok(read);
+            }
+            let reader = self.0.get_mut();
+            if reader.ended {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if reader.source.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+/// A stream, and whether somebody wanted more than it has.
+struct Noticing<R> {
+    source: R,
+    ended: bool,
+}
+
+impl<R: BufRead> Read for Noticing<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(out)?;
+        self.ended |= read == 0 && !out.is_empty();
+        Ok(read)
     }
 }
 

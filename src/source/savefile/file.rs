@@ -243,11 +243,14 @@ impl File {
             (Stop::End, _) => return None,
             (Stop::Cut, _) => "it ends inside a record; the capture was cut short, or goes on".to_owned(),
             (Stop::Record(reason), _) => reason.to_owned(),
-            (Stop::Read(error), None) => error::without_code(&error),
             (Stop::Read(error), Some(format)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 format!("its {format} compression ends too early; the file was cut short, or is still being written")
             }
-            (Stop::Read(error), Some(format)) => format!("its {format} compression is broken: {error}"),
+            // What the system says, or a decompressor: these tell programmers more, and not in words.
+            (Stop::Read(error), Some(format)) if error.raw_os_error().is_none() => {
+                format!("its {format} compression is broken")
+            }
+            (Stop::Read(error), _) => error::without_code(&error),
         };
         let (name, offset) = (self.name.clone(), self.buffer.offset());
         Some(Err(Box::new(SourceError::Damaged { name, offset, packets: self.packets, reason })))

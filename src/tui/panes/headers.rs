@@ -30,10 +30,12 @@ pub(super) fn lines(session: &Session, state: &State, width: u16) -> Vec<Line<'s
     let proxies: Vec<Proxy<'_>> = session.proxies().collect();
     for proxy in &proxies {
         let last = proxy.back_index + 1 == session.legs.len();
-        let sender = if proxy.front_index == 0 { "client sent" } else { "proxy got" };
+        let first = proxy.front_index == 0;
+        let sender = if first { "client sent" } else { "proxy got" };
         let receiver = if last { "backend got" } else { "next hop got" };
         requests(&mut page, proxy, (sender, receiver), state, usize::from(width));
-        let (answerer, answered) = (if last { "backend answered" } else { "next hop answered" }, "client got");
+        let answered = if first { "client got" } else { "proxy answered" };
+        let answerer = if last { "backend answered" } else { "next hop answered" };
         responses(&mut page, proxy, (answered, answerer), state, usize::from(width));
     }
     if proxies.is_empty() {

@@ -56,6 +56,21 @@ pictures!(the_capture, samples::proxied_failure(), [Action::Capture]);
 pictures!(the_keys, Store::default(), [Action::Help]);
 pictures!(the_columns, Store::default(), [Action::Columns]);
 
+#[test]
+fn a_list_that_is_not_all_and_that_moves_by_itself_says_so() {
+    let store = samples::many(12);
+    let mut state = State::new("a.pcap".to_owned(), true, Mask::Secrets, Theme::None);
+    state.size = USUAL;
+    state.list.set_filter("id <= 3", &store).expect("it can be read");
+    state.update(Action::Follow, &store);
+    let mut terminal = Terminal::new(TestBackend::new(100, 30)).expect("a buffer is always there");
+    terminal.draw(|frame| panes::render(frame, &store, &state)).expect("a buffer takes everything");
+    let seen = terminal.backend().to_string();
+    for words in ["3 of 12 sessions", "─ only id <= 3 (Esc: all) ─ following the newest ─"] {
+        assert!(seen.contains(words), "{words:?} is not in:\n{seen}");
+    }
+}
+
 /// Ways to every screen.
 const WAYS: &[&[Action]] = &[
     &[],

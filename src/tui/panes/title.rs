@@ -12,15 +12,19 @@ use crate::tui::state::State;
 use crate::tui::store::{Progress, Store};
 
 /// ```text
-/// wsflow  any  port 80 or port 443      14 open  3 failing  2 silent > 45 s      12.4 kpkt/s  0 lost   02:14:07
-/// wsflow  broken.pcap                   120 sessions  3 failing                  81k packets, none lost
+/// wsflow  any  port 80 or port 443    14 sessions  14 open  2 silent > 45 s       12k packets/s, none lost
+/// wsflow  broken.pcap                 3 of 120 sessions  3 failing                  81k packets, none lost
 /// ```
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, store: &Store, state: &State) {
     if area.height == 0 {
         return;
     }
     let theme = state.theme;
-    let mut counts = vec![Span::raw(Count(store.rows().len() as u64, "session").to_string())];
+    let all = Count(store.rows().len() as u64, "session");
+    let mut counts = vec![Span::raw(match state.list.filter_text() {
+        "" => all.to_string(),
+        _ => format!("{} of {all}", state.list.len()),
+    })];
     if store.tally.open > 0 {
         counts.push(Span::styled(format!("  {} open", store.tally.open), theme.good()));
     }

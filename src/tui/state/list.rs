@@ -116,6 +116,11 @@ impl List {
         self.filter.as_ref().map_or("", |filter| &filter.text)
     }
 
+    /// Whether there are sessions that cannot be asked whether they match: only their line is kept.
+    pub fn misses_sessions(&self, store: &Store) -> bool {
+        store.forgotten() > 0 && self.filter.as_ref().is_some_and(|filter| filter.matches.asks_for_details())
+    }
+
     /// The sessions to be saved: the chosen ones, else the selected one.
     pub fn to_save(&self) -> Vec<SessionId> {
         if self.chosen.is_empty() { self.selected.into_iter().collect() } else { self.chosen.iter().copied().collect() }
@@ -140,7 +145,7 @@ impl List {
                 self.selected = self.order.get(nearest).copied();
             }
             if self.follow {
-                self.selected = self.order.last().copied().or(self.selected);
+                self.selected = self.order.iter().copied().max().or(self.selected);
             }
         }
         self.keep_visible(rows, store);

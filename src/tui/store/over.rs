@@ -36,6 +36,11 @@ impl Over {
         self.failed.forgotten + self.others.forgotten
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.failed.ids.len() + self.others.ids.len()
+    }
+
     /// The row that gives way to a new one.
     pub fn pop(&mut self) -> Option<SessionId> {
         let (first, second) = match self.failed.ids.len() > self.others.ids.len() {
