@@ -2,7 +2,7 @@
 
 use wsflow::http::HeadStore;
 use wsflow::http::dialogue::{Dialogue, Event, TunnelKind};
-use wsflow::http::handshake::{Accept, Key};
+use wsflow::http::handshake::{Accept, Answer, Key, Offer};
 use wsflow::limits::Limits;
 use wsflow::packet::{Moment, PacketNumber};
 use wsflow::stream::{GapCause, Role, StreamEvent};
@@ -74,10 +74,10 @@ fn in_words(event: &Event<'_>) -> String {
     let bytes = |bytes: &[u8]| bytes.escape_ascii().to_string();
     match event {
         Event::Request(request) => {
-            let version = request.head.version.map_or("-".into(), |version| version.to_string());
+            let version = request.head.version().map_or("-".into(), |version| version.to_string());
             let (from, to) = (request.begun.packet, request.moment.packet);
             let cut = if request.cut { " cut" } else { "" };
-            let (method, target) = (&request.head.method, &request.head.target);
+            let (method, target) = (request.head.method(), request.head.target());
             format!("{from}-{to} request {} {method} {target} {version}{cut}", request.index)
         }
         Event::Response(response) => {
@@ -656,16 +656,16 @@ fn lengths_that_make_no_sense() {
 fn a_handshake_is_held_against_its_request() {
     let mut heads = HeadStore::new(&Limits::default());
     let mut answers = Vec::new();
-    let mut fields = Vec::new();
+    let mut requests = Vec::new();
     for key in ["dGhlIHNhbXBsZSBub25jZQ==", "x3JJHMbDL1EzLkh9GBhXDw=="] {
         let mut dialogue = Dialogue::new();
         let mut listen = |event: Event<'_>| match event {
             Event::Request(request) => {
-                assert!(matches!(request.offer.key, Key::Valid(_)));
+                assert!(matches!(Offer::read(&request.head).key, Key::Valid(_)));
                 assert_eq!(request.head.fields.first("Sec-WebSocket-Key"), Some(key));
-                fields.push(request.head.fields);
+                requests.push(request.head);
             }
-            Event::Response(response) => answers.push(response.answer.accept),
+            Event::Response(response) => answers.push(Answer::read(&response.head, requests.last()).accept),
             _ => {}
         };
         let request = UPGRADE.replace("dGhlIHNhbXBsZSBub25jZQ==", key);
@@ -675,7 +675,7 @@ fn a_handshake_is_held_against_its_request() {
         assert!(dialogue.is_tunnel());
     }
     assert_eq!(answers, [Accept::Valid, Accept::Wrong]);
-    assert!(fields[0].shares_with(&fields[1]));
+    assert!(requests[0].fields.shares_with(&requests[1].fields));
 }
 
 #[test]

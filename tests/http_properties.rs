@@ -188,9 +188,9 @@ proptest! {
         prop_assert_eq!(other.parse(head.as_bytes()), Ok(httparse::Status::Complete(head.len())));
         let told = hear(&[(Role::Client, head.clone().into_bytes())], &[usize::MAX], &Limits::default());
         let Some(Plain::Request(_, read, _)) = told.events.first() else { panic!("{told:?}") };
-        prop_assert_eq!(Some(&*read.method), other.method);
-        prop_assert_eq!(Some(&*read.target), other.path);
-        prop_assert_eq!(read.version.map(|version| version.minor), other.version);
+        prop_assert_eq!(Some(read.method()), other.method);
+        prop_assert_eq!(Some(read.target()), other.path);
+        prop_assert_eq!(read.version().map(|version| version.minor), other.version);
         let fields: Vec<_> = read.fields.iter().map(|field| (field.name, field.value.as_bytes())).collect();
         let others: Vec<_> = other.headers.iter().map(|header| (header.name, header.value)).collect();
         prop_assert_eq!(fields, others);

@@ -78,7 +78,7 @@ mod tcpdump_and_grep {
         let seen = see(&goodbye(script));
         let session = the_session(&seen);
         assert_eq!(session.outcome, Outcome::Closed);
-        let target = session.first_leg().request.as_ref().map(|request| request.head.target.to_string());
+        let target = session.first_leg().request.as_ref().map(|request| request.head.target().to_string());
         assert_eq!(target.as_deref(), Some("/chat"));
     }
 
@@ -123,7 +123,7 @@ mod tcpdump_and_grep {
         let seen = see(&goodbye(script.leg(two, server)));
         let told = seen.sessions.iter().map(|(session, _)| {
             let leg = session.first_leg();
-            (leg.request.as_ref().map(|request| request.head.target.to_string()), leg.status(), session.outcome)
+            (leg.request.as_ref().map(|request| request.head.target().to_string()), leg.status(), session.outcome)
         });
         let told: Vec<_> = told.collect();
         assert_eq!(

@@ -98,7 +98,7 @@ pub fn was_dropped_at_once(leg: &Leg) -> bool {
 
 /// Whether a request is an extended CONNECT (RFC 8441 §4).
 pub fn is_extended_connect(request: &Request) -> bool {
-    request.head.version.is_some_and(|version| version.major >= 2) && &*request.head.method == "CONNECT"
+    request.head.version().is_some_and(|version| version.major >= 2) && request.head.is_method("CONNECT")
 }
 
 /// A proxy passes an answer on with its status. So the last leg that has it is where it was made.
@@ -243,7 +243,7 @@ pub fn reaction(session: &Session, index: usize) -> String {
 
 /// The version of a request as the wire has it.
 pub fn version_of(request: &Request) -> String {
-    request.head.version.map_or_else(|| "no HTTP version".to_owned(), |version: Version| version.to_string())
+    request.head.version().map_or_else(|| "no HTTP version".to_owned(), |version: Version| version.to_string())
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
 /// nginx before 1.29.7 asks like nobody else as long as it is not told otherwise.
 fn old_nginx(back: &Leg) -> Option<Fingerprint<'_>> {
     let request = &back.request.as_deref()?.head;
-    let default = request.version == Some(Version::HTTP_10) && request.fields.has_token("Connection", "close");
+    let default = request.version() == Some(Version::HTTP_10) && request.fields.has_token("Connection", "close");
     let keeps_case = !is_lower_case(&request.fields);
     (default && keeps_case).then_some(Fingerprint { software: Software::Nginx, version: None })
 }

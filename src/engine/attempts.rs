@@ -1,13 +1,11 @@
 //! Opening handshakes: what is asked and answered, and which leg it belongs to.
 
-use std::sync::Arc;
-
 use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
 use crate::h2;
 use crate::http::ProxyHeader;
 use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
-use crate::http::handshake::{Key, Upgrade};
+use crate::http::handshake::{Answer, Key, Offer, Upgrade};
 use crate::http::text::text;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
@@ -22,7 +20,6 @@ impl Watch<'_> {
     /// The head of a request is complete.
     pub(super) fn request(&mut self, id: FlowId, request: dialogue::Request) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let attempt = request.offer.is_attempt();
         if flow.is_attempt() && flow.response.is_none() {
             return; // pipelined behind an attempt that is not answered yet
         }
@@ -31,10 +28,12 @@ impl Watch<'_> {
             self.freeze_attempt(id);
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
+        let offer = Offer::read(&request.head);
+        let attempt = offer.is_attempt();
         flow.earlier_requests = request.index;
         flow.request = Some(Box::new(Request {
             head: request.head,
-            offer: request.offer,
+            offer,
             begun: request.begun,
             moment: request.moment,
             cut: request.cut,
@@ -150,9 +149,11 @@ impl Watch<'_> {
             return;
         }
         let moment = response.moment;
+        let request = flow.request.as_deref().filter(|_| response.request.is_some());
+        let answer = Answer::read(&response.head, request.map(|request| &request.head));
         flow.response = Some(Box::new(Response {
             head: response.head,
-            answer: response.answer,
+            answer,
             begun: response.begun,
             moment: response.moment,
             body: Box::default(),
@@ -183,8 +184,7 @@ impl Watch<'_> {
             connection: flow.connection,
             client: flow.client(),
             server: flow.server(),
-            method: Arc::from(&*request.head.method),
-            target: request.head.target.clone(),
+            asked: request.head.line().clone(),
             upgrade: request.offer.upgrade,
             connection_upgrade: request.offer.connection_upgrade,
             request: request.moment,

@@ -64,10 +64,11 @@ impl Watch<'_> {
     /// The answer to an attempt is here, or will never come, and no leg behind it is known: a proxy may have made a plain request of
     /// it, without the key.
     pub(super) fn join_plain_behind(&mut self, id: FlowId) {
-        let Some(waiting) = self.waiting_of(id) else { return };
-        if !self.tracker.joiner.is_plain_since(waiting.asked) || self.has_back(id).unwrap_or(true) {
+        let asked = self.tracker.flows.find(id).and_then(|flow| Some(flow.request.as_ref()?.moment.at));
+        if !asked.is_some_and(|asked| self.tracker.joiner.is_plain_since(asked)) || self.has_back(id).unwrap_or(true) {
             return;
         }
+        let Some(waiting) = self.waiting_of(id) else { return };
         let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
         let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
         let best = candidates
@@ -91,7 +92,7 @@ impl Watch<'_> {
     /// No key says which leg is in front: over HTTP/2 there is none, and some proxies drop it. It is one that waits for
     /// such a request.
     pub(super) fn join_keyless(&mut self, id: FlowId, waiting: &Waiting) {
-        let candidates: Vec<Waiting> = self.tracker.joiner.keyless_fronts(waiting).take(64).copied().collect();
+        let candidates = self.tracker.joiner.keyless_fronts(waiting, 64);
         if candidates.is_empty() {
             return;
         }
@@ -153,7 +154,7 @@ fn likeness(attempt: &Request, plain: &Request, client: IpAddr) -> u32 {
     let (asked, got) = (&attempt.head, &plain.head);
     let same = |name: &str| asked.fields.first(name).is_some() && asked.fields.first(name) == got.fields.first(name);
     let forwarded = got.fields.name_client(client);
-    let target = asked.target == got.target;
+    let target = asked.target() == got.target();
     let id = same("X-Request-ID") || same("traceparent");
     if !(target || id || (forwarded && got.path().ends_with(asked.path().rsplit('/').next().unwrap_or("/")))) {
         return 0;

@@ -4,6 +4,7 @@ use crate::engine::tracker::Watch;
 use crate::h2::{self, Event, Stall, StreamEnd, StreamId};
 use crate::http;
 use crate::http::dialogue::TunnelKind;
+use crate::http::handshake::Offer;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow, Multiplex};
 use crate::session::leg::{EndOf, H2Facts};
@@ -93,7 +94,7 @@ impl Watch<'_> {
 
     /// A request matters when it asks for a WebSocket, or may be what a proxy made of one that does.
     fn stream_request(&mut self, connection: FlowId, streams: &mut Streams, id: StreamId, request: http::Request) {
-        let attempt = request.offer.is_attempt();
+        let attempt = Offer::read(&request.head).is_attempt();
         if !attempt && !self.tracker.joiner.is_anybody_waiting() {
             return;
         }

@@ -119,7 +119,7 @@ impl Tracker {
                 let Some(request) = leg.request().filter(|request| !request.cut) else { continue };
                 servers_differ |= *server.get_or_insert(leg.server()) != leg.server();
                 let loose = Loose { session, entry, asked: request.moment.at, opened: leg.first().at };
-                let group = groups.entry(&*request.head.target).or_default();
+                let group = groups.entry(request.head.target()).or_default();
                 if is_back { group.backs.push(loose) } else { group.fronts.push(loose) }
             }
         }

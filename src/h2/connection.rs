@@ -247,7 +247,7 @@ impl Speech {
         // §3, §5): where neither was seen they were not captured.
         if let Kind::Asked(asked) = &stream.kind
             && role == Role::Client
-            && asked.offer.extended_connect
+            && asked.extended_connect
             && !self.halves.server.settings_seen
         {
             stream.kind = Kind::Unknown;
@@ -255,7 +255,7 @@ impl Speech {
         match (&mut stream.kind, event) {
             (Kind::Tunnel, _) => call.tell(Event::TunnelStream(id, role, call.moment, event)),
             (Kind::Unknown, _) => call.tell(Event::Unknown(id, role, call.moment, event)),
-            (Kind::Asked(asked), _) if role == Role::Client && asked.offer.extended_connect => {
+            (Kind::Asked(asked), _) if role == Role::Client && asked.extended_connect => {
                 let kept = asked.early.keep(event, call.moment, self.bounds.early_bytes);
                 if !kept {
                     call.tell(Event::Limit(Bound::EarlyBytes));

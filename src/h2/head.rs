@@ -112,7 +112,10 @@ mod tests {
             (":authority", "server.example.com"),
         ]);
         let request = head.request().unwrap();
-        assert_eq!((&*request.method, &*request.target, request.version), ("CONNECT", "/chat", Some(Version::HTTP_2)));
+        assert_eq!(
+            (request.method(), request.target(), request.version()),
+            ("CONNECT", "/chat", Some(Version::HTTP_2))
+        );
         assert_eq!(request.host(), Some("server.example.com"));
         assert_eq!(request.fields.first(":protocol"), Some("websocket"));
         assert!(!head.cut && head.response().is_none());
@@ -121,8 +124,8 @@ mod tests {
     #[test]
     fn a_method_that_was_not_seen_is_not_guessed() {
         assert!(head(&[(":path", "/")]).request().is_none());
-        assert_eq!(&*head(&[(":protocol", "websocket")]).request().unwrap().method, "CONNECT");
-        assert_eq!(&*head(&[(":method", "CONNECT"), (":authority", "a:80")]).request().unwrap().target, "a:80");
+        assert_eq!(head(&[(":protocol", "websocket")]).request().unwrap().method(), "CONNECT");
+        assert_eq!(head(&[(":method", "CONNECT"), (":authority", "a:80")]).request().unwrap().target(), "a:80");
     }
 
     #[test]

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::h2::frame::StreamId;
 use crate::http::early::Early;
-use crate::http::handshake::Offer;
-use crate::http::head::RequestHead;
 use crate::stream::ByRole;
 
 /// A stream while it is followed.
@@ -33,9 +31,9 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) index: u32,
-    pub(super) head: RequestHead,
-    pub(super) offer: Offer,
-    /// What the client sent behind an extended CONNECT.
+    /// Whether it is an extended CONNECT for a WebSocket (RFC 8441 §4).
+    pub(super) extended_connect: bool,
+    /// What the client sent behind that.
     pub(super) early: Early,
 }
 

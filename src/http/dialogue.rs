@@ -8,7 +8,6 @@ use crate::http::early::Early;
 pub use crate::http::event::{Bound, Event, IncompleteHead, Request, Response, TunnelKind};
 use crate::http::first_bytes;
 use crate::http::framing::{Body, Step};
-use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::head_store::{Came, HeadStore};
 use crate::http::open_head::OpenHead;
@@ -209,13 +208,12 @@ impl Dialogue {
     }
 
     fn request(&mut self, head: RequestHead, came: Came, call: &mut Call<'_>) {
-        let offer = Offer::read(&head);
         let body = Body::of_request(&head);
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
-        self.await_answer(Waiting::new(index, head.clone(), &offer), call);
+        self.await_answer(Waiting::new(index, &head), call);
         let Came { length: head_bytes, begun, cut } = came;
-        call.tell(Event::Request(Request { index, head, offer, begun, moment: call.moment, head_bytes, cut }));
+        call.tell(Event::Request(Request { index, head, begun, moment: call.moment, head_bytes, cut }));
         match body {
             // Where it ends is not known, but what may follow an upgrade request is.
             _ if cut && self.waiting.may_switch(index) => self.halves[Role::Client].state = State::Held,
@@ -244,17 +242,16 @@ impl Dialogue {
             self.cut_head(Role::Client, call);
         }
         let asked = self.waiting.first();
-        let answer = Answer::read(&head, asked.map(|asked| &asked.head));
-        let body = Body::of_response(&head, asked.is_some_and(|asked| asked.is("HEAD")));
+        let body = Body::of_response(&head, asked.is_some_and(|asked| asked.is_head));
         let tunnel = match head.status {
             101 => Some(TunnelKind::Upgrade),
-            200..=299 if asked.is_some_and(|asked| asked.is("CONNECT")) => Some(TunnelKind::Connect),
+            200..=299 if asked.is_some_and(|asked| asked.is_connect) => Some(TunnelKind::Connect),
             _ => None,
         };
         let request = asked.map(|asked| asked.index);
         let interim = matches!(head.status, 100 | 102..=199);
         let (Came { length: head_bytes, begun, cut }, moment) = (came, call.moment);
-        call.tell(Event::Response(Response { request, interim, head, answer, begun, moment, head_bytes, cut }));
+        call.tell(Event::Response(Response { request, interim, head, begun, moment, head_bytes, cut }));
         // An interim answer has no body, and leaves the request waiting (RFC 9110 §15.2).
         let asked = if interim { None } else { self.waiting.answered() };
         match (tunnel, body) {

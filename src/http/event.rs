@@ -1,7 +1,6 @@
 //! What is said on a connection.
 
 use crate::http::first_bytes::FirstBytes;
-use crate::http::handshake::{Answer, Offer};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::proxy_header::ProxyHeader;
 use crate::packet::Moment;
@@ -45,8 +44,6 @@ pub struct Request {
     pub index: u32,
     /// Its head.
     pub head: RequestHead,
-    /// What it offers.
-    pub offer: Offer,
     /// The packet with its first byte.
     pub begun: Moment,
     /// The packet that completed its head.
@@ -67,8 +64,6 @@ pub struct Response {
     pub interim: bool,
     /// Its head.
     pub head: ResponseHead,
-    /// What it agrees to.
-    pub answer: Answer,
     /// The packet with its first byte.
     pub begun: Moment,
     /// The packet that completed its head.

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
+use crate::http::handshake::Said;
+
 /// The longest value that is kept aside: a key has 24 characters, an accept value 28.
 pub(super) const LONGEST_ASIDE: usize = 28;
 
@@ -17,6 +21,7 @@ pub(super) struct FieldLines {
     gap: usize,
     /// The index of its field; `usize::MAX` when all values are here.
     aside: usize,
+    said: Said,
 }
 
 impl FieldLines {
@@ -38,6 +43,16 @@ impl FieldLines {
         self.have & known.bit() != 0
     }
 
+    /// What they say of a WebSocket, as far as it does not depend on the value kept aside.
+    pub(super) fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// The name of the field whose value is kept aside.
+    pub(super) fn name_aside(&self) -> Option<Known> {
+        self.places.get(self.aside).map(|place| place.known)
+    }
+
     /// Reads lines; the value at `aside` is left out.
     pub(super) fn read(lines: &str, aside: Option<Range<usize>>) -> FieldLines {
         let (before, after) = match &aside {
@@ -45,7 +60,7 @@ impl FieldLines {
             None => (lines, ""),
         };
         let text: Box<str> = [before, after].concat().into();
-        let mut places = Vec::new();
+        let mut places = Vec::with_capacity(memchr_iter(b'\n', text.as_bytes()).count());
         let mut aside_index = usize::MAX;
         let mut start = 0;
         for line in text.split_inclusive('\n') {
@@ -58,22 +73,14 @@ impl FieldLines {
             start += line.len();
         }
         let have = places.iter().fold(0, |bits, place| bits | place.known.bit());
-        FieldLines { places: places.into(), have, gap: before.len(), aside: aside_index, text }
+        let said = Said::read(places.iter().map(|place| (place.known, &text[place.value()])));
+        FieldLines { places: places.into(), have, gap: before.len(), aside: aside_index, said, text }
     }
 
     /// Whether these are the lines that have `before` in front of the value kept aside and `after` behind it.
     pub(super) fn matches(&self, before: &[u8], after: &[u8]) -> bool {
         let (own_before, own_after) = self.text.as_bytes().split_at(self.gap);
         own_before == before && own_after == after
-    }
-
-    /// Whether bytes are these lines and an empty one, with any plain value of that length at its place: where that value
-    /// is.
-    pub(super) fn find_in(&self, bytes: &[u8], aside: usize) -> Option<Range<usize>> {
-        let (before, after) = self.text.as_bytes().split_at(self.gap);
-        let (value, behind) = bytes.strip_prefix(before)?.split_at_checked(aside)?;
-        let plain = value.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic());
-        (plain && behind.strip_prefix(after)? == b"\r\n").then_some(self.gap..self.gap + aside)
     }
 }
 
@@ -211,8 +218,5 @@ mod tests {
         assert!(lines.matches(b"Sec-WebSocket-Key: ", b"\r\nSec-WebSocket-Key: \r\n"));
         assert!(!lines.matches(b"Sec-WebSocket-Key: \r\nSec-WebSocket-Key: ", b"\r\n"));
         assert_eq!(find_aside(second.as_bytes()), Some(40..41));
-        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\n\r\n", 2), Some(19..21));
-        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: x \r\nSec-WebSocket-Key: \r\n\r\n", 2), None);
-        assert_eq!(lines.find_in(b"Sec-WebSocket-Key: xy\r\nSec-WebSocket-Key: \r\nA", 2), None);
     }
 }

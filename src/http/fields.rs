@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::http::field_lines::{FieldLines, Known, LONGEST_ASIDE, Place, find_aside};
+use crate::http::handshake::Said;
 
 /// One field line, as it was on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,21 +31,23 @@ impl Fields {
     /// From the lines behind the start line.
     pub fn new(lines: &str) -> Fields {
         let aside = find_aside(lines.as_bytes());
-        Fields::of(Arc::new(FieldLines::read(lines, aside.clone())), aside.map(|range| &lines.as_bytes()[range]))
+        let value = aside.clone().map_or("", |range| &lines[range]);
+        Fields::of(Arc::new(FieldLines::read(lines, aside)), value.as_bytes())
     }
 
-    /// Shared lines, with the value that was kept aside of these.
-    pub(super) fn of(lines: Arc<FieldLines>, aside: Option<&[u8]>) -> Fields {
-        Fields { lines, aside: aside.map_or(Aside::EMPTY, Aside::new) }
+    /// Shared lines, with the value that was kept aside of these; empty where none was.
+    pub(super) fn of(lines: Arc<FieldLines>, aside: &[u8]) -> Fields {
+        Fields { lines, aside: Aside::new(aside) }
     }
 
-    pub(super) fn shared(&self) -> &Arc<FieldLines> {
-        &self.lines
+    /// What they say of a WebSocket, as far as it does not depend on the value kept aside.
+    pub(super) fn said(&self) -> &Said {
+        self.lines.said()
     }
 
-    /// The length of the value that is kept aside.
-    pub(super) fn aside_length(&self) -> usize {
-        usize::from(self.aside.length)
+    /// The value that is kept aside, if it is one of these.
+    pub(super) fn aside(&self, known: Known) -> Option<&[u8]> {
+        (self.lines.name_aside() == Some(known)).then(|| self.aside.as_bytes())
     }
 
     /// All fields in order.
@@ -62,14 +65,25 @@ impl Fields {
         known.map(|(index, place)| (place.known, self.value(index, *place)))
     }
 
-    /// The values of one of these, in order.
+    /// The values of fields of this name, in order.
     pub(super) fn values(&self, known: Known) -> impl Iterator<Item = &str> {
-        let places: &[Place] = if self.have(known) { self.lines.places() } else { &[] };
-        let named = places.iter().enumerate().filter(move |(_, place)| place.known == known);
-        named.map(|(index, place)| self.value(index, *place))
+        self.named(known).map(|(index, place)| self.value(index, place))
     }
 
-    /// Whether there is one of these.
+    /// The same, as bytes.
+    pub(super) fn raw_values(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        self.named(known).map(|(index, place)| match self.lines.is_aside(index) {
+            true => self.aside.as_bytes(),
+            false => self.lines.text()[place.value()].as_bytes(),
+        })
+    }
+
+    fn named(&self, known: Known) -> impl Iterator<Item = (usize, Place)> {
+        let places: &[Place] = if self.have(known) { self.lines.places() } else { &[] };
+        places.iter().copied().enumerate().filter(move |(_, place)| place.known == known)
+    }
+
+    /// Whether there is a field of this name.
     pub(super) fn have(&self, known: Known) -> bool {
         self.lines.have(known)
     }
@@ -149,18 +163,20 @@ struct Aside {
 }
 
 impl Aside {
-    const EMPTY: Aside = Aside { length: 0, bytes: [0; LONGEST_ASIDE] };
-
     fn new(value: &[u8]) -> Aside {
-        let mut aside = Aside::EMPTY;
+        let mut aside = Aside { length: 0, bytes: [0; LONGEST_ASIDE] };
         let value = &value[..value.len().min(LONGEST_ASIDE)];
         aside.bytes[..value.len()].copy_from_slice(value);
         aside.length = value.len() as u8;
         aside
     }
 
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
     fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

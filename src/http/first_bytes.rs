@@ -43,9 +43,11 @@ pub(super) enum Beginning {
 /// Tells what the stream of `role` begins with, by all bytes that have come.
 pub(super) fn tell(role: Role, bytes: &[u8]) -> Beginning {
     // What begins as nearly all heads do is nothing else.
-    let usual: &[u8] = if role == Role::Client { b"GET " } else { b"HTTP/" };
-    if bytes.starts_with(usual) {
-        return Beginning::Http;
+    match (role, bytes) {
+        (Role::Client, [b'G', b'E', b'T', b' ', ..]) | (Role::Server, [b'H', b'T', b'T', b'P', b'/', ..]) => {
+            return Beginning::Http;
+        }
+        _ => {}
     }
     if role == Role::Client {
         match proxy_header::read(bytes) {

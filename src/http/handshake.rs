@@ -6,7 +6,7 @@ use sha1::{Digest, Sha1};
 
 use crate::http::extension::{Extension, extensions, extensions_in, negotiate};
 use crate::http::field_lines::Known;
-use crate::http::fields::elements;
+use crate::http::fields::{Fields, elements};
 use crate::http::head::{RequestHead, ResponseHead};
 
 /// What each character stands for in base64 (RFC 4648 §4); 128 for those that stand for nothing.
@@ -36,24 +36,30 @@ pub enum Key {
 }
 
 impl Key {
-    /// Reads the value of a field.
-    pub fn read(value: &str) -> Key {
-        Key::decode(value.as_bytes()).map_or(Key::Malformed, Key::Valid)
+    /// Reads the value of a field: 16 bytes are 22 characters and padding. Bits behind the last byte do not matter (RFC 4648
+    /// §3.5), as they do to no server.
+    fn read(value: &[u8]) -> Key {
+        let nonce = || {
+            let mut characters: [u8; 24] = value.try_into().ok()?;
+            let [.., third @ b'=', fourth @ b'='] = &mut characters else { return None };
+            (*third, *fourth) = (b'A', b'A');
+            decode::<24, 18>(&characters)?.first_chunk().copied()
+        };
+        nonce().map_or(Key::Malformed, Key::Valid)
     }
+}
 
-    /// 16 bytes are 22 characters and padding. Bits behind the last byte do not matter (RFC 4648 §3.5), as they do to no
-    /// server.
-    fn decode(value: &[u8]) -> Option<[u8; 16]> {
-        let characters: &[u8; 22] = value.strip_suffix(b"==")?.try_into().ok()?;
-        let mut digits = [0; 22];
-        for (digit, character) in digits.iter_mut().zip(characters) {
-            *digit = BASE64[usize::from(*character)];
-        }
-        let [whole @ .., last] = &digits;
-        let number = whole.iter().fold(0_u128, |number, digit| number << 6 | u128::from(*digit));
-        let number = number << 2 | u128::from(last >> 4);
-        digits.iter().all(|digit| *digit < 64).then(|| number.to_be_bytes())
+/// The bytes that these characters without padding stand for in base64, if all of them do: three for every four.
+fn decode<const CHARACTERS: usize, const BYTES: usize>(characters: &[u8; CHARACTERS]) -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    let mut all = 0;
+    let digit = |character: u8| BASE64[usize::from(character)];
+    for (&[a, b, c, d], three) in characters.as_chunks::<4>().0.iter().zip(bytes.as_chunks_mut::<3>().0) {
+        let (a, b, c, d) = (digit(a), digit(b), digit(c), digit(d));
+        *three = [a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d];
+        all |= a | b | c | d;
     }
+    (all < 64).then_some(bytes)
 }
 
 /// The Upgrade field of a message.
@@ -70,7 +76,46 @@ pub enum Upgrade {
     Other,
 }
 
-/// What a request asks for, read once when it comes.
+/// What field lines say of a WebSocket, whoever sends them: read once for all heads that share the lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Said {
+    upgrade: Upgrade,
+    connection_upgrade: bool,
+    /// Malformed where it is kept aside.
+    key: Key,
+    version_13: bool,
+    websocket_fields: bool,
+    deflate: bool,
+}
+
+impl Said {
+    /// Reads fields in order; the value kept aside is empty.
+    pub(super) fn read<'a>(fields: impl Iterator<Item = (Known, &'a str)>) -> Said {
+        let mut said = Said::default();
+        let mut upgrades = UpgradeCount::default();
+        for (name, value) in fields {
+            match name {
+                Known::Upgrade => upgrades.add(value),
+                Known::Connection => said.connection_upgrade |= has_upgrade(value),
+                Known::WebSocketKey if said.key == Key::Absent => said.key = Key::read(value.as_bytes()),
+                Known::WebSocketKey => said.key = Key::Repeated,
+                Known::WebSocketVersion => said.version_13 = value == "13",
+                Known::WebSocketExtensions => said.deflate |= extensions_in(value).any(Extension::is_deflate),
+                _ => {}
+            }
+            said.websocket_fields |= is_websocket_field(name);
+        }
+        said.upgrade = upgrades.sum();
+        said
+    }
+
+    /// The Upgrade field.
+    pub(super) fn upgrade(&self) -> Upgrade {
+        self.upgrade
+    }
+}
+
+/// What a request asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Offer {
     /// Its Upgrade field.
@@ -90,24 +135,21 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Reads the fields of a request.
+    /// Reads a request.
     pub fn read(head: &RequestHead) -> Offer {
-        let mut offer = Offer { extended_connect: head.is_extended_connect(), ..Offer::default() };
-        let mut upgrades = UpgradeCount::default();
-        for (name, value) in head.fields.known() {
-            match name {
-                Known::Upgrade => upgrades.add(value),
-                Known::Connection => offer.connection_upgrade |= has_upgrade(value),
-                Known::WebSocketKey if offer.key == Key::Absent => offer.key = Key::read(value),
-                Known::WebSocketKey => offer.key = Key::Repeated,
-                Known::WebSocketVersion => offer.version_13 = value == "13",
-                Known::WebSocketExtensions => offer.deflate |= extensions_in(value).any(Extension::is_deflate),
-                _ => {}
-            }
-            offer.websocket_fields |= is_websocket_field(name);
+        let said = head.fields.said();
+        Offer {
+            upgrade: said.upgrade,
+            connection_upgrade: said.connection_upgrade,
+            key: match (said.key, head.fields.aside(Known::WebSocketKey)) {
+                (Key::Malformed, Some(value)) => Key::read(value),
+                (key, _) => key,
+            },
+            version_13: said.version_13,
+            websocket_fields: said.websocket_fields,
+            deflate: said.deflate,
+            extended_connect: head.is_extended_connect(),
         }
-        offer.upgrade = upgrades.sum();
-        offer
     }
 
     /// Whether somebody wants a WebSocket here, however broken the request is.
@@ -141,12 +183,13 @@ pub enum Accept {
 }
 
 impl Accept {
-    /// Holds a value against the keys of the request. Whatever they are: servers hash the text as it stands.
-    fn read(value: &str, request: Option<&RequestHead>) -> Accept {
+    /// Holds the value of an answer against the keys of its request. Whatever they are: servers hash the text as it stands.
+    fn read(answer: &Fields, request: Option<&Fields>) -> Accept {
+        let Some(value) = answer.raw_values(Known::WebSocketAccept).last() else { return Accept::Absent };
         let Some(request) = request else { return Accept::Unknown };
         let mut accept = Accept::Unknown;
-        for key in request.fields.values(Known::WebSocketKey) {
-            if accept_bytes(key) == value.as_bytes() {
+        for key in request.raw_values(Known::WebSocketKey) {
+            if belongs(value, key) {
                 return Accept::Valid;
             }
             accept = Accept::Wrong;
@@ -157,16 +200,22 @@ impl Accept {
 
 /// The Sec-WebSocket-Accept that belongs to a key: base64(SHA1(key + GUID)) (RFC 6455 §4.2.2).
 pub fn accept_value(key: &str) -> String {
-    String::from_utf8_lossy(&accept_bytes(key)).into_owned()
+    STANDARD.encode(digest(key.as_bytes()))
 }
 
-fn accept_bytes(key: &str) -> [u8; 28] {
+/// Whether that is the Sec-WebSocket-Accept of this key.
+fn belongs(value: &[u8], key: &[u8]) -> bool {
+    let Ok(mut characters) = <[u8; 28]>::try_from(value) else { return false };
+    if std::mem::replace(&mut characters[27], b'A') != b'=' {
+        return false;
+    }
+    // The last byte is made of the padding, and of the bits before it: none of them is set.
+    decode::<28, 21>(&characters).is_some_and(|bytes| bytes.split_last() == Some((&0, &digest(key)[..])))
+}
+
+fn digest(key: &[u8]) -> [u8; 20] {
     const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    let mut accept = [b'='; 28];
-    let written = STANDARD.encode_slice(digest, &mut accept);
-    debug_assert_eq!(written, Ok(28), "20 bytes are 28 characters");
-    accept
+    Sha1::new().chain_update(key).chain_update(GUID).finalize().into()
 }
 
 /// The parameters of permessage-deflate as agreed (RFC 7692 §7.1).
@@ -200,21 +249,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads the fields of a response to a request, if that was seen.
+    /// Reads a response to a request, if that was seen.
     ///
     /// Only a 101, or a 2xx to an extended CONNECT (RFC 8441 §4), agrees to subprotocol and extensions.
     pub fn read(head: &ResponseHead, request: Option<&RequestHead>) -> Answer {
-        let mut answer = Answer::default();
-        let mut upgrades = UpgradeCount::default();
-        for (name, value) in head.fields.known() {
-            match name {
-                Known::Upgrade => upgrades.add(value),
-                Known::Connection => answer.connection_upgrade |= has_upgrade(value),
-                Known::WebSocketAccept => answer.accept = Accept::read(value, request),
-                _ => {}
-            }
-        }
-        answer.upgrade = upgrades.sum();
+        let said = head.fields.said();
+        let mut answer = Answer {
+            upgrade: said.upgrade,
+            connection_upgrade: said.connection_upgrade,
+            accept: Accept::read(&head.fields, request.map(|head| &head.fields)),
+            ..Answer::default()
+        };
         if head.status == 101 || (200..300).contains(&head.status) {
             answer.subprotocol = SubprotocolAnswer::read(head, request);
             if head.fields.have(Known::WebSocketExtensions) {
@@ -245,6 +290,10 @@ pub enum SubprotocolAnswer {
 
 impl SubprotocolAnswer {
     fn read(answer: &ResponseHead, request: Option<&RequestHead>) -> SubprotocolAnswer {
+        let have = |fields: &Fields| fields.have(Known::WebSocketProtocol);
+        if !have(&answer.fields) && !request.is_some_and(|head| have(&head.fields)) {
+            return SubprotocolAnswer::None;
+        }
         let mut selected = answer.subprotocols();
         match (selected.next(), selected.next()) {
             (Some(_), Some(_)) => SubprotocolAnswer::Several,
@@ -391,13 +440,13 @@ mod tests {
 
     #[test]
     fn keys() {
-        assert_eq!(Key::read("test"), Key::Malformed);
-        assert_eq!(Key::read(""), Key::Malformed);
-        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZQ"), Key::Malformed);
-        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZQ==="), Key::Malformed);
-        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZTE="), Key::Malformed, "17 bytes");
-        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZTE2"), Key::Malformed, "18 bytes");
-        assert_eq!(Key::read("dGhlIHNhbXBsZSBub25jZR=="), Key::Valid(*b"the sample nonce"), "bits behind the end");
+        assert_eq!(Key::read(b"test"), Key::Malformed);
+        assert_eq!(Key::read(b""), Key::Malformed);
+        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZQ"), Key::Malformed);
+        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZQ==="), Key::Malformed);
+        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZTE="), Key::Malformed, "17 bytes");
+        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZTE2"), Key::Malformed, "18 bytes");
+        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZR=="), Key::Valid(*b"the sample nonce"), "bits behind the end");
         let twice = request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-key: x\r\n");
         assert_eq!(Offer::read(&twice).key, Key::Repeated);
         assert_eq!(Offer::read(&request("Host: a\r\n")).key, Key::Absent);
@@ -412,10 +461,10 @@ mod tests {
             let decoder = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
             let decoder = GeneralPurpose::new(&alphabet::STANDARD, decoder);
             let mut key = STANDARD.encode(nonce);
-            prop_assert_eq!(Key::read(&key), Key::Valid(nonce));
+            prop_assert_eq!(Key::read(key.as_bytes()), Key::Valid(nonce));
             key.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
             let expected = decoder.decode(&key).ok().and_then(|bytes| bytes.try_into().ok());
-            prop_assert_eq!(Key::read(&key), expected.map_or(Key::Malformed, Key::Valid));
+            prop_assert_eq!(Key::read(key.as_bytes()), expected.map_or(Key::Malformed, Key::Valid));
         }
     }
 

@@ -3,17 +3,15 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::http::start_line::method_of;
-
 pub use crate::http::fields::{Field, Fields};
 pub use crate::http::start_line::{RequestLine, StatusLine, Version};
 
 /// The head of a request: reads as its [`RequestLine`], and has fields.
 ///
-/// 48 bytes, whatever it says: line and fields are shared with all heads that say the same.
+/// 56 bytes, whatever it says: line and fields are shared with all heads that say the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestHead {
-    pub(super) line: Arc<RequestLine>,
+    pub(super) line: RequestLine,
     /// The fields.
     pub fields: Fields,
 }
@@ -21,23 +19,28 @@ pub struct RequestHead {
 impl RequestHead {
     /// From its parts; `lines` are the field lines.
     pub fn new(method: &str, target: &str, version: Option<Version>, lines: &str) -> RequestHead {
-        let line = RequestLine { method: method_of(method.as_bytes()), target: target.into(), version };
-        RequestHead { line: Arc::new(line), fields: Fields::new(lines) }
+        RequestHead { line: RequestLine::new(method, target, version), fields: Fields::new(lines) }
+    }
+
+    /// The line.
+    pub fn line(&self) -> &RequestLine {
+        &self.line
     }
 
     /// The target without its query.
     pub fn path(&self) -> &str {
-        self.target.split_once('?').map_or(&*self.target, |(path, _)| path)
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
     }
 
     /// The query, without the question mark.
     pub fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
+        self.target().split_once('?').map(|(_, query)| query)
     }
 
     /// The Host field; in HTTP/2 `:authority`, which stands for it (RFC 9113 §8.3.1).
     pub fn host(&self) -> Option<&str> {
-        match self.version {
+        match self.version() {
             Some(Version::HTTP_2) => self.fields.first(":authority").or_else(|| self.fields.first("Host")),
             _ => self.fields.first("Host"),
         }
@@ -45,8 +48,8 @@ impl RequestHead {
 
     /// Whether it asks for a WebSocket over HTTP/2, by an extended CONNECT (RFC 8441 §4).
     pub fn is_extended_connect(&self) -> bool {
-        self.version == Some(Version::HTTP_2)
-            && &*self.method == "CONNECT"
+        self.is_method("CONNECT")
+            && self.version() == Some(Version::HTTP_2)
             && self.fields.first(":protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 }
@@ -92,9 +95,9 @@ mod tests {
     #[test]
     fn a_head_is_its_line_and_its_fields() {
         let head = RequestHead::new("GET", "/ws?token=1", Some(Version::HTTP_11), "Host: a\r\n");
-        assert_eq!((&*head.method, head.path(), head.query(), head.host()), ("GET", "/ws", Some("token=1"), Some("a")));
+        assert_eq!((head.method(), head.path(), head.query(), head.host()), ("GET", "/ws", Some("token=1"), Some("a")));
         let head = ResponseHead::new(Version::HTTP_11, 101, "Switching Protocols", "");
         assert_eq!((head.status, &*head.reason), (101, "Switching Protocols"));
-        assert_eq!((size_of::<RequestHead>(), size_of::<ResponseHead>()), (48, 48));
+        assert_eq!((size_of::<RequestHead>(), size_of::<ResponseHead>()), (56, 48));
     }
 }

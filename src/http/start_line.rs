@@ -1,6 +1,5 @@
 //! Start lines: what a message begins with (RFC 9112 §3, §4).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,16 +42,60 @@ impl fmt::Display for Version {
     }
 }
 
-/// The first line of a request.
+/// The first line of a request in one piece, as it is usually written: with one space between the words. Bytes that are
+/// not UTF-8 are escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RequestLine {
+pub struct RequestLine(Arc<str>);
+
+impl RequestLine {
+    /// From its words.
+    pub fn new(method: &str, target: &str, version: Option<Version>) -> RequestLine {
+        // No method has a space (RFC 9110 §9.1), but HTTP/2 keeps nobody from sending one.
+        let method = method.replace(' ', "\\x20");
+        RequestLine(match version {
+            Some(Version { major, minor }) => format!("{method} {target} HTTP/{major}.{minor}").into(),
+            None => format!("{method} {target}").into(),
+        })
+    }
+
     /// The method, in its own case.
-    pub method: Cow<'static, str>,
+    pub fn method(&self) -> &str {
+        &self.0[..self.method_length()]
+    }
+
+    /// Whether that is its method.
+    pub fn is_method(&self, method: &str) -> bool {
+        let rest = self.0.as_bytes().strip_prefix(method.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&b' '))
+    }
+
     /// The request target, as it was on the wire.
-    pub target: Arc<str>,
+    pub fn target(&self) -> &str {
+        let version_length = if self.version().is_some() { VERSION_LENGTH } else { 0 };
+        self.0.get(self.method_length() + 1..self.0.len() - version_length).unwrap_or_default()
+    }
+
     /// The version; `None` for an HTTP/0.9 request line or one that names something else.
-    pub version: Option<Version>,
+    pub fn version(&self) -> Option<Version> {
+        let (words, version) = self.0.as_bytes().split_last_chunk::<VERSION_LENGTH>()?;
+        let version = Version::read(version.strip_prefix(b" ")?)?;
+        // Else it stands where the target should.
+        (self.method_length() < words.len()).then_some(version)
+    }
+
+    fn method_length(&self) -> usize {
+        self.0.bytes().position(|byte| byte == b' ').unwrap_or(self.0.len())
+    }
+
+    /// Whether this shares its memory with that.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &RequestLine) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
+
+/// A version, and the space before it.
+const VERSION_LENGTH: usize = " HTTP/1.1".len();
 
 /// The first line of a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,48 +109,41 @@ pub struct StatusLine {
 }
 
 /// What both kinds of start lines have in common: bytes are held against lines that are known.
-pub(super) trait StartLine: Sized + PartialEq {
+pub(super) trait StartLine: Sized + Clone {
     /// Reads a line without its end. `None`: it is none.
     fn read(line: &[u8]) -> Option<Self>;
 
-    /// Whether these bytes are this line as it is usually written: with one space between the words.
-    fn is_usual(&self, line: &[u8]) -> bool;
-
-    /// Whether fields follow.
-    fn has_fields(&self) -> bool;
-
-    /// Whether these bytes are this line.
-    fn is(&self, line: &[u8]) -> bool {
-        self.is_usual(line) || Self::read(line).as_ref() == Some(self)
-    }
+    /// Whether these bytes are this line, written as usual.
+    fn is(&self, line: &[u8]) -> bool;
 }
 
 impl StartLine for RequestLine {
     fn read(line: &[u8]) -> Option<RequestLine> {
         let RequestParts { method, target, version, .. } = RequestParts::read(line)?;
-        Some(RequestLine { method: method_of(method), target: text(target).into(), version })
+        let version_length = if version.is_some() { VERSION_LENGTH } else { 0 };
+        let target_end = line.len() - version_length;
+        let is_usual = method.len() + 1 + target.len() == target_end
+            && line[method.len()] == b' '
+            && line.get(target_end).is_none_or(|&byte| byte == b' ');
+        Some(if is_usual {
+            RequestLine(text(line).into())
+        } else {
+            RequestLine::new(&text(method), &text(target), version)
+        })
     }
 
-    fn is_usual(&self, line: &[u8]) -> bool {
-        let target = line.strip_prefix(self.method.as_bytes()).and_then(|rest| rest.strip_prefix(b" "));
-        let rest = target.and_then(|rest| rest.strip_prefix(self.target.as_bytes()));
-        let version = rest.and_then(|rest| rest.strip_prefix(b" ")).and_then(Version::read);
-        version.is_some() && version == self.version
-    }
-
-    /// A line without a version may be one of HTTP/0.9, which has none.
-    fn has_fields(&self) -> bool {
-        self.version.is_some()
+    fn is(&self, line: &[u8]) -> bool {
+        self.0.as_bytes() == line
     }
 }
 
-impl StartLine for StatusLine {
-    fn read(line: &[u8]) -> Option<StatusLine> {
+impl StartLine for Arc<StatusLine> {
+    fn read(line: &[u8]) -> Option<Arc<StatusLine>> {
         let StatusParts { version, status, reason } = StatusParts::read(line)?;
-        Some(StatusLine { version, status, reason: text(reason).into() })
+        Some(Arc::new(StatusLine { version, status, reason: text(reason).into() }))
     }
 
-    fn is_usual(&self, line: &[u8]) -> bool {
+    fn is(&self, line: &[u8]) -> bool {
         let Some((version, rest)) = line.split_at_checked(b"HTTP/1.1".len()) else { return false };
         let [b' ', a, b, c, b' ', reason @ ..] = rest else { return false };
         let digit = |digit: &u8, place: u16| u16::from(*digit) == u16::from(b'0') + self.status / place % 10;
@@ -116,10 +152,6 @@ impl StartLine for StatusLine {
             && digit(b, 10)
             && digit(c, 1)
             && Version::read(version) == Some(self.version)
-    }
-
-    fn has_fields(&self) -> bool {
-        true
     }
 }
 
@@ -191,14 +223,6 @@ pub(super) fn is_known_method(method: &[u8]) -> bool {
     METHODS.iter().any(|known| known.as_bytes() == method)
 }
 
-/// A method for keeps: those that are known take no memory.
-pub(super) fn method_of(method: &[u8]) -> Cow<'static, str> {
-    match METHODS.iter().find(|known| known.as_bytes() == method) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(text(method).into_owned()),
-    }
-}
-
 /// Whether these bytes are a token (RFC 9110 §5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -243,30 +267,42 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_known_however_it_is_written() {
-        let line = <RequestLine as StartLine>::read(b"GET /a b HTTP/1.1").unwrap();
-        assert!(line.is_usual(b"GET /a b HTTP/1.1") && line.has_fields());
-        assert!(!line.is_usual(b"GET  /a b HTTP/1.1") && line.is(b"GET  /a b HTTP/1.1"));
-        for other in [
-            "GET /a  b HTTP/1.1",
-            "GET /a b HTTP/1.0",
-            "GET /a b",
-            "GET /a b HTTP/1.1 HTTP/1.1",
-            "POST /a b HTTP/1.1",
-            "",
+    fn a_request_line_is_its_words() {
+        let read = |line: &[u8]| <RequestLine as StartLine>::read(line).unwrap();
+        let v11 = Some(Version::HTTP_11);
+        for (line, method, target, version) in [
+            ("GET /a b HTTP/1.1", "GET", "/a b", v11),
+            ("GET  /a b \tHTTP/1.1", "GET", "/a b", v11),
+            ("GET\t/ HTTP/1.1 ", "GET", "/", v11),
+            ("GET / HTTP/1.x", "GET", "/", None),
+            ("GET /", "GET", "/", None),
+            ("GET HTTP/1.1", "GET", "HTTP/1.1", None),
+            ("FROB a\tb HTTP/1.0", "FROB", "a\tb", Some(Version::HTTP_10)),
         ] {
+            let line = read(line.as_bytes());
+            assert_eq!((line.method(), line.target(), line.version()), (method, target, version));
+            assert_eq!(line, RequestLine::new(method, target, version));
+            assert_eq!(read(line.0.as_bytes()), line);
+        }
+        assert_eq!(read(b"GET /\xff HTTP/1.1").target(), "/\\xff");
+        let odd = RequestLine::new("A B", "", Some(Version::HTTP_2));
+        assert_eq!((odd.method(), odd.target(), odd.version()), ("A\\x20B", "", Some(Version::HTTP_2)));
+    }
+
+    #[test]
+    fn a_line_is_known_by_its_bytes() {
+        let line = <RequestLine as StartLine>::read(b"GET /a b HTTP/1.1").unwrap();
+        assert!(line.is(b"GET /a b HTTP/1.1"));
+        for other in ["GET /a  b HTTP/1.1", "GET /a b HTTP/1.0", "GET /a b", "POST /a b HTTP/1.1", ""] {
             assert!(!line.is(other.as_bytes()), "{other}");
         }
-        assert!(!<RequestLine as StartLine>::read(b"GET /").unwrap().has_fields());
-        let line = <StatusLine as StartLine>::read(b"HTTP/1.1 101 Switching Protocols").unwrap();
-        assert!(line.is_usual(b"HTTP/1.1 101 Switching Protocols") && line.is(b"HTTP/1.1  101  Switching Protocols"));
+        let line = <Arc<StatusLine> as StartLine>::read(b"HTTP/1.1 101 Switching Protocols").unwrap();
+        assert!(line.is(b"HTTP/1.1 101 Switching Protocols"));
         for other in
             ["HTTP/1.1 101 Switching", "HTTP/1.0 101 Switching Protocols", "HTTP/1.1 201 Switching Protocols", "HTTP"]
         {
             assert!(!line.is(other.as_bytes()), "{other}");
         }
-        let bare = <StatusLine as StartLine>::read(b"HTTP/1.1 101").unwrap();
-        assert!(!bare.is_usual(b"HTTP/1.1 101") && bare.is(b"HTTP/1.1 101"));
     }
 
     #[test]

@@ -2,26 +2,26 @@
 
 use std::collections::VecDeque;
 
-use crate::http::handshake::{Offer, Upgrade};
+use crate::http::handshake::Upgrade;
 use crate::http::head::RequestHead;
 
-/// A request without a final answer.
-#[derive(Debug)]
+/// A request without a final answer: what of it tells where the answer ends.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) index: u32,
-    pub(super) head: RequestHead,
-    /// Whether the answer may make a tunnel of the connection.
+    /// Whether it is a HEAD: the answer has no body.
+    pub(super) is_head: bool,
+    /// Whether it is a CONNECT: an answer that says yes makes a tunnel of the connection.
+    pub(super) is_connect: bool,
+    /// Whether some answer may make a tunnel of it.
     pub(super) may_switch: bool,
 }
 
 impl Waiting {
-    pub(super) fn new(index: u32, head: RequestHead, offer: &Offer) -> Waiting {
-        let may_switch = offer.upgrade != Upgrade::Absent || *head.method == *"CONNECT";
-        Waiting { index, head, may_switch }
-    }
-
-    pub(super) fn is(&self, method: &str) -> bool {
-        *self.head.method == *method
+    pub(super) fn new(index: u32, head: &RequestHead) -> Waiting {
+        let is_connect = head.is_method("CONNECT");
+        let may_switch = is_connect || head.fields.said().upgrade() != Upgrade::Absent;
+        Waiting { index, is_head: head.is_method("HEAD"), is_connect, may_switch }
     }
 }
 
@@ -107,9 +107,7 @@ mod tests {
     use super::*;
 
     fn request(index: u32) -> Waiting {
-        let head = RequestHead::new("GET", "/", None, "");
-        let offer = Offer::read(&head);
-        Waiting::new(index, head, &offer)
+        Waiting::new(index, &RequestHead::new("GET", "/", None, ""))
     }
 
     #[test]

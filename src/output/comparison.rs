@@ -75,9 +75,9 @@ pub fn compare<'a>(front: &'a Request, back: &'a Request) -> Vec<Row<'a>> {
 /// `GET /ws HTTP/1.1`.
 pub fn request_line(request: &Request) -> String {
     let head = &request.head;
-    match head.version {
-        Some(version) => format!("{} {} {}", head.method, head.target, phrase::version(version)),
-        None => format!("{} {}", head.method, head.target),
+    match head.version() {
+        Some(version) => format!("{} {} {}", head.method(), head.target(), phrase::version(version)),
+        None => format!("{} {}", head.method(), head.target()),
     }
 }
 

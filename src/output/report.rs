@@ -236,7 +236,7 @@ fn write_table(page: &mut String, table: &Table) -> std::fmt::Result {
 fn push_row(rows: &mut String, session: &Session, diagnosis: &Diagnosis, mask: Mask) {
     let way: Vec<String> = phrase::path(session).map(|endpoint| endpoint.to_string()).collect();
     let request = session.legs.iter().find_map(|leg| leg.request.as_deref());
-    let target = request.map_or_else(|| "-".to_owned(), |request| cell(&mask.text(&request.head.target)));
+    let target = request.map_or_else(|| "-".to_owned(), |request| cell(&mask.text(request.head.target())));
     let status = session.legs.iter().find_map(|leg| leg.status());
     let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let finding = diagnosis.cause().or_else(|| diagnosis.findings.iter().max_by_key(|finding| finding.severity));

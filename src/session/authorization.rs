@@ -15,7 +15,7 @@ pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
     match front.and_then(|front| front.request.as_deref().map(|asked| (front, asked))) {
         Some((front, asked)) => {
             asked.head.path() != aside.head.path()
-                && (is_forward_auth(aside) && names(aside, &asked.head.target)
+                && (is_forward_auth(aside) && names(aside, asked.head.target())
                     || lost_upgrade(aside)
                         && leg.response.as_deref().is_some_and(|answer| decided(legs, index, front, answer)))
         }

@@ -221,16 +221,19 @@ impl Joiner {
     }
 
     /// Attempts that may be in front of a new one although no key says so, because one of the two has none: they wait,
-    /// and lead elsewhere. The last to ask first.
-    pub fn keyless_fronts<'a>(&'a self, new: &'a Waiting) -> impl Iterator<Item = &'a Waiting> {
-        let any = new.key.is_none() || self.waiting.has_keyless();
-        any.then(|| self.waiting.latest_first()).into_iter().flatten().filter(move |front| {
+    /// and lead elsewhere. The last to ask first, so many at most.
+    pub fn keyless_fronts(&self, new: &Waiting, most: usize) -> Vec<Waiting> {
+        if new.key.is_some() && !self.waiting.has_keyless() {
+            return Vec::new();
+        }
+        let may_be_front = |front: &&Waiting| {
             (front.key.is_none() || new.key.is_none())
                 && front.connection != new.connection
                 && front.server != new.server
                 && front.client != new.client
                 && is_waiting(front, new.asked)
-        })
+        };
+        self.waiting.latest_first().filter(may_be_front).take(most).copied().collect()
     }
 
     /// The attempt whose client a PROXY header names.

@@ -11,6 +11,7 @@ pub use endings::Endings;
 use hashbrown::HashMap;
 
 use crate::http::handshake::Upgrade;
+use crate::http::head::RequestLine;
 use crate::packet::Moment;
 use crate::tcp::ConnectionId;
 use crate::time::Timestamp;
@@ -138,10 +139,8 @@ pub struct PlainExchange {
     pub client: Endpoint,
     /// To where.
     pub server: Endpoint,
-    /// The request's method.
-    pub method: std::sync::Arc<str>,
-    /// The request's target.
-    pub target: std::sync::Arc<str>,
+    /// The request's line.
+    pub asked: RequestLine,
     /// Its Upgrade field.
     pub upgrade: Upgrade,
     /// Whether its Connection fields have the token `upgrade`.

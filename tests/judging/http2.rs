@@ -71,7 +71,7 @@ fn rfc8441_5_1_one_that_goes_well() {
     let leg = session.first_leg();
     let request = leg.request.as_deref().expect("the extended CONNECT");
     assert_eq!((session.outcome, leg.status(), judged.ids()), (Outcome::Closed, Some(200), vec![]));
-    assert_eq!((request.head.version, request.head.path(), request.head.host()), {
+    assert_eq!((request.head.version(), request.head.path(), request.head.host()), {
         (Some(Version::HTTP_2), "/chat", Some("server.example.com"))
     });
     let h2 = leg.h2.as_deref().expect("a stream");
@@ -99,7 +99,7 @@ fn several_on_one_connection_beside_a_page() {
         .map(|(session, _)| {
             let leg = session.first_leg();
             let code = leg.tunnel.as_ref().and_then(|tunnel| tunnel.sides.client.close.as_ref()?.code);
-            let target = leg.request.as_ref().map(|request| request.head.target.to_string());
+            let target = leg.request.as_ref().map(|request| request.head.target().to_string());
             (leg.h2.as_ref().map(|h2| h2.stream_id), target, session.outcome, code)
         })
         .collect();

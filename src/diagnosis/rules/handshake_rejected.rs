@@ -67,7 +67,7 @@ fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
 
 /// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).
 fn is_upgrade_in_http2(request: &Request) -> bool {
-    request.head.version == Some(Version::HTTP_2) && request.offer.upgrade != Upgrade::Absent
+    request.head.version() == Some(Version::HTTP_2) && request.offer.upgrade != Upgrade::Absent
 }
 
 fn unseen(refusal: &Refusal<'_>) -> &'static str {

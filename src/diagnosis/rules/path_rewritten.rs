@@ -56,7 +56,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn is_rewritten(hop: &Hop<'_>) -> bool {
-    hop.asked.head.target != hop.forwarded.head.target
+    hop.asked.head.target() != hop.forwarded.head.target()
         && path(hop.asked.head.path()) != path(hop.forwarded.head.path())
         && hop.is_sure()
 }

@@ -55,7 +55,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn is_lost(hop: &Hop<'_>) -> bool {
-    hop.asked.head.target != hop.forwarded.head.target
+    hop.asked.head.target() != hop.forwarded.head.target()
         && hop.asked.head.query().is_some_and(|query| !query.is_empty())
         && hop.forwarded.head.query().is_none_or(str::is_empty)
         && hop.is_sure()

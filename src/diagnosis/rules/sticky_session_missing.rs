@@ -66,7 +66,7 @@ fn begun_elsewhere<'a>(facts: &Facts<'a>, refusal: &Refusal<'_>) -> Option<&'a P
             // The client's own requests went to the proxy: that is no backend.
             && exchange.server != client
             && exchange.response.is_some_and(|(status, _)| (200..300).contains(&status))
-            && exchange.target.split_once('?').and_then(|(_, query)| session_id(query)) == Some(id)
+            && exchange.asked.target().split_once('?').and_then(|(_, query)| session_id(query)) == Some(id)
     })
 }
 
@@ -84,10 +84,13 @@ pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
     use crate::http::handshake::Upgrade;
+    use crate::http::head::{RequestLine, Version};
     use crate::tcp::ConnectionId;
     use crate::wire::Endpoint;
 
     const UNKNOWN: &str = "HTTP/1.1 400 Bad Request\nConnection: close\nContent-type: text/html\n\nSession ID unknown";
+
+    const POLLED: &str = "/socket.io/?EIO=4&transport=polling&t=x&sid=TlO40dPKpcoZIup8AAAA";
 
     fn with_sid(request: &str) -> String {
         request.replace("/ws ", "/socket.io/?EIO=4&transport=websocket&sid=TlO40dPKpcoZIup8AAAA ")
@@ -102,8 +105,7 @@ pub(super) mod tests {
             connection: ConnectionId(9),
             client: leg.client,
             server: Endpoint { port, ..leg.server },
-            method: "GET".into(),
-            target: "/socket.io/?EIO=4&transport=polling&t=x&sid=TlO40dPKpcoZIup8AAAA".into(),
+            asked: RequestLine::new("GET", POLLED, Some(Version::HTTP_11)),
             upgrade: Upgrade::Absent,
             connection_upgrade: false,
             request: leg.tcp.first,

@@ -124,7 +124,7 @@ fn better_fix(hop: &Hop<'_>) -> Option<String> {
     if !is_nginx || !sets_other_headers(hop) {
         return None;
     }
-    let version = if hop.forwarded.head.version == Some(Version::HTTP_10) { "proxy_http_version 1.1; " } else { "" };
+    let version = if hop.forwarded.head.version() == Some(Version::HTTP_10) { "proxy_http_version 1.1; " } else { "" };
     Some(format!(
         "in the nginx location: {version}proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";\n\
          If these lines stand in the server block: a location inherits them only when it has no proxy_set_header of its \

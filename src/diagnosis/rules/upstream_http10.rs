@@ -47,8 +47,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn is_downgraded(hop: &Hop<'_>) -> bool {
-    hop.forwarded.head.version == Some(Version::HTTP_10)
-        && hop.asked.head.version.is_some_and(|version| version > Version::HTTP_10)
+    hop.forwarded.head.version() == Some(Version::HTTP_10)
+        && hop.asked.head.version().is_some_and(|version| version > Version::HTTP_10)
         && matches!(hop.forwarded.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
         && hop.forwarded.offer.connection_upgrade
 }

@@ -25,11 +25,11 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, request) = first_request(session)?;
-    if &*request.head.method == "GET" || !asks_for_websocket(request) || answer::is_extended_connect(request) {
+    if request.head.is_method("GET") || !asks_for_websocket(request) || answer::is_extended_connect(request) {
         return None;
     }
     let refusal = answer::refusal(session)?;
-    let (client, method) = (parties::client_of(session, index)?, quote(&request.head.method));
+    let (client, method) = (parties::client_of(session, index)?, quote(request.head.method()));
     let how = match (is_curl(request), &*method) {
         (true, "HEAD") => ", as curl -I does: the test is wrong, the server may be right",
         _ => "",

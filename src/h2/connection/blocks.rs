@@ -6,7 +6,6 @@ use crate::h2::frame::{Flags, FrameHeader, FrameType, StreamId, field_block};
 use crate::h2::head::OpenHead;
 use crate::h2::streams::{Asked, Kind};
 use crate::http;
-use crate::http::handshake::{Answer, Offer};
 use crate::packet::Moment;
 use crate::stream::{Role, StreamEvent};
 
@@ -131,39 +130,33 @@ impl Speech {
             }
             return;
         };
-        let offer = Offer::read(&head);
+        let extended_connect = head.is_extended_connect();
         let index = self.requests;
         self.requests = self.requests.saturating_add(1);
-        let asked = Asked { index, head: head.clone(), offer: offer.clone(), early: Default::default() };
+        let asked = Asked { index, extended_connect, early: Default::default() };
         self.open(id, Kind::Asked(Box::new(asked)), call);
-        if offer.extended_connect {
+        if extended_connect {
             self.windows.watch(id);
         }
         let (begun, moment, head_bytes, cut) = (read.begun, call.moment, read.bytes, read.head.cut);
-        call.tell(Event::Request(id, http::Request { index, head, offer, begun, moment, head_bytes, cut }));
+        call.tell(Event::Request(id, http::Request { index, head, begun, moment, head_bytes, cut }));
     }
 
     fn response(&mut self, id: StreamId, read: &Read, call: &mut Call<'_>) {
         let Some(head) = read.head.response() else { return };
         let Some(stream) = self.streams.find(id) else { return };
         let Kind::Asked(asked) = &stream.kind else { return };
-        let answer = Answer::read(&head, Some(&asked.head));
         let interim = head.status < 200;
-        let tunnel = asked.offer.extended_connect && (200..300).contains(&head.status);
+        let tunnel = asked.extended_connect && (200..300).contains(&head.status);
         let (request, begun, moment, cut) = (Some(asked.index), read.begun, call.moment, read.head.cut);
         let head_bytes = read.bytes;
         if interim {
-            return call.tell(Event::Response(
-                id,
-                http::Response { request, interim, head, answer, begun, moment, head_bytes, cut },
-            ));
+            let response = http::Response { request, interim, head, begun, moment, head_bytes, cut };
+            return call.tell(Event::Response(id, response));
         }
         let kind = if tunnel { Kind::Tunnel } else { Kind::Answered };
         let asked = std::mem::replace(&mut stream.kind, kind);
-        call.tell(Event::Response(
-            id,
-            http::Response { request, interim, head, answer, begun, moment, head_bytes, cut },
-        ));
+        call.tell(Event::Response(id, http::Response { request, interim, head, begun, moment, head_bytes, cut }));
         if tunnel && let Kind::Asked(asked) = asked {
             call.tell(Event::Tunnel(id));
             asked.early.replay(|moment, event| call.tell(Event::TunnelStream(id, Role::Client, moment, event)));

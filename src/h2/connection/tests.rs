@@ -79,7 +79,7 @@ const DIALOGUE: [&str; 18] = [
 fn tell(told: &mut Vec<String>, event: Event<'_>) {
     let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
     let line = match event {
-        Event::Request(id, request) => format!("{} {} {}", id.0, request.head.method, request.head.target),
+        Event::Request(id, request) => format!("{} {} {}", id.0, request.head.method(), request.head.target()),
         Event::Response(id, response) => format!("{} {}", id.0, response.head.status),
         Event::Tunnel(id) => format!("{} is a tunnel", id.0),
         Event::Body(id, bytes) => format!("{} body {}", id.0, text(bytes)),
@@ -223,7 +223,7 @@ fn a_head_with_fields_that_were_not_seen_says_so() {
     let bytes = frame(FrameType::HEADERS, 4, 9, &block);
     connection.handle(Role::Client, StreamEvent::Data(&bytes), Moment::default(), &mut |event| {
         if let Event::Request(id, request) = event {
-            cut = Some((id, request.cut, request.offer.extended_connect));
+            cut = Some((id, request.cut, request.head.is_extended_connect()));
         }
     });
     assert_eq!(cut, Some((StreamId(9), true, true)));

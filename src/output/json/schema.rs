@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
             outcome: session.outcome.name(),
             cause: diagnosis.cause().map(|finding| finding.id),
             verdict: mask.sentence(diagnosis.verdict(session)),
-            target: request.map(|request| mask.text(&request.head.target)),
+            target: request.map(|request| mask.text(request.head.target())),
             host: request.and_then(|request| request.head.host()).or_else(sni),
             ended_by: session.ended_by.map(EndedBy::new),
             legs: session.legs.iter().map(|leg| Leg::new(leg, mask)).collect(),

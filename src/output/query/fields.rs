@@ -108,7 +108,7 @@ pub static FIELDS: &[Field] = &[
         name: "target",
         kind: Kind::Text,
         help: "the request's target on each leg",
-        read: |s, _, tell| each(s, |leg| leg.request.as_deref().map(|request| word(&request.head.target)), tell),
+        read: |s, _, tell| each(s, |leg| leg.request.as_deref().map(|request| word(request.head.target())), tell),
     },
     Field {
         name: "host",

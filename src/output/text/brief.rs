@@ -57,7 +57,7 @@ pub(super) fn write(
     Columns::stop(line, &mut columns.target, columns.way + 13, 45);
     let request = session.legs.iter().find_map(|leg| leg.request.as_deref());
     match request {
-        Some(request) => line.wire_within(&request.head.target, TARGET),
+        Some(request) => line.wire_within(request.head.target(), TARGET),
         None => line.put("-"),
     }
     Columns::stop(line, &mut columns.status, columns.target, 24);

@@ -164,9 +164,9 @@ impl Layout {
     }
 
     fn request(&self, line: &mut Line, request: &Request) {
-        line.wire(&request.head.method);
+        line.wire(request.head.method());
         line.put(" ");
-        line.wire_within(&request.head.target, TARGET);
+        line.wire_within(request.head.target(), TARGET);
         line.put("  ");
         line.wire(&phrase::request(request));
         self.packet(line, request.moment);

@@ -151,7 +151,7 @@ fn leg_line(leg: &Leg, state: &State) -> Line<'static> {
     let mut what = match &leg.request {
         Some(request) => {
             let stream = leg.h2.as_ref().map(|h2| format!(" on stream {}", h2.stream_id)).unwrap_or_default();
-            let line = format!("{} {} {}{stream}", request.head.method, request.head.target, version(request));
+            let line = format!("{} {} {}{stream}", request.head.method(), request.head.target(), version(request));
             format::wire(state.mask, &line)
         }
         None => tls(leg, state).unwrap_or_else(|| "no request seen".to_owned()),
@@ -167,7 +167,7 @@ fn leg_line(leg: &Leg, state: &State) -> Line<'static> {
 }
 
 fn version(request: &crate::session::leg::Request) -> &'static str {
-    request.head.version.map_or("", phrase::version)
+    request.head.version().map_or("", phrase::version)
 }
 
 fn tls(leg: &Leg, state: &State) -> Option<String> {

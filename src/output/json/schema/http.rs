@@ -32,9 +32,9 @@ impl<'a> Request<'a> {
         Request {
             packet: request.moment.packet.0,
             at: At(request.moment.at),
-            method: &request.head.method,
-            target: mask.text(&request.head.target),
-            version: request.head.version.map(phrase::version),
+            method: request.head.method(),
+            target: mask.text(request.head.target()),
+            version: request.head.version().map(phrase::version),
             headers: headers(&request.head.fields, mask),
         }
     }
@@ -83,7 +83,7 @@ impl<'a> WebSocket<'a> {
     /// `None` where no handshake was seen: no request, or one that has nothing of a WebSocket in it.
     pub(super) fn new(leg: &'a leg::Leg, mask: Mask) -> Option<WebSocket<'a>> {
         let request = leg.request.as_deref()?;
-        let extended_connect = &*request.head.method == "CONNECT";
+        let extended_connect = request.head.is_method("CONNECT");
         if !request.offer.is_attempt() && !extended_connect {
             return None;
         }

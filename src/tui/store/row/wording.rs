@@ -16,7 +16,7 @@ pub(super) fn target(session: &Session) -> String {
     match session.legs.iter().find_map(|leg| leg.request.as_deref()) {
         Some(request) => {
             let host = request.head.host().unwrap_or_default();
-            let target = &*request.head.target;
+            let target = request.head.target();
             if target.starts_with('/') { format!("{host}{target}") } else { target.to_owned() }
         }
         None => {
