@@ -9,6 +9,7 @@ mod cbc;
 pub mod certificate;
 pub mod decryptor;
 mod early;
+mod exchange;
 pub mod facts;
 mod half;
 pub mod handshake;

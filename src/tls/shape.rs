@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::exchange::Exchange;
 use super::facts::{OpeningLooks, OpeningShape, RECORDS_KEPT, TlsFacts};
 use super::suite::CipherSuite;
 use crate::packet::Moment;
@@ -16,17 +17,8 @@ const ALERT: u32 = 2;
 /// (RFC 8446 §4.4.2). The answer of a client that was asked for one and has none.
 const NO_CERTIFICATE: usize = 8;
 
-/// An opening handshake's request is about 300 to 900 bytes; cookies make it longer.
-const REQUEST: std::ops::RangeInclusive<u64> = 120..=16_000;
-
-/// A 101 is about 130 to 250 bytes; proxies add fields.
-const SWITCHING: std::ops::RangeInclusive<u64> = 100..=500;
-
 /// Both session tickets that a server sends at once have the same size, and come together.
 const TICKETS_APART: Duration = Duration::from_millis(5);
-
-/// An answer is over when so much time goes by.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Pings and application heartbeats are short.
 const SMALL: u32 = 160;
@@ -46,22 +38,9 @@ pub(super) struct Shape {
     client_flight: u8,
     /// TLS 1.2: encrypted handshake records, one a side, end the handshake.
     finished: ByRole<bool>,
-    first: Option<First>,
+    first: Option<Exchange>,
     last: Option<Timestamp>,
     beats: Vec<Beat>,
-}
-
-/// The exchange after the handshake.
-#[derive(Clone, Copy)]
-struct First {
-    request: u64,
-    reply: u64,
-    replied: Option<Moment>,
-    /// The last record that belongs to the reply.
-    last: Timestamp,
-    /// What the client sent after the reply: records, and the longest.
-    after: u64,
-    longest_after: u32,
 }
 
 /// Records of one size from one side, at intervals.
@@ -208,20 +187,10 @@ impl Shape {
     }
 
     fn exchange(&mut self, role: Role, moment: Moment, size: u32) {
-        let empty = First { request: 0, reply: 0, replied: None, last: moment.at, after: 0, longest_after: 0 };
-        let first = self.first.get_or_insert(empty);
+        let first = self.first.get_or_insert_with(|| Exchange::new(moment.at));
         match role {
-            Role::Client if first.replied.is_none() => first.request += u64::from(size),
-            Role::Client => {
-                first.after += 1;
-                first.longest_after = first.longest_after.max(size);
-            }
-            Role::Server if first.after == 0 && (first.replied.is_none() || moment.at.since(first.last) <= PAUSE) => {
-                first.reply += u64::from(size);
-                first.replied.get_or_insert(moment);
-                first.last = moment.at;
-            }
-            Role::Server => {}
+            Role::Client => first.client(size),
+            Role::Server => first.server(moment, size),
         }
     }
 
@@ -259,7 +228,7 @@ impl Shape {
             facts.heartbeat_by = Some(beat.by);
         }
         facts.opening = self.first.and_then(|first| {
-            let looks = self.looks(&first, ended);
+            let looks = first.looks(self.steadiest().is_some(), ended);
             first.replied.map(|replied| OpeningShape { request: first.request, reply: first.reply, replied, looks })
         });
         facts.likely_websocket = self.reasons(facts);
@@ -271,26 +240,12 @@ impl Shape {
         steady.max_by_key(|beat| (beat.steady, std::cmp::Reverse(beat.first)))
     }
 
-    fn looks(&self, first: &First, ended: ByRole<bool>) -> OpeningLooks {
-        if !REQUEST.contains(&first.request) || first.reply < *SWITCHING.start() {
-            return OpeningLooks::Unclear;
-        }
-        // Another request on the same connection would be about as long as the first one.
-        let goes_on = first.after > 0 && u64::from(first.longest_after) * 2 < first.request;
-        let goes_on = goes_on || first.after > 1 || self.steadiest().is_some();
-        match (SWITCHING.contains(&first.reply), goes_on) {
-            (true, true) => OpeningLooks::Accepted,
-            (_, false) if first.after == 0 && ended.server => OpeningLooks::Refused,
-            _ => OpeningLooks::Unclear,
-        }
-    }
-
     fn reasons(&self, facts: &TlsFacts) -> Vec<String> {
         let mut reasons = Vec::new();
         if facts.alpn.as_deref().is_some_and(|protocol| protocol != "http/1.1") {
             return reasons;
         }
-        if facts.alpn_offered == ["http/1.1"] {
+        if facts.alpn_offered == ["http/1.1"] && !self.first.is_some_and(|first| first.is_plain_http()) {
             reasons.push("the client offers http/1.1 alone, as browsers do for a WebSocket".to_owned());
         }
         if let Some(opening) = facts.opening.filter(|opening| opening.looks == OpeningLooks::Accepted) {
@@ -315,13 +270,17 @@ mod tests {
     /// Records by who sent them, their plaintext size, and the milliseconds before them.
     fn facts(records: &[(Role, u32, u64)], tls13: bool, ended: ByRole<bool>) -> TlsFacts {
         let (mut shape, mut facts) = (Shape::default(), TlsFacts::default());
+        follow(&mut shape, &mut facts, records, tls13, ended);
+        facts
+    }
+
+    fn follow(shape: &mut Shape, facts: &mut TlsFacts, records: &[(Role, u32, u64)], tls13: bool, ended: ByRole<bool>) {
         let mut at = Timestamp::from_parts(1, 0);
         for &(role, size, pause) in records {
             at = at.plus(Duration::from_millis(pause));
-            shape.data(role, Moment { at, packet: PacketNumber(1) }, size, tls13, &mut facts);
+            shape.data(role, Moment { at, packet: PacketNumber(1) }, size, tls13, facts);
         }
-        shape.conclude(ended, &mut facts);
-        facts
+        shape.conclude(ended, facts);
     }
 
     use Role::{Client, Server};
@@ -368,6 +327,40 @@ mod tests {
         let looks = |ended| facts(&records, false, ended).opening.map(|opening| opening.looks);
         assert_eq!(looks(OPEN), Some(OpeningLooks::Unclear));
         assert_eq!(looks(ByRole { client: false, server: true }), Some(OpeningLooks::Refused));
+    }
+
+    /// Sizes and pauses as Node's `https` and an API made them, with `keepAlive`.
+    #[test]
+    fn requests_one_after_the_other_are_no_websocket() {
+        let api = |reply| (0..4).flat_map(move |_| [(Client, 339, 2_000), (Server, reply, 3)]).collect::<Vec<_>>();
+        let headers_and_body = || (0..4).flat_map(|_| [(Client, 300, 90), (Client, 8, 0), (Server, 190, 3)]);
+        let one = vec![(Client, 75, 0), (Server, 1_256, 100)];
+        let page = vec![(Client, 339, 0), (Server, 16_384, 3), (Server, 9_000, 0)];
+        for records in [api(193), api(5_180), headers_and_body().collect(), one, page] {
+            let mut facts = facts_of_http1_alone(&records);
+            assert_eq!(facts.likely_websocket, [""; 0], "{records:?}");
+            facts.opening = facts.opening.filter(|opening| opening.looks != OpeningLooks::Unclear);
+            assert_eq!(facts.opening, None, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn messages_behind_a_switch_are_a_websocket_whoever_sends_them() {
+        let said = [(Client, 500, 0), (Server, 190, 3), (Client, 30, 500), (Server, 600, 2), (Client, 700, 90)];
+        assert_eq!(facts_of_http1_alone(&said).likely_websocket.len(), 2);
+        let refused = [(Client, 500, 0), (Server, 700, 3)];
+        let pushed = [(Client, 500, 0), (Server, 190, 3), (Server, 16_384, 1), (Server, 16_384, 1)];
+        for records in [&refused[..], &pushed] {
+            assert_eq!(facts_of_http1_alone(records).likely_websocket.len(), 1, "only what the client offers");
+        }
+    }
+
+    /// Of a client that offers no other protocol.
+    fn facts_of_http1_alone(records: &[(Role, u32, u64)]) -> TlsFacts {
+        let (mut shape, mut facts) = (Shape::default(), TlsFacts::default());
+        facts.alpn_offered = vec!["http/1.1".to_owned()];
+        follow(&mut shape, &mut facts, records, false, OPEN);
+        facts
     }
 
     #[test]
