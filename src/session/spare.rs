@@ -7,6 +7,7 @@ use crate::session::leg::{Leg, Tunnel};
 #[derive(Debug, Default)]
 pub struct Spare {
     legs: Vec<Leg>,
+    #[expect(clippy::vec_box, reason = "a leg has its tunnel in a box, which moves to and fro as it is")]
     tunnels: Vec<Box<Tunnel>>,
 }
 
