@@ -62,7 +62,9 @@ fn reaction(session: &Session, found: &Found) -> String {
             }
             (None, _) => format!("; {name} closed"),
         },
-        _ => match session.legs[found.leg].ends().find(|end| end.by == peer) {
+        // It had said goodbye before.
+        Some(_) => String::new(),
+        None => match session.legs[found.leg].ends().find(|end| end.by == peer) {
             Some(end) if end.moment >= found.violation.moment => format!("; {name} left without a Close frame"),
             _ => String::new(),
         },

@@ -130,6 +130,13 @@ impl Watch<'_> {
         if flow.rare.as_ref().is_some_and(|rare| rare.shadow) {
             return;
         }
+        let cut_off = flow.rare.as_ref().and_then(|rare| rare.incomplete_request.as_ref());
+        if let Some((_, head)) = cut_off
+            && asks_for_websocket(head)
+        {
+            self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
+            return;
+        }
         if let Some(tls) = flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()) {
             let tls = tls.facts();
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
@@ -141,13 +148,6 @@ impl Watch<'_> {
             } else if self.tracker.dialling.is_none() && !readable && tls.decrypted_by.is_none() {
                 self.tracker.strays.add_encrypted(flow.take_leg(facts));
             }
-            return;
-        }
-        let cut_off = flow.rare.as_ref().and_then(|rare| rare.incomplete_request.as_ref());
-        if let Some((_, head)) = cut_off
-            && asks_for_websocket(head)
-        {
-            self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
             return;
         }
         let refused = flow.response.as_ref().is_some_and(|response| (400..600).contains(&response.head.status));
@@ -286,13 +286,16 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
                 Some(closed) => (closed, Seeks::Failure),
                 None => continue,
             },
-            // Who answers something else than that the server failed (RFC 9110 §15.6) looked for no backend in vain.
-            None if leg.status().is_some_and(|status| status < 500) => continue,
             None => {
                 let until = leg.answered().map_or(leg.last().at, |answered| answered.at);
                 let alone = !record.entries.iter().any(|other| other.is_behind(index));
-                let unreached = alone && matches!(leg.status(), Some(502..=504));
-                (until, if unreached { Seeks::Failure } else { Seeks::Any })
+                match leg.status() {
+                    Some(502..=504) if alone => (until, Seeks::Failure),
+                    // Who answers something else than that the server failed (RFC 9110 §15.6) may hide it behind a page.
+                    Some(..500) if alone => (until, Seeks::HiddenFailure),
+                    Some(..500) => continue,
+                    _ => (until, Seeks::Any),
+                }
             }
         };
         let (owner, asked) = ((id, index), request.moment.at);

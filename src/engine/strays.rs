@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::session::Leg;
-use crate::session::course::TOLERANCE;
+use crate::session::course::{FORWARDING, TOLERANCE};
 use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
@@ -75,6 +75,9 @@ pub enum Seeks {
     /// Any connection; one that never came up also from an address that is not known to be its proxy's: the answer says
     /// that the proxy could not reach its backend.
     Failure,
+    /// A connection that was refused while this one waited, and waited shortly: the answer does not say that the server
+    /// failed, but a page or a redirect may stand in for that.
+    HiddenFailure,
     /// Attempts before the one that worked.
     EarlierAttempt {
         /// Where that one went.
@@ -193,9 +196,11 @@ impl<T> Front<T> {
 
     /// From when until when its proxy may have opened connections.
     fn waited(&self) -> (Timestamp, Timestamp) {
-        if let Seeks::EarlierAttempt { .. } = self.seeks {
-            // A little before or behind it is another one's: this one has what it looked for.
-            return (self.asked, self.until.max(self.asked));
+        // A little before or behind it is another one's, where this one has what it looked for or says nothing of a failure.
+        match self.seeks {
+            Seeks::EarlierAttempt { .. } => return (self.asked, self.until.max(self.asked)),
+            Seeks::HiddenFailure => return (self.asked, self.until.min(self.asked.plus(FORWARDING)).max(self.asked)),
+            Seeks::Any | Seeks::Failure => {}
         }
         let asked = self.asked.minus(TOLERANCE);
         let from = self.opened.map_or(asked, |opened| opened.min(asked));
@@ -207,6 +212,7 @@ impl<T> Front<T> {
         let failed = !leg.tcp.came_up();
         let wanted = match self.seeks {
             Seeks::Any | Seeks::Failure => true,
+            Seeks::HiddenFailure => leg.tcp.refused.is_some_and(|refused| refused.at <= self.until),
             Seeks::EarlierAttempt { worked } => failed && !is_other_family(leg.server, worked),
         };
         if !wanted || self.server == leg.server {

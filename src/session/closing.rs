@@ -16,7 +16,7 @@ pub fn outcome_of(leg: &Leg) -> Outcome {
     if leg.tunnel.is_some() && !is_refused_101(leg) {
         return outcome_of_tunnel(leg);
     }
-    if leg.response.is_some() || leg.odd_answer.is_some() {
+    if leg.response.is_some() || (leg.odd_answer.is_some() && !leg.answer_broke_off()) {
         return Outcome::Rejected;
     }
     if leg.request.is_some() || leg.incomplete_request.is_some() {

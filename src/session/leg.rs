@@ -310,17 +310,46 @@ impl Leg {
         LegEnd { by: self.role_of(end.side), kind: end.kind, of: EndOf::Connection, moment: end.moment }
     }
 
-    /// The first FIN or RST.
+    /// The first FIN or RST; or the close_notify that a FIN only answers, where it could be read.
     pub fn first_end(&self) -> Option<LegEnd> {
         match self.h2 {
             Some(_) => self.ends().next(),
-            None => self.tcp.ends.first().map(|end| self.end_of_tcp(end)),
+            None => self.tcp.ends.first().map(|end| self.close_notify_before(end).unwrap_or(self.end_of_tcp(end))),
         }
+    }
+
+    /// What made the sender of this FIN end the connection: its peer had ended TLS before.
+    fn close_notify_before(&self, fin: &End) -> Option<LegEnd> {
+        let by = self.role_of(fin.side).peer();
+        let tls = self.tls.as_deref().filter(|tls| tls.decrypted_by.is_some() && fin.kind == EndKind::Fin)?;
+        let left = |role: Role| tls.close_notify[role].filter(|notify| *notify < fin.moment);
+        let moment = left(by).filter(|notify| left(by.peer()).is_none_or(|own| *notify < own))?;
+        Some(LegEnd { by, kind: EndKind::Fin, of: EndOf::Tls, moment })
     }
 
     /// The status of the answer.
     pub fn status(&self) -> Option<u16> {
         self.response.as_deref().map(|response| response.head.status)
+    }
+
+    /// Whether the server said anything behind the request that may belong to its answer. On HTTP/2 and in TLS what is not
+    /// read as one belongs to something else.
+    pub fn answer_begun(&self) -> bool {
+        let asked = self.request.as_deref().map(|request| request.moment);
+        let spoke = || self.half(Role::Server).last_data.is_some_and(|last| asked.is_none_or(|asked| last > asked));
+        let plain = self.tls.is_none() && self.h2.is_none();
+        self.response.is_some() || self.odd_answer.is_some() || (plain && spoke())
+    }
+
+    /// Whether the answer ended inside its head.
+    pub fn answer_broke_off(&self) -> bool {
+        self.response.is_none() && self.odd_answer.as_deref().is_some_and(|odd| odd.starts_with("HTTP/1."))
+    }
+
+    /// Whether what is said above TLS could be read without a hole, or there is no TLS.
+    pub fn is_readable(&self) -> bool {
+        let whole = |tls: &TlsFacts| Role::BOTH.into_iter().all(|role| tls.unread_bytes[role] == 0);
+        self.tls.as_deref().is_none_or(|tls| tls.decrypted_by.is_some() && whole(tls))
     }
 
     /// Whether a WebSocket was established here, or was open before the capture began.

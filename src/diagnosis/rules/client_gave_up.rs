@@ -39,8 +39,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let request = leg.request.as_deref()?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
     let server = leg.half(Role::Server);
-    // On HTTP/2 the server has sent its SETTINGS at least.
-    if (server.bytes > 0 && late.is_none() && leg.h2.is_none()) || server.packets == 0 {
+    let may_be_answered = leg.odd_answer.is_some() || server.has_holes() || !leg.is_readable();
+    if (may_be_answered && late.is_none()) || server.packets == 0 {
         return None;
     }
     let waited = Span(end.moment.at.since(request.moment.at));

@@ -37,20 +37,22 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (index, leg) = session.legs.iter().enumerate().rev().find(|(_, leg)| leg.request.is_some())?;
     let request = leg.request.as_deref()?;
     let server = leg.half(Role::Server);
-    // On HTTP/2 the server has sent its SETTINGS at least, and answers on other streams.
-    let nothing = server.bytes == 0 || leg.h2.is_some();
-    let silent = leg.response.is_none() && leg.odd_answer.is_none() && nothing && server.packets > 0;
-    if !silent || leg.half(Role::Client).unacknowledged_since.is_some() || leg.has_holes() {
+    let begun = leg.answer_begun();
+    let silent = !begun || (leg.response.is_none() && (leg.odd_answer.is_none() || leg.answer_broke_off()));
+    let received = leg.half(Role::Client).unacknowledged_since.is_none_or(|since| since > request.moment);
+    if !silent || !received || server.packets == 0 || !leg.is_readable() || leg.has_holes() {
         return None;
     }
     let name = parties::server_of(session, index)?;
     let (what, moment, confidence) = ending(facts, leg)?;
+    let without = if begun { "before its answer was complete" } else { "without a byte of an answer" };
+    let never = if begun { "gave no complete answer" } else { "never answered" };
     Some(
-        Evidence::on(index, format!("the request was received; {what}, without a byte of an answer"))
+        Evidence::on(index, format!("the request was received; {what}, {without}"))
             .packet(request.moment, "the request")
             .packet_if(moment, "the end")
             .confidence(confidence)
-            .verdict(format!("{name} got the request and never answered: {what}")),
+            .verdict(format!("{name} got the request and {never}: {what}")),
     )
 }
 
@@ -78,6 +80,28 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         session().client_leg(|leg| leg.request(ASKED).after_ms(1000).fin(Role::Server))
+    }
+
+    #[test]
+    fn who_ends_tls_leaves_first() {
+        let ended_by = |by: Role| {
+            let session = session().client_leg(|leg| {
+                let leg = leg.tls(|tls| tls.decrypted_by = Some("keylog")).request(ASKED).after_ms(100);
+                let notify = leg.now();
+                leg.tls(|tls| tls.close_notify[by] = Some(notify)).after_ms(1).fin(Role::Client).fin(Role::Server)
+            });
+            session.cause()
+        };
+        assert_eq!((ended_by(Role::Server), ended_by(Role::Client)), (Some(RULE.id), Some("client-gave-up")));
+    }
+
+    #[test]
+    fn the_beginning_of_an_answer_is_none() {
+        let half = session().client_leg(|leg| {
+            leg.request(ASKED).odd_answer(crate::session::leg::FirstBytes::Http, "HTTP/1.1 101 Swi").fin(Role::Server)
+        });
+        assert_eq!(half.cause(), Some(RULE.id));
+        assert!(half.diagnose().verdict.contains("gave no complete answer"), "{}", half.diagnose().verdict);
     }
 
     #[test]

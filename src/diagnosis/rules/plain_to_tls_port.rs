@@ -1,5 +1,7 @@
 //! ws:// where wss:// is spoken.
 
+use std::time::Duration;
+
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::quote;
@@ -8,6 +10,12 @@ use crate::packet::Moment;
 use crate::session::leg::FirstBytes;
 use crate::session::{Confidence, Leg};
 use crate::stream::Role;
+
+/// `https`, and what `pcsync-https` came to be used for.
+const HTTPS_PORTS: [u16; 2] = [443, 8443];
+
+/// The way there and back, and no work between.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// `plain-to-tls-port`.
 pub const RULE: Rule = Rule {
@@ -65,11 +73,25 @@ fn answered_by_tls(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Momen
         Some(_) => None,
         None => {
             let end = leg.first_end().filter(|end| end.by == Role::Server && leg.half(Role::Server).packets > 0)?;
-            facts.neighbours.servers.get(&leg.server).filter(|used| used.tls && !used.http)?;
-            let said = "it closed without an answer, and speaks TLS with others".to_owned();
-            Some((said, Some(end.moment), Confidence::Medium))
+            let (said, confidence) = match facts.neighbours.servers.get(&leg.server) {
+                Some(used) if used.http => return None,
+                Some(used) if used.tls => {
+                    ("it closed without an answer, and speaks TLS with others", Confidence::Medium)
+                }
+                _ if was_hung_up_on(leg, end.moment) => {
+                    ("it closed at once without an answer, and this is a port of HTTPS", Confidence::Low)
+                }
+                _ => return None,
+            };
+            Some((said.to_owned(), Some(end.moment), confidence))
         }
     }
+}
+
+/// Whether a port of HTTPS took a request for a broken ClientHello: it is refused before anything is done with it.
+fn was_hung_up_on(leg: &Leg, end: Moment) -> bool {
+    let asked = leg.request.as_deref().map_or(end.at, |request| request.moment.at);
+    HTTPS_PORTS.contains(&leg.server.port) && end.at.since(asked) <= AT_ONCE
 }
 
 #[cfg(test)]
@@ -102,6 +124,17 @@ pub(super) mod tests {
         let server = silent.session.legs[0].server;
         let used = ServerUse { connections: 5, tls: true, ..ServerUse::default() };
         assert_eq!(silent.neighbours(|neighbours| _ = neighbours.servers.insert(server, used)).cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn a_port_of_https_that_hangs_up_at_once_likely_speaks_it() {
+        let hung_up = |port: u16, after: u64| {
+            let mut silent = session().client_leg(|leg| leg.request(ASKED).after_ms(after).fin(Role::Server));
+            silent.session.legs[0].server.port = port;
+            silent.finding(RULE.id).map(|finding| finding.evidence.confidence)
+        };
+        assert_eq!(hung_up(8443, 30), Some(Confidence::Low));
+        assert_eq!((hung_up(8443, 3000), hung_up(8080, 30)), (None, None));
     }
 
     #[test]

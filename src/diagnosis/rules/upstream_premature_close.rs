@@ -34,19 +34,24 @@ pub(super) const RACE: Duration = Duration::from_millis(50);
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (attempt, asked, end) = last_attempts(facts.session).find_map(|attempt| {
         let (asked, end) = closed_without_answer(&attempt)?;
-        let is_race = attempt.back.earlier_requests > 0 && end.moment.at.since(asked.at) <= RACE;
+        let is_race =
+            attempt.back.earlier_requests > 0 && !attempt.back.answer_begun() && end.moment.at.since(asked.at) <= RACE;
         (!is_race).then_some((attempt, asked, end))
     })?;
     let after = Span(end.moment.at.since(asked.at));
     let flag = end.deed();
     let backend = attempt.backend();
+    let (without, before) = match attempt.back.answer_begun() {
+        true => ("in the middle of its answer", "before its answer was complete"),
+        false => ("no byte of an answer", "without an answer"),
+    };
     Some(
-        Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, no byte of an answer"))
+        Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, {without}"))
             .packet(asked, "the proxy's request")
             .packet(end.moment, "the backend closes")
             .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
             .verdict(format!(
-                "{backend} took the request of {} and {flag} {after} later without an answer; the proxy {}",
+                "{backend} took the request of {} and {flag} {after} later {before}; the proxy {}",
                 attempt.proxy(),
                 attempt.outcome().trim_start_matches("it ")
             )),
@@ -57,13 +62,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
     let back = attempt.back;
     let asked = back.request.as_deref()?.moment;
-    if back.response.is_some() || back.odd_answer.is_some() || back.tls.is_some() {
+    let answered = back.response.is_some() || (back.odd_answer.is_some() && !back.answer_broke_off());
+    if answered || !back.is_readable() || (back.answer_begun() && back.half(Role::Server).has_holes()) {
         return None;
     }
-    // Bytes of earlier answers came before the request; on HTTP/2 those of other streams come at any time.
-    let spoke = back.h2.is_none() && back.half(Role::Server).last_data.is_some_and(|last| last > asked);
     let end = back.first_end().filter(|end| end.by == Role::Server)?;
-    (!spoke).then_some((asked, end))
+    Some((asked, end))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use crate::diagnosis::answer::Refusal;
 use crate::diagnosis::complaint::Complaint;
-use crate::diagnosis::hops::{asks_for_websocket, first_request};
+use crate::diagnosis::hops::asks_for_websocket;
 use crate::diagnosis::proxies::is_curl;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, parties};
+use crate::session::leg::Request;
 
 /// `wrong-method`.
 pub const RULE: Rule = Rule {
@@ -24,10 +25,11 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, request) = first_request(session)?;
-    if request.head.is_method("GET") || !asks_for_websocket(request) || answer::is_extended_connect(request) {
-        return None;
-    }
+    let mut asked = session.legs.iter().enumerate().filter(|(_, leg)| !leg.is_authorization);
+    let (index, request) = asked.find_map(|(index, leg)| {
+        let request = leg.request.as_deref().filter(|request| is_wrong(request))?;
+        Some((index, request))
+    })?;
     let refusal = answer::refusal(session)?;
     let (client, method) = (parties::client_of(session, index)?, quote(request.head.method()));
     let how = match (is_curl(request), &*method) {
@@ -43,7 +45,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
                 refusal.maker(),
                 refusal.status()
             ));
+    let fix = "nginx: take proxy_method out of the location of the WebSocket";
+    let evidence = evidence.fix_if((index > 0).then(|| fix.to_owned()));
     Some(if is_about_something_else(&refusal) { evidence.not_cause() } else { evidence })
+}
+
+fn is_wrong(request: &Request) -> bool {
+    !request.head.is_method("GET") && asks_for_websocket(request) && !answer::is_extended_connect(request)
 }
 
 /// A proxy without a backend and a server whose buffer is full say the same to every method.
@@ -69,6 +77,14 @@ pub(super) mod tests {
         let session = example().client_leg(|leg| leg.request(&ASKED.replace("GET ", "POST ")));
         assert_eq!(session.cause(), Some(RULE.id));
         assert!(!session.diagnose().verdict.contains("curl"));
+    }
+
+    #[test]
+    fn a_proxy_may_have_made_it_wrong() {
+        let session = refused_with("HTTP/1.1 405 Method Not Allowed\n\n")
+            .backend_leg(|leg| leg.request(&FORWARDED.replace("GET ", "POST ")));
+        assert_eq!(session.cause(), Some(RULE.id));
+        assert!(session.diagnose().findings[0].fix.contains("proxy_method"));
     }
 
     #[test]

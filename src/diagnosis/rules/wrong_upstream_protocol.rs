@@ -36,7 +36,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     };
     let outcome = front_status(session, index);
     let asked = leg.request.as_deref().map(|request| request.moment);
-    let spoke = leg.half(Role::Server).first_data;
+    let spoke = match leg.tls.as_deref() {
+        Some(tls) => tls.last_record.server.map(|(moment, _)| moment),
+        None => leg.half(Role::Server).first_data,
+    };
     let greeted = spoke.zip(asked).is_some_and(|(spoke, asked)| spoke < asked);
     let (detail, verdict, note) = if greeted {
         (
@@ -63,8 +66,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 fn odd(leg: &Leg) -> Option<&'static str> {
     // Without the SYN-ACK nobody knows where the server's bytes begin: an answer may be missing before them.
     let missed = leg.half(Role::Server).gap_bytes > 0 || leg.tcp.syn_ack.is_none();
-    if leg.request.is_none() || leg.response.is_some() || leg.tls.is_some() || missed {
+    if leg.request.is_none() || leg.response.is_some() || leg.answer_broke_off() || !leg.is_readable() || missed {
         return None;
+    }
+    // What the connection began with is TLS there.
+    if leg.tls.is_some() {
+        return leg.odd_answer.is_some().then_some("bytes of no protocol that is known here");
     }
     match leg.first_bytes.server? {
         FirstBytes::Http2 => Some("HTTP/2 frames"),

@@ -24,6 +24,8 @@ pub enum EndOf {
     Connection,
     /// A stream of an HTTP/2 connection: END_STREAM is what a FIN is, RST_STREAM what an RST is (RFC 8441 §5).
     Stream,
+    /// TLS: close_notify is a FIN that TCP does not see (RFC 8446 §6.1).
+    Tls,
     /// All streams of an HTTP/2 connection, or those that were not begun: GOAWAY.
     Streams,
 }
@@ -37,6 +39,7 @@ impl LegEnd {
             (EndOf::Stream, EndKind::Fin) => "END_STREAM",
             (EndOf::Stream, EndKind::Rst) => "RST_STREAM",
             (EndOf::Streams, _) => "GOAWAY",
+            (EndOf::Tls, _) => "close_notify",
         }
     }
 
@@ -48,6 +51,7 @@ impl LegEnd {
             (EndOf::Stream, EndKind::Fin) => "closed the stream (END_STREAM)",
             (EndOf::Stream, EndKind::Rst) => "reset the stream (RST_STREAM)",
             (EndOf::Streams, _) => "ended the stream (GOAWAY)",
+            (EndOf::Tls, _) => "ended TLS (close_notify)",
         }
     }
 }
