@@ -6,6 +6,7 @@ use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Request};
 use crate::stream::Role;
 
@@ -66,8 +67,10 @@ fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let end = back.first_end().filter(|end| end.by == Role::Client)?;
     let client_left =
         attempt.front.first_end().is_some_and(|front| front.by == Role::Client && front.moment.at < end.moment.at);
-    let answered = back.h2.is_none()
-        && back.half(Role::Server).last_data.is_some_and(|last| last > asked.moment && last.at < end.moment.at);
+    // In TLS tickets come behind the request too.
+    let plain = back.h2.is_none() && back.tls.is_none();
+    let spoke = |last: Moment| last > asked.moment && last.at < end.moment.at;
+    let answered = !back.is_readable() || (plain && back.half(Role::Server).last_data.is_some_and(spoke));
     let refused = attempt.front.status().is_some_and(|status| status >= 500);
     (refused && !client_left && !answered && back.half(Role::Client).unacknowledged_since.is_none())
         .then_some((asked, end))
