@@ -175,7 +175,13 @@ fn input(files: Vec<PathBuf>, interfaces: Vec<String>) -> Result<Input, UsageErr
             0 | 1 => Ok(Input::Files(files)),
             _ => Err(usage("-r - can be given once: there is one standard input")),
         },
-        (true, false) => Ok(Input::Live(interfaces)),
+        // The same packets twice would be told as such.
+        (true, false) => Ok(Input::Live(interfaces.into_iter().fold(Vec::new(), |mut names, name| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+            names
+        }))),
         (true, true) => Ok(Input::Live(vec!["any".to_owned()])),
     }
 }
@@ -333,6 +339,9 @@ mod tests {
         assert_eq!((config.output, config.mask, config.color), (Output::Text { brief: false }, Mask::Secrets, false));
         let live = Config::new(Args::default(), &Surroundings::default()).expect("nothing is enough");
         assert_eq!(live.input, Input::Live(vec!["any".to_owned()]));
+        let twice = Args { interfaces: ["lo", "eth0", "lo"].map(str::to_owned).to_vec(), ..Args::default() };
+        let twice = Config::new(twice, &Surroundings::default()).expect("each once");
+        assert_eq!(twice.input, Input::Live(vec!["lo".to_owned(), "eth0".to_owned()]));
     }
 
     #[test]

@@ -16,6 +16,8 @@ const INTERVAL: u64 = 64;
 pub(super) struct Keylog {
     follower: KeyLogFollower,
     calls: u64,
+    /// Whether somebody asked for it by an option.
+    required: bool,
     /// Whether the engine knows that secrets may come from here.
     announced: bool,
 }
@@ -26,11 +28,20 @@ impl Keylog {
     pub(super) fn open(keylog: &config::Keylog, streaming: bool) -> Result<Option<Keylog>, Failure> {
         let failed = |error| Failure::Keylog(keylog.file.clone(), error);
         match KeyLogFollower::open(&keylog.file) {
-            Ok(follower) if follower.exists() || streaming => Ok(Some(Keylog { follower, calls: 0, announced: false })),
+            Ok(follower) if follower.exists() || streaming => {
+                Ok(Some(Keylog { follower, calls: 0, required: keylog.required, announced: false }))
+            }
             Ok(_) if keylog.required => Err(failed(io::Error::new(io::ErrorKind::NotFound, "no such file"))),
             Err(error) if keylog.required => Err(failed(error)),
             _ => Ok(None),
         }
+    }
+
+    /// A word on a file that was asked for and is not there yet.
+    pub(super) fn awaited(&self) -> Option<String> {
+        let name = self.follower.path().display();
+        (self.required && !self.follower.exists())
+            .then(|| format!("the key log {name} is not there yet: it is waited for"))
     }
 
     /// Hands over what is new, now and then: to be called for every packet.

@@ -131,6 +131,7 @@ pub(super) fn run(
     let options = EngineOptions { live: true, filtered: config.filter != Filter::All };
     let mut engine = Engine::new(&Limits::default(), options, listener.wants());
     if let Some(keylog) = keylog {
+        keylog.awaited().into_iter().for_each(|word| listener.notice(&word));
         keylog.read(&mut engine, &mut listener)?;
     }
     let mut troubles = read(source, &mut engine, &mut listener, keylog.as_mut(), config.count)?;

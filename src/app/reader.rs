@@ -110,6 +110,7 @@ impl<S: Source> Reader<S> {
                 None
             }
             Some(keylog) => {
+                keylog.awaited().into_iter().for_each(|word| listener.notice(&word));
                 keylog.read(&mut engine, listener)?;
                 Some(keylog)
             }

@@ -7,7 +7,7 @@ use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts};
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
-use crate::session::leg::{EndOf, LegEnd, Tunnel};
+use crate::session::leg::{Direction, EndOf, LegEnd, Tunnel};
 use crate::session::{Leg, Outcome, Session, Who, closing};
 use crate::stream::Role;
 use crate::tcp::EndKind;
@@ -82,6 +82,11 @@ pub fn first_close(session: &Session) -> Option<(usize, Role, &Close)> {
     closing::first_close(&session.legs).map(|(party, close)| (party.leg, party.role, close))
 }
 
+/// Whether one side spoke and not one frame of it could be told: nobody knows where they began.
+fn is_unread(side: &Direction) -> bool {
+    side.lost_bytes > 0 && side.frames.total() == 0
+}
+
 /// Who the end of a leg is: the outer ends are client and server, all others are proxies.
 pub fn who(session: &Session, leg: usize, role: Role) -> Who {
     match role {
@@ -139,7 +144,8 @@ impl<'a> Ending<'a> {
         // A hole is told when a later packet shows it: that may be behind the end.
         let late = self.tunnel().is_some_and(|tunnel| tunnel.last_byte > Some(self.end.moment));
         let room = self.on().half(self.end.by).gap_bytes > 0 && (late || self.idle() < RIGHT_BEFORE);
-        room || (self.on().has_holes() && self.session.legs.iter().any(passed_on))
+        let unread = self.tunnel().is_some_and(|tunnel| is_unread(&tunnel.sides[self.end.by]));
+        room || unread || (self.on().has_holes() && self.session.legs.iter().any(passed_on))
     }
 
     /// The leg of the first FIN or RST.

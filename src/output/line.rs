@@ -3,6 +3,8 @@
 //! Text of the program goes in by [`Line::put`], text from the wire by [`Line::wire`], which masks and escapes it. There is
 //! no third way.
 
+use std::time::Duration;
+
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
@@ -157,6 +159,13 @@ impl Line {
         self.ascii(|out| phrase::push_endpoint(out, endpoint));
     }
 
+    /// Appends a duration.
+    pub fn duration(&mut self, duration: Duration) {
+        let start = self.text.len();
+        phrase::push_duration(&mut self.text, duration);
+        self.column += self.text[start..].chars().count(); // `µ` is one
+    }
+
     /// Appends a time of day.
     pub fn time(&mut self, clock: &mut Clock, at: Timestamp) {
         self.ascii(|out| clock.push_time(out, at));
@@ -216,6 +225,9 @@ mod tests {
         line.pad(4, 2);
         line.put("#1");
         assert_eq!(line.as_str(), "\u{1b}[1ms1\u{1b}[0m  東\\x1b  #1");
+        let before = line.column();
+        line.duration(Duration::from_micros(48));
+        assert_eq!(line.column() - before, "48 us".len());
     }
 
     #[test]

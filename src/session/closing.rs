@@ -36,8 +36,8 @@ pub fn outcome_of(leg: &Leg) -> Outcome {
 fn is_refused_101(leg: &Leg) -> bool {
     let (Some(response), Some(tunnel)) = (&leg.response, &leg.tunnel) else { return false };
     let answer = &response.answer;
-    // Over HTTP/2 nothing but the status is needed (RFC 8441 §5).
-    if leg.h2.is_some() {
+    // Over HTTP/2 nothing but the status is needed (RFC 8441 §5); of a head that was cut nothing but the status is known.
+    if leg.h2.is_some() || response.cut {
         return false;
     }
     let broken = answer.upgrade != Upgrade::WebSocket

@@ -21,7 +21,7 @@ use device::{GATHER_MS, bind_again, cannot_capture, is_up, kind, open_device, re
 pub use device::{LiveOptions, link_type, list, list_links};
 
 use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
-use crate::source::{Change, Drops, Input, Interface, Source, SourceCounts, SourceError};
+use crate::source::{Change, Drops, FilterError, Input, Interface, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
 
 /// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
@@ -101,9 +101,9 @@ impl Live {
         for name in names {
             let mut capture = open_device(name, options)?;
             if let Some(filter) = filter {
-                capture
-                    .filter(filter, true)
-                    .map_err(|error| SourceError::Live(format!("the filter is wrong: {error}")))?;
+                let wrong =
+                    |error| FilterError::Expression { expression: filter.to_owned(), reason: reason_of(&error) };
+                capture.filter(filter, true).map_err(wrong)?;
             }
             let capture = capture.setnonblock().map_err(|error| cannot_capture(name, &error))?;
             live.add(name, capture, options);

@@ -159,7 +159,7 @@ fn create(names: &Names, at: Timestamp, number: u32) -> Result<(PathBuf, Writer<
         .name(at, number)
         .map_err(|reason| failed(Path::new("the file of -w"), io::Error::new(io::ErrorKind::InvalidInput, reason)))?;
     let file = File::create(&name).map_err(|error| failed(&name, error))?;
-    let writer = Writer::new(Blocks { file, handed_on: 0, pending: Vec::with_capacity(BUFFER) });
+    let writer = Writer::new(Blocks { file, handed_on: 0, pending: Vec::with_capacity(BUFFER), ends: Vec::new() });
     let writer = writer.and_then(|mut writer| writer.flush().map(|()| writer));
     writer.map(|writer| (name.clone(), writer)).map_err(|error| failed(&name, error))
 }
@@ -171,11 +171,27 @@ struct Blocks {
     /// Bytes that the system has.
     handed_on: u64,
     pending: Vec<u8>,
+    /// Where its blocks end.
+    ends: Vec<usize>,
 }
 
 impl Blocks {
     fn length(&self) -> u64 {
         self.handed_on + self.pending.len() as u64
+    }
+
+    /// Writes what is pending. How much of it the system took, and what it said then.
+    fn hand_on(&mut self) -> (usize, io::Result<()>) {
+        let mut taken = 0;
+        while taken < self.pending.len() {
+            match self.file.write(&self.pending[taken..]) {
+                Ok(0) => return (taken, Err(io::ErrorKind::WriteZero.into())),
+                Ok(more) => taken += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (taken, Err(error)),
+            }
+        }
+        (taken, Ok(()))
     }
 }
 
@@ -185,19 +201,21 @@ impl Write for Blocks {
             self.flush()?;
         }
         self.pending.extend_from_slice(block);
+        self.ends.push(self.pending.len());
         Ok(block.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let written = self.file.write_all(&self.pending);
+        let (taken, written) = self.hand_on();
+        let whole = self.ends.iter().rev().find(|end| **end <= taken).copied().unwrap_or(0);
+        self.handed_on += whole as u64;
         if written.is_err() {
             // A pipe cannot be cut, and need not be.
             let _ = self.file.set_len(self.handed_on);
             let _ = self.file.seek(SeekFrom::Start(self.handed_on));
-        } else {
-            self.handed_on += self.pending.len() as u64;
         }
         self.pending.clear();
+        self.ends.clear();
         written
     }
 }
@@ -273,7 +291,8 @@ mod tests {
         let mut recording = create(Path::new("/dev/null"), Rotation::default());
         let file = File::options().write(true).open("/dev/full").expect("a device that is always full");
         recording.file = Some(
-            Writer::new(Blocks { file, handed_on: 0, pending: Vec::new() }).expect("a block that waits in memory"),
+            Writer::new(Blocks { file, handed_on: 0, pending: Vec::new(), ends: Vec::new() })
+                .expect("a block that waits in memory"),
         );
         record(&mut recording, 1, 0);
         recording.idle(at(1));

@@ -67,7 +67,7 @@ pub(super) fn write(
     }
     Columns::stop(line, &mut columns.duration, columns.status, 3);
     let duration = session.end.since(session.start);
-    line.ascii(|out| phrase::push_duration(out, duration));
+    line.duration(duration);
     Columns::stop(line, &mut columns.verdict, columns.duration, 8);
     verdict(line, session, diagnosis);
 }

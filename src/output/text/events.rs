@@ -111,7 +111,7 @@ impl Layout {
         line.styled(outcome_style(session.outcome), session.outcome.name());
         line.put(if session.outcome == Outcome::Open { " for " } else { " after " });
         let duration = session.end.since(session.start);
-        line.ascii(|out| phrase::push_duration(out, duration));
+        line.duration(duration);
         let Some(tunnel) = session.first_leg().tunnel.as_deref() else { return };
         let messages = |role: Role| tunnel.sides[role].messages.text + tunnel.sides[role].messages.binary;
         let messages = ByRole { client: messages(Role::Client), server: messages(Role::Server) };
@@ -181,7 +181,7 @@ impl Layout {
         if let Some(request) = request {
             line.put(", ");
             let latency = response.begun.at.since(request.moment.at);
-            line.ascii(|out| phrase::push_duration(out, latency));
+            line.duration(latency);
         }
         self.packet(line, response.moment);
     }

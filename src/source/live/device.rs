@@ -227,7 +227,12 @@ pub(super) fn cannot_capture(name: &str, error: &pcap::Error) -> SourceError {
              sudo setcap cap_net_raw,cap_net_admin=eip $(command -v wsflow)"
         ));
     }
-    SourceError::Live(format!("cannot capture on {name}: {}; wsflow -D lists the interfaces", reason_of(error)))
+    let reason = reason_of(error);
+    let way_out = match reason.contains("DLTs") {
+        true => format!("wsflow -L -i {name} lists its link types"),
+        false => "wsflow -D lists the interfaces".to_owned(),
+    };
+    SourceError::Live(format!("cannot capture on {name}: {reason}; {way_out}"))
 }
 
 /// What libpcap says, without what the crate puts in front.
