@@ -1,5 +1,6 @@
 //! How an open WebSocket came to its end, over all legs: who ended it first, after which silence.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::diagnosis::parties::{self, Name};
@@ -106,7 +107,7 @@ pub fn name(session: &Session, leg: usize, role: Role) -> Option<Name> {
 
 /// The name of an end of a leg, or its role where it has none.
 pub fn named(session: &Session, leg: usize, role: Role) -> String {
-    name(session, leg, role).map_or_else(|| format!("the {}", role.name()), |name| name.to_string())
+    name(session, leg, role).map_or_else(|| format!("the {}", role.name()), Name::in_words)
 }
 
 impl<'a> Ending<'a> {
@@ -169,11 +170,11 @@ impl<'a> Ending<'a> {
     }
 
     /// The same with the error that it names: `RST_STREAM (CANCEL)`.
-    pub fn sent(&self) -> String {
+    pub fn sent(&self) -> Cow<'static, str> {
         let error = self.on().h2.as_ref().and_then(|h2| h2.reset).filter(|(.., moment)| *moment == self.end.moment);
         match error.filter(|_| self.end.of != EndOf::Connection && self.end.kind == EndKind::Rst) {
-            Some((_, code, _)) => format!("{} ({})", self.flag(), ErrorCode(code)),
-            None => self.flag().to_owned(),
+            Some((_, code, _)) => format!("{} ({})", self.flag(), ErrorCode(code)).into(),
+            None => self.flag().into(),
         }
     }
 

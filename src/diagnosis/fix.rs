@@ -17,8 +17,10 @@ use crate::session::Session;
 /// The lines of a rule's fix for the proxy that deals with the leg of the evidence, if its software is recognised; else
 /// all of them.
 pub fn for_session(fix: &'static str, session: &Session, leg: Option<usize>) -> Cow<'static, str> {
-    let software = leg.and_then(|leg| proxy_at(session, leg));
-    for_software(fix, software)
+    if !fix.contains('\n') {
+        return fix.into(); // there is nothing to choose from
+    }
+    for_software(fix, leg.and_then(|leg| proxy_at(session, leg)))
 }
 
 /// The lines for everybody and for this software; all lines when there is none for it.

@@ -15,9 +15,25 @@ pub struct Name {
     pub endpoint: Endpoint,
 }
 
+impl Name {
+    /// As a sentence has it.
+    pub fn in_words(self) -> String {
+        let mut words = String::with_capacity("the backend 255.255.255.255:65535".len());
+        self.write(&mut words).expect("writing to a string cannot fail");
+        words
+    }
+
+    fn write(self, out: &mut impl fmt::Write) -> fmt::Result {
+        out.write_str("the ")?;
+        out.write_str(self.word)?;
+        out.write_char(' ')?;
+        self.endpoint.write(out)
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} {}", self.word, self.endpoint)
+        self.write(f)
     }
 }
 

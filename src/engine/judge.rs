@@ -29,7 +29,7 @@ pub enum Matter {
     /// Packets were dropped from then until then, as far as can be told.
     Dropped(Timestamp, Timestamp),
     /// A session is over, and its judgement is due.
-    Session(SessionId, Box<Record>),
+    Session(SessionId, Record),
     /// A message, which is passed on to the sink. Only to a judge elsewhere: so lines stay in order.
     Message(Box<KeptMessage>),
 }
@@ -37,7 +37,7 @@ pub enum Matter {
 /// What is left when the capture is over.
 pub struct Rest {
     /// Sessions that were kept to be judged last.
-    pub sessions: Vec<(SessionId, Box<Record>)>,
+    pub sessions: Vec<(SessionId, Record)>,
     /// Connections that no session claims. They are sessions of their own where somebody asked for them, where sessions lead
     /// to the same server, or where there is nothing else to tell.
     pub unclaimed: Vec<Unclaimed>,
@@ -81,7 +81,7 @@ impl Judge {
             match matter {
                 Matter::Note(note) => self.recorder.note(note),
                 Matter::Dropped(from, until) => self.dropped(from, until),
-                Matter::Session(id, record) => self.judge(id, *record, sink)?,
+                Matter::Session(id, record) => self.judge(id, record, sink)?,
                 Matter::Message(message) => sink.event(&message.event())?,
             }
         }
@@ -96,12 +96,12 @@ impl Judge {
         failures.retain(|failure| failure.legs().iter().any(|leg| self.is_session(leg, filtered, alone)));
         for Unclaimed { first, behind } in failures {
             last.0 += 1;
-            let record = Box::new(Record::of_legs(first, behind));
+            let record = Record::of_legs(first, behind);
             record.ending(last).into_iter().for_each(|ending| self.recorder.note(Note::Ending(ending)));
             sessions.push((last, record));
         }
         sessions.sort_by_key(|(id, record)| (record.start, *id));
-        sessions.into_iter().try_for_each(|(id, record)| self.judge(id, *record, sink))?;
+        sessions.into_iter().try_for_each(|(id, record)| self.judge(id, record, sink))?;
         for finding in std::mem::take(&mut self.groups).into_findings() {
             sink.event(&Event::Finding(&finding))?;
         }

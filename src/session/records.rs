@@ -157,7 +157,7 @@ impl Record {
 /// All of them, by id.
 #[derive(Default)]
 pub struct Records {
-    records: HashMap<SessionId, Box<Record>, foldhash::fast::RandomState>,
+    records: HashMap<SessionId, Record, foldhash::fast::RandomState>,
     last: SessionId,
 }
 
@@ -181,22 +181,22 @@ impl Records {
 
     fn add(&mut self, promised: Option<SessionId>, record: Record) -> SessionId {
         let id = promised.unwrap_or_else(|| self.promise());
-        self.records.insert(id, Box::new(record));
+        self.records.insert(id, record);
         id
     }
 
     /// The record of a session.
     pub fn find(&self, id: SessionId) -> Option<&Record> {
-        self.records.get(&id).map(|record| &**record)
+        self.records.get(&id)
     }
 
     /// The record of a session.
     pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Record> {
-        self.records.get_mut(&id).map(|record| &mut **record)
+        self.records.get_mut(&id)
     }
 
     /// Takes a session out.
-    pub fn take(&mut self, id: SessionId) -> Option<Box<Record>> {
+    pub fn take(&mut self, id: SessionId) -> Option<Record> {
         self.records.remove(&id)
     }
 
