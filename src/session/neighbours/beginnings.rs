@@ -5,8 +5,8 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 
 use crate::session::SessionId;
 use crate::session::neighbours::ending::Ending;
@@ -29,75 +29,83 @@ impl Asker {
     }
 }
 
-/// When who asked.
+/// When who asked, as far as it is remembered: the latest attempts one behind the other, each with the way to the one before
+/// of its asker. So an attempt that comes, and the one that gives way to it, cost a look-up in little memory.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts {
-    starts: HashMap<Asker, Starts, State>,
-    /// The same of all, so that the oldest can give way.
-    order: VecDeque<Asker>,
+    /// How many there were. They are numbered from 1.
+    count: u64,
+    /// Attempt `n` lies where [`slot`] says, until another one takes its place.
+    latest: Vec<Attempt>,
+    /// The number of the latest attempt of each asker.
+    of_askers: HashTable<u64>,
 }
 
 /// A session, by its start.
-type Start = (Timestamp, SessionId);
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    asker: Asker,
+    start: Timestamp,
+    session: SessionId,
+    /// The number of the attempt of this asker before it: 0 when there was none, and one that has given way may be named.
+    before: u64,
+}
 
-/// Sessions of one asker in the order in which they became known: they are few, and seldom looked at.
-#[derive(Clone, Debug)]
-enum Starts {
-    /// Most come once.
-    One(Start),
-    Many(VecDeque<Start>),
+/// Where an attempt lies.
+const fn slot(number: u64) -> usize {
+    (number - 1) as usize % REMEMBERED
 }
 
 impl Attempts {
     /// A session began. Returns how many had to be forgotten for it.
     pub fn add(&mut self, ending: &Ending) -> u64 {
-        let (asker, start) = (Asker::of(ending), (ending.start, ending.session));
-        match self.starts.entry(asker) {
-            Entry::Vacant(free) => _ = free.insert(Starts::One(start)),
-            Entry::Occupied(mut known) => known.get_mut().add(start),
+        let asker = Asker::of(ending);
+        let number = self.count + 1;
+        let forgotten = self.forget(number.saturating_sub(REMEMBERED as u64));
+        let asker_of = |number: &u64| self.latest[slot(*number)].asker;
+        let before = match self.of_askers.entry(asker.0, |other| asker_of(other) == asker, |other| asker_of(other).0) {
+            Entry::Vacant(free) => {
+                free.insert(number);
+                0
+            }
+            Entry::Occupied(mut latest) => std::mem::replace(latest.get_mut(), number),
+        };
+        let attempt = Attempt { asker, start: ending.start, session: ending.session, before };
+        match self.latest.get_mut(slot(number)) {
+            Some(oldest) => *oldest = attempt,
+            None => self.latest.push(attempt),
         }
-        self.order.push_back(asker);
-        if self.order.len() <= REMEMBERED {
-            return 0;
-        }
-        self.forget_oldest();
-        1
+        self.count = number;
+        forgotten
     }
 
-    fn forget_oldest(&mut self) {
-        let Some(asker) = self.order.pop_front() else { return };
-        let Some(starts) = self.starts.get_mut(&asker) else { return };
-        if let Starts::Many(starts) = starts
-            && starts.len() > 1
-        {
-            starts.pop_front();
-        } else {
-            self.starts.remove(&asker);
+    /// Forgets an attempt, if there is one of that number. Returns how many that was.
+    fn forget(&mut self, number: u64) -> u64 {
+        if number == 0 {
+            return 0;
         }
+        let Asker(hash) = self.latest[slot(number)].asker;
+        if let Ok(only) = self.of_askers.find_entry(hash, |latest| *latest == number) {
+            only.remove();
+        }
+        1
     }
 
     /// When the client of `own` next asked the same server for the same path, from `since` on.
     pub fn next(&self, own: &Ending, since: Timestamp) -> Option<Timestamp> {
-        let starts = self.starts.get(&Asker::of(own))?;
-        let later = starts.iter().filter(|(start, session)| *start >= since && *session != own.session);
-        later.map(|(start, _)| *start).min()
-    }
-}
-
-impl Starts {
-    fn add(&mut self, start: Start) {
-        match self {
-            Starts::One(first) => *self = Starts::Many(VecDeque::from([*first, start])),
-            Starts::Many(starts) => starts.push_back(start),
-        }
+        let others = self.of(Asker::of(own)).filter(|attempt| attempt.session != own.session);
+        others.map(|attempt| attempt.start).filter(|start| *start >= since).min()
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Start> {
-        let (one, many) = match self {
-            Starts::One(start) => (Some(start), None),
-            Starts::Many(starts) => (None, Some(starts)),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
+    /// The attempts of one asker, the latest first: they are few, and seldom looked at.
+    fn of(&self, asker: Asker) -> impl Iterator<Item = &Attempt> {
+        let mut number = self.of_askers.find(asker.0, |number| self.latest[slot(*number)].asker == asker).copied();
+        std::iter::from_fn(move || {
+            let is_known = |number: &u64| *number > 0 && *number + REMEMBERED as u64 > self.count;
+            let attempt = &self.latest[slot(number.filter(is_known)?)];
+            number = Some(attempt.before);
+            Some(attempt)
+        })
     }
 }
 
@@ -157,6 +165,7 @@ fn seconds(at: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::neighbours::PathId;
     use crate::session::neighbours::endings::tests::{SERVER, UNSPECIFIED, at, cut};
 
     #[test]
@@ -190,7 +199,11 @@ mod tests {
         let (mut attempts, mut ports) = (Attempts::default(), Ports::default());
         let forgotten: u64 = (0..40_000).map(|n| attempts.add(&cut(n, n * 10, n * 10 + 5, 0))).sum();
         assert_eq!(forgotten, 40_000 - REMEMBERED as u64);
-        assert_eq!(attempts.starts.values().map(|starts| starts.iter().count()).sum::<usize>(), REMEMBERED);
+        assert_eq!(attempts.of(Asker::of(&cut(1, 0, 0, 0))).count(), REMEMBERED, "all of one asker");
+        assert_eq!((attempts.latest.len(), attempts.of_askers.len()), (REMEMBERED, 1));
+        (0..40_000)
+            .for_each(|n| _ = attempts.add(&Ending { path: Some(PathId::of(&format!("/{n}"))), ..cut(n, 0, 5, 0) }));
+        assert_eq!((attempts.latest.len(), attempts.of_askers.len()), (REMEMBERED, REMEMBERED));
         (0..40_000).for_each(|n| ports.add(SERVER, at(n * 1_000)));
         assert_eq!((ports.seen.len(), ports.order.len()), (REMEMBERED, REMEMBERED));
     }
