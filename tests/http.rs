@@ -85,7 +85,7 @@ fn in_words(event: &Event<'_>) -> String {
             let asked = response.request.map_or("?".into(), |index| index.to_string());
             let interim = if response.interim { " interim" } else { "" };
             let cut = if response.cut { " cut" } else { "" };
-            format!("{from}-{to} response {asked} {} {}{interim}{cut}", response.head.status, response.head.reason)
+            format!("{from}-{to} response {asked} {} {}{interim}{cut}", response.head.status, response.head.reason())
         }
         Event::Body(role, body) => format!("{} body {}", role.name(), bytes(body)),
         Event::MessageEnd(role) => format!("{} end", role.name()),

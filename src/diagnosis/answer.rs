@@ -98,7 +98,7 @@ pub fn was_dropped_at_once(leg: &Leg) -> bool {
 
 /// Whether a request is an extended CONNECT (RFC 8441 §4).
 pub fn is_extended_connect(request: &Request) -> bool {
-    request.head.version().is_some_and(|version| version.major >= 2) && request.head.is_method("CONNECT")
+    request.head.version().is_some_and(|version| version.major >= 2) && request.head.method() == "CONNECT"
 }
 
 /// A proxy passes an answer on with its status. So the last leg that has it is where it was made.
@@ -176,7 +176,7 @@ impl<'a> Refusal<'a> {
 pub fn said(response: &Response) -> String {
     let head = &response.head;
     let body = quote(&response.body);
-    let reason = quote(&head.reason);
+    let reason = quote(head.reason());
     let mut text = head.status.to_string();
     if !reason.is_empty() {
         text.push(' ');

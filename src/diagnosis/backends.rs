@@ -184,7 +184,7 @@ fn fits(words: Words, body: &str, response: &Response) -> bool {
     match words {
         Body(text) => body == text,
         InBody(text) => body.contains(text),
-        Reason(text) => response.head.reason.starts_with(text),
+        Reason(text) => response.head.reason().starts_with(text),
         BodyWithVersion(text) => body == text && response.head.fields.has("Sec-WebSocket-Version"),
         BodyOfWs(text) => body == text && is_ws(response),
     }

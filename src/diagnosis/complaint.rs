@@ -72,7 +72,7 @@ impl Refusal<'_> {
     fn why_forbidden(&self) -> (Complaint, Confidence) {
         let foreign = self.has_foreign_origin();
         let without = self.request.is_some_and(|request| !request.cut && !request.head.fields.has("Origin"));
-        let is_daphne = self.response.head.reason.starts_with("Access denied");
+        let is_daphne = self.response.head.reason().starts_with("Access denied");
         if (foreign && backends::is_ws(self.response)) || (is_daphne && (foreign || without)) {
             return (Complaint::Origin, Confidence::Medium);
         }

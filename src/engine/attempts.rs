@@ -126,11 +126,12 @@ impl Watch<'_> {
             Key::Valid(key) => Some(key),
             _ => None,
         };
+        let ends = flow.endpoints();
         Some(Waiting {
             flow: id,
             connection: flow.connection,
-            client: flow.client(),
-            server: flow.server(),
+            client: ends[flow.client_side],
+            server: ends[flow.client_side.peer()],
             key,
             upgrade: !matches!(request.offer.upgrade, Upgrade::Absent),
             asked: request.moment.at,

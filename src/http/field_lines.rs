@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use crate::http::handshake::Said;
 
 /// The longest value that is kept aside: a key has 24 characters, an accept value 28.
 pub(super) const LONGEST_ASIDE: usize = 28;
 
-/// What heads that are equal but for the value kept aside have in common.
+/// What heads that are equal but for the value kept aside have in common. Heads are far below 4 GiB, and 65,536 fields.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct FieldLines {
     /// The lines without that value.
@@ -17,10 +17,10 @@ pub(super) struct FieldLines {
     places: Box<[Place]>,
     /// Which known names there are, a bit each.
     have: u16,
-    /// Where in the text it would stand; the end of it when all values are here.
-    gap: usize,
-    /// The index of its field; `usize::MAX` when all values are here.
-    aside: usize,
+    /// The index of the field whose value is kept aside, if one is.
+    aside: Option<u16>,
+    /// Where in the text that would stand; the end of it when all values are here.
+    gap: u32,
     said: Said,
 }
 
@@ -35,7 +35,7 @@ impl FieldLines {
 
     /// Whether the value of the field of this index is kept aside.
     pub(super) fn is_aside(&self, index: usize) -> bool {
-        index == self.aside
+        self.aside.is_some_and(|aside| usize::from(aside) == index)
     }
 
     /// Whether there is a field of this name.
@@ -50,7 +50,7 @@ impl FieldLines {
 
     /// The name of the field whose value is kept aside.
     pub(super) fn name_aside(&self) -> Option<Known> {
-        self.places.get(self.aside).map(|place| place.known)
+        Some(self.places[usize::from(self.aside?)].known)
     }
 
     /// Reads lines; the value at `aside` is left out.
@@ -61,30 +61,31 @@ impl FieldLines {
         };
         let text: Box<str> = [before, after].concat().into();
         let mut places = Vec::with_capacity(memchr_iter(b'\n', text.as_bytes()).count());
-        let mut aside_index = usize::MAX;
+        let mut aside_index = None;
         let mut start = 0;
-        for line in text.split_inclusive('\n') {
-            if let Some(place) = Place::find(line, start) {
-                if aside.as_ref().is_some_and(|range| (start..start + line.len()).contains(&range.start)) {
-                    aside_index = places.len();
+        while start < text.len() {
+            let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length + 1);
+            if let Some(place) = Place::find(&text[start..end], start) {
+                if aside.as_ref().is_some_and(|range| (start..end).contains(&range.start)) {
+                    aside_index = u16::try_from(places.len()).ok();
                 }
                 places.push(place);
             }
-            start += line.len();
+            start = end;
         }
         let have = places.iter().fold(0, |bits, place| bits | place.known.bit());
         let said = Said::read(places.iter().map(|place| (place.known, &text[place.value()])));
-        FieldLines { places: places.into(), have, gap: before.len(), aside: aside_index, said, text }
+        FieldLines { places: places.into(), have, aside: aside_index, gap: before.len() as u32, said, text }
     }
 
     /// Whether these are the lines that have `before` in front of the value kept aside and `after` behind it.
     pub(super) fn matches(&self, before: &[u8], after: &[u8]) -> bool {
-        let (own_before, own_after) = self.text.as_bytes().split_at(self.gap);
+        let (own_before, own_after) = self.text.as_bytes().split_at(self.gap as usize);
         own_before == before && own_after == after
     }
 }
 
-/// Where a field stands in the text. Heads are far below 4 GiB.
+/// Where a field stands in the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
     name_start: u32,
@@ -99,8 +100,8 @@ impl Place {
     /// without a colon is no field.
     fn find(line: &str, start: usize) -> Option<Place> {
         // The name of a pseudo-header field begins with a colon (RFC 9113 §8.3).
-        let pseudo = usize::from(line.starts_with(':') && line[1..].contains(':'));
-        let colon = pseudo + line[pseudo..].find(':')?;
+        let pseudo = matches!(line.as_bytes(), [b':', rest @ ..] if rest.contains(&b':'));
+        let colon = line.bytes().skip(usize::from(pseudo)).position(|byte| byte == b':')? + usize::from(pseudo);
         let name = line[..colon].trim_ascii_end();
         let behind = &line[colon + 1..];
         let value = behind.trim_ascii_start();
@@ -150,8 +151,13 @@ pub(super) fn aside_in(line: &[u8]) -> Option<Range<usize>> {
     let value = line[name.len()..].trim_ascii_start();
     let start = line.len() - value.len();
     let value = value.trim_ascii_end();
-    let plain = value.iter().all(|byte| byte.is_ascii_graphic());
-    ((1..=LONGEST_ASIDE).contains(&value.len()) && plain).then(|| start..start + value.len())
+    ((1..=LONGEST_ASIDE).contains(&value.len()) && is_plain(value)).then(|| start..start + value.len())
+}
+
+/// Whether a value has no white space and no other odd byte in it.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    // Without a way out all bytes are looked at together.
+    value.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic())
 }
 
 /// Names that the reading of heads looks for: they are recognised once, when lines are seen for the first time.

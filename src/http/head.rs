@@ -48,7 +48,7 @@ impl RequestHead {
 
     /// Whether it asks for a WebSocket over HTTP/2, by an extended CONNECT (RFC 8441 §4).
     pub fn is_extended_connect(&self) -> bool {
-        self.is_method("CONNECT")
+        self.method() == "CONNECT"
             && self.version() == Some(Version::HTTP_2)
             && self.fields.first(":protocol").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
@@ -75,8 +75,7 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// From its parts; `lines` are the field lines.
     pub fn new(version: Version, status: u16, reason: &str, lines: &str) -> ResponseHead {
-        let line = StatusLine { version, status, reason: reason.into() };
-        ResponseHead { line: Arc::new(line), fields: Fields::new(lines) }
+        ResponseHead { line: Arc::new(StatusLine::new(version, status, reason)), fields: Fields::new(lines) }
     }
 }
 
@@ -97,7 +96,7 @@ mod tests {
         let head = RequestHead::new("GET", "/ws?token=1", Some(Version::HTTP_11), "Host: a\r\n");
         assert_eq!((head.method(), head.path(), head.query(), head.host()), ("GET", "/ws", Some("token=1"), Some("a")));
         let head = ResponseHead::new(Version::HTTP_11, 101, "Switching Protocols", "");
-        assert_eq!((head.status, &*head.reason), (101, "Switching Protocols"));
+        assert_eq!((head.status, head.reason()), (101, "Switching Protocols"));
         assert_eq!((size_of::<RequestHead>(), size_of::<ResponseHead>()), (56, 48));
     }
 }

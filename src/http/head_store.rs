@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-use crate::http::field_lines::{FieldLines, find_aside};
+use crate::http::field_lines::{FieldLines, find_aside, is_plain};
 use crate::http::fields::Fields;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::start_line::{RequestLine, StartLine, StatusLine};
@@ -131,10 +131,9 @@ impl HeadStore {
     /// The fields in these lines, where they came before with another value aside: nothing but that value is looked at.
     fn fields_again(&mut self, lines: &[u8]) -> Option<Fields> {
         let parts = Parts::of(lines, self.asides.recall(lines.len())?);
-        let plain = parts.aside.iter().fold(true, |plain, byte| plain & byte.is_ascii_graphic());
         let hash = parts.hash(&self.hasher);
         let shared = self.fields.find(hash, |shared| shared.matches(parts.before, parts.after))?;
-        plain.then(|| Fields::of(shared.clone(), parts.aside))
+        is_plain(parts.aside).then(|| Fields::of(shared.clone(), parts.aside))
     }
 }
 

@@ -24,8 +24,8 @@ impl Version {
 
     /// From `HTTP/1.1`: case matters, each number is one digit (RFC 9112 §2.3).
     pub fn read(bytes: &[u8]) -> Option<Version> {
-        match *bytes.strip_prefix(b"HTTP/")? {
-            [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
+        match *bytes {
+            [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
                 Some(Version { major: major - b'0', minor: minor - b'0' })
             }
             _ => None,
@@ -63,12 +63,6 @@ impl RequestLine {
         &self.0[..self.method_length()]
     }
 
-    /// Whether that is its method.
-    pub fn is_method(&self, method: &str) -> bool {
-        let rest = self.0.as_bytes().strip_prefix(method.as_bytes());
-        rest.is_some_and(|rest| rest.first() == Some(&b' '))
-    }
-
     /// The request target, as it was on the wire.
     pub fn target(&self) -> &str {
         let version_length = if self.version().is_some() { VERSION_LENGTH } else { 0 };
@@ -78,7 +72,8 @@ impl RequestLine {
     /// The version; `None` for an HTTP/0.9 request line or one that names something else.
     pub fn version(&self) -> Option<Version> {
         let (words, version) = self.0.as_bytes().split_last_chunk::<VERSION_LENGTH>()?;
-        let version = Version::read(version.strip_prefix(b" ")?)?;
+        let [b' ', version @ ..] = version else { return None };
+        let version = Version::read(version)?;
         // Else it stands where the target should.
         (self.method_length() < words.len()).then_some(version)
     }
@@ -97,15 +92,30 @@ impl RequestLine {
 /// A version, and the space before it.
 const VERSION_LENGTH: usize = " HTTP/1.1".len();
 
-/// The first line of a response.
+/// The first line of a response, in one piece like that of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StatusLine {
     /// The version.
     pub version: Version,
     /// The status code.
     pub status: u16,
+    text: Box<str>,
+    reason_length: usize,
+}
+
+impl StatusLine {
+    /// From its words.
+    pub fn new(version: Version, status: u16, reason: &str) -> StatusLine {
+        let Version { major, minor } = version;
+        let space = if reason.is_empty() { "" } else { " " };
+        let text = format!("HTTP/{major}.{minor} {status:03}{space}{reason}").into();
+        StatusLine { version, status, text, reason_length: reason.len() }
+    }
+
     /// The reason phrase: some backends hide the truth in it.
-    pub reason: Arc<str>,
+    pub fn reason(&self) -> &str {
+        &self.text[self.text.len() - self.reason_length..]
+    }
 }
 
 /// What both kinds of start lines have in common: bytes are held against lines that are known.
@@ -140,18 +150,11 @@ impl StartLine for RequestLine {
 impl StartLine for Arc<StatusLine> {
     fn read(line: &[u8]) -> Option<Arc<StatusLine>> {
         let StatusParts { version, status, reason } = StatusParts::read(line)?;
-        Some(Arc::new(StatusLine { version, status, reason: text(reason).into() }))
+        Some(Arc::new(StatusLine::new(version, status, &text(reason))))
     }
 
     fn is(&self, line: &[u8]) -> bool {
-        let Some((version, rest)) = line.split_at_checked(b"HTTP/1.1".len()) else { return false };
-        let [b' ', a, b, c, b' ', reason @ ..] = rest else { return false };
-        let digit = |digit: &u8, place: u16| u16::from(*digit) == u16::from(b'0') + self.status / place % 10;
-        reason == self.reason.as_bytes()
-            && digit(a, 100)
-            && digit(b, 10)
-            && digit(c, 1)
-            && Version::read(version) == Some(self.version)
+        self.text.as_bytes() == line
     }
 }
 
@@ -303,6 +306,8 @@ mod tests {
         {
             assert!(!line.is(other.as_bytes()), "{other}");
         }
+        let bare = <Arc<StatusLine> as StartLine>::read(b"HTTP/1.1 101").unwrap();
+        assert!(bare.is(b"HTTP/1.1 101") && bare.reason().is_empty());
     }
 
     #[test]

@@ -19,9 +19,10 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(index: u32, head: &RequestHead) -> Waiting {
-        let is_connect = head.is_method("CONNECT");
+        let method = head.method();
+        let is_connect = method == "CONNECT";
         let may_switch = is_connect || head.fields.said().upgrade() != Upgrade::Absent;
-        Waiting { index, is_head: head.is_method("HEAD"), is_connect, may_switch }
+        Waiting { index, is_head: method == "HEAD", is_connect, may_switch }
     }
 }
 

@@ -103,7 +103,7 @@ pub fn version(version: Version) -> &'static str {
 pub fn request(request: &Request) -> String {
     let (head, offer) = (&request.head, &request.offer);
     let is_http2 = head.version().is_some_and(|version| version.major >= 2);
-    if is_http2 && head.is_method("CONNECT") {
+    if is_http2 && head.method() == "CONNECT" {
         return "asks for websocket (extended CONNECT)".to_owned();
     }
     let mut parts = Vec::new();
@@ -112,7 +112,7 @@ pub fn request(request: &Request) -> String {
         Some(other) => parts.push(version(other).to_owned()),
         None => parts.push("no HTTP version".to_owned()),
     }
-    if offer.is_complete() && parts.is_empty() && head.is_method("GET") {
+    if offer.is_complete() && parts.is_empty() && head.method() == "GET" {
         return "asks for websocket".to_owned();
     }
     if !offer.connection_upgrade {

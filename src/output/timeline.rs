@@ -115,7 +115,7 @@ impl Entries<'_> {
             self.add(request.moment, Some(Role::Client), what);
         }
         if let Some(response) = &leg.response {
-            let what = format!("{} {}", response.head.status, response.head.reason);
+            let what = format!("{} {}", response.head.status, response.head.reason());
             self.add(response.moment, Some(Role::Server), what.trim_end());
         }
     }

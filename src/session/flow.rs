@@ -161,7 +161,7 @@ impl Flow {
     /// Whether the answer opens a WebSocket although nothing that was seen asked for one.
     pub fn is_websocket_answer(&self) -> bool {
         // RFC 6455 §4.1: the method of the request is GET.
-        let may_ask = self.request.as_ref().is_some_and(|request| request.head.is_method("GET"));
+        let may_ask = self.request.as_ref().is_some_and(|request| request.head.method() == "GET");
         self.response.as_deref().is_some_and(|response| {
             response.head.status == 101
                 && (matches!(response.answer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)

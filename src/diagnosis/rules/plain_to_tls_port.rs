@@ -64,7 +64,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 fn answered_by_tls(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
     if let Some(response) = &leg.response {
         backends::read(response).filter(|reading| reading.meaning == Meaning::WantsTls)?;
-        let said = format!("it answered {} {}", response.head.status, quote(&response.head.reason));
+        let said = format!("it answered {} {}", response.head.status, quote(response.head.reason()));
         return Some((said, Some(response.moment), Confidence::High));
     }
     let first = leg.half(Role::Server).first_data;

@@ -60,7 +60,7 @@ fn answered_in_clear(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Mom
         return None;
     }
     if let Some(response) = &leg.response {
-        let said = format!("it answered {} {} in clear", response.head.status, quote(&response.head.reason));
+        let said = format!("it answered {} {} in clear", response.head.status, quote(response.head.reason()));
         return Some((said, Some(response.moment), Confidence::High));
     }
     let server = leg.half(Role::Server);

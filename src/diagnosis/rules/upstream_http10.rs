@@ -57,7 +57,7 @@ fn is_downgraded(hop: &Hop<'_>) -> bool {
 /// name, or a 101 whose connection is closed behind it, as HTTP/1.0 has it.
 fn explains_refusal(hop: &Hop<'_>) -> bool {
     hop.back.response.as_deref().is_some_and(|response| {
-        let refused = matches!(response.head.status, 400 | 426 | 505) || &*response.head.reason == "Bad Request";
+        let refused = matches!(response.head.status, 400 | 426 | 505) || response.head.reason() == "Bad Request";
         (refused || answer::was_dropped_at_once(hop.back))
             && backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
     })

@@ -51,7 +51,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn is_wrong(request: &Request) -> bool {
-    !request.head.is_method("GET") && asks_for_websocket(request) && !answer::is_extended_connect(request)
+    request.head.method() != "GET" && asks_for_websocket(request) && !answer::is_extended_connect(request)
 }
 
 /// A proxy without a backend and a server whose buffer is full say the same to every method.

@@ -174,9 +174,9 @@ impl Layout {
 
     fn response(&self, line: &mut Line, request: Option<&Request>, response: &Response) {
         line.number(response.head.status.into());
-        if !response.head.reason.is_empty() {
+        if !response.head.reason().is_empty() {
             line.put(" ");
-            line.wire_within(&response.head.reason, TARGET);
+            line.wire_within(response.head.reason(), TARGET);
         }
         if let Some(request) = request {
             line.put(", ");

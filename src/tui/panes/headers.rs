@@ -170,7 +170,7 @@ fn body(page: &mut Page, response: &Response, state: &State) {
 
 fn status_line(response: &Response) -> String {
     let head = &response.head;
-    format!("{} {} {}", phrase::version(head.version), head.status, head.reason).trim_end().to_owned()
+    format!("{} {} {}", phrase::version(head.version), head.status, head.reason()).trim_end().to_owned()
 }
 
 /// A field line, masked and safe; the request line has no name.

@@ -58,7 +58,7 @@ impl<'a> Response<'a> {
             packet: response.moment.packet.0,
             at: At(response.moment.at),
             status: response.head.status,
-            reason: mask.text(&response.head.reason),
+            reason: mask.text(response.head.reason()),
             version: phrase::version(response.head.version),
             headers: headers(&response.head.fields, mask),
             body: mask.text(&response.body),
@@ -83,7 +83,7 @@ impl<'a> WebSocket<'a> {
     /// `None` where no handshake was seen: no request, or one that has nothing of a WebSocket in it.
     pub(super) fn new(leg: &'a leg::Leg, mask: Mask) -> Option<WebSocket<'a>> {
         let request = leg.request.as_deref()?;
-        let extended_connect = request.head.is_method("CONNECT");
+        let extended_connect = request.head.method() == "CONNECT";
         if !request.offer.is_attempt() && !extended_connect {
             return None;
         }
