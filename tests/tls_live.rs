@@ -183,11 +183,11 @@ fn talk(client: &str, url: &str, folder: &Path, keys: &Path) -> Option<Running> 
         path
     };
     let mut command = match client {
-        // It has no frames to say, and takes a 101 for an answer that goes on.
+        // It has no frames to say, and takes a 101 for an answer that goes on: longer than a busy machine needs for one.
         "curl" => {
             let mut curl = Command::new("curl");
             let headers = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"];
-            curl.args(["-s", "-k", "-N", "--http1.1", "-m", "1"]).args(headers.iter().flat_map(|line| ["-H", line]));
+            curl.args(["-s", "-k", "-N", "--http1.1", "-m", "5"]).args(headers.iter().flat_map(|line| ["-H", line]));
             curl.args(["-H", "Sec-WebSocket-Key: Y3VybCBjdXJsIGN1cmwgIQ=="]).arg(url.replace("wss:", "https:"));
             curl
         }

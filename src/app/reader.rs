@@ -145,13 +145,13 @@ pub(super) fn read(
 ) -> Result<Vec<SourceError>, Failure> {
     let (mut packets, mut damage) = (0, Vec::new());
     while count.is_none_or(|count| packets < count) {
-        if let Some(keylog) = &mut keylog {
-            keylog.follow(engine, listener)?;
-        }
         let (mut changed, mut dropped) = (None, None);
         let handled = match source.next() {
             Ok(Some(Input::Packet(packet))) => {
                 packets += 1;
+                if let Some(keylog) = &mut keylog {
+                    keylog.follow(packet.at, engine, listener)?;
+                }
                 engine.packet(&packet, listener)
             }
             Ok(Some(Input::Secrets { format: SecretsFormat::TLS_KEY_LOG, data })) => {

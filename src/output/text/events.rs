@@ -201,7 +201,7 @@ impl Layout {
         line.put("  ");
         let room = self.packets.saturating_sub(line.column() + 2).clamp(16, PREVIEW);
         preview(line, message, room);
-        if message.truncated {
+        if message.truncated && !line.as_str().ends_with('…') {
             line.put("…");
         }
         if message.holes {
