@@ -9,8 +9,8 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// As many as the greatest number has, or an IPv4 address with a port.
-    pub const MOST: usize = 24;
+    /// More than the greatest number has, or an IPv4 address with a port; whole words.
+    pub const MOST: usize = 32;
 
     /// None yet.
     #[inline]
@@ -52,7 +52,9 @@ impl Digits {
     /// All of them.
     #[inline]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.text[self.first..]).expect("digits and signs are ASCII")
+        // Words are checked at once, bytes one by one: all of the room is less work than a part of it.
+        let text = str::from_utf8(&self.text).expect("digits and signs are ASCII");
+        &text[self.first..]
     }
 }
 

@@ -9,6 +9,7 @@ use crate::diagnosis::{Evidence, Facts};
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
 use crate::session::leg::{Direction, EndOf, LegEnd, Tunnel};
+use crate::session::neighbours::ending::Ended;
 use crate::session::{Leg, Outcome, Session, Who, closing};
 use crate::stream::Role;
 use crate::tcp::EndKind;
@@ -39,18 +40,28 @@ pub struct Ending<'a> {
 /// The end of a session whose WebSocket was open; `None` while it still is.
 pub fn ending(session: &Session) -> Option<Ending<'_>> {
     let open = || session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg, leg.tunnel.as_deref()?)));
-    let opened = open().map(|(_, _, tunnel)| tunnel.opened).next()?;
-    let (leg, end) =
-        open().flat_map(|(index, leg, _)| leg.ends().map(move |end| (index, end))).min_by_key(|(_, end)| end.moment)?;
-    let before = |moment: &Moment| *moment <= end.moment;
-    let last_byte =
-        open().flat_map(|(_, _, tunnel)| tunnel.last_bytes()).filter(before).max().unwrap_or(opened).max(opened);
-    let close = open()
-        .flat_map(|(index, _, tunnel)| {
-            Role::BOTH.into_iter().filter_map(move |role| Some((index, role, tunnel.sides[role].close.as_ref()?)))
-        })
-        .filter(|(_, _, close)| close.moment <= end.moment)
-        .min_by_key(|(_, _, close)| close.moment);
+    let (_, _, nearest) = open().next()?;
+    let mut first_end: Option<(usize, LegEnd)> = None;
+    for (index, leg, _) in open() {
+        leg.each_end(|end| {
+            if first_end.is_none_or(|(_, first)| end.moment < first.moment) {
+                first_end = Some((index, end));
+            }
+        });
+    }
+    let (leg, end) = first_end?;
+    let (opened, mut last_byte, mut close) = (nearest.opened, nearest.opened, None::<(usize, Role, &Close)>);
+    for (index, _, tunnel) in open() {
+        last_byte = tunnel.last_bytes().filter(|moment| *moment <= end.moment).fold(last_byte, Moment::max);
+        for role in Role::BOTH {
+            if let Some(this) = &tunnel.sides[role].close
+                && this.moment <= end.moment
+                && close.is_none_or(|(_, _, first)| this.moment < first.moment)
+            {
+                close = Some((index, role, this));
+            }
+        }
+    }
     Some(Ending { session, leg, end, who: who(session, leg, end.by), opened, last_byte, close })
 }
 

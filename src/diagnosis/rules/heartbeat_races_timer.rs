@@ -28,9 +28,12 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (leg, by, period, last) = heartbeat(session)?;
     let server = session.first_leg().server;
     let limits = facts.neighbours.endings.idle_limits(server);
+    if limits.is_empty() {
+        return None;
+    }
+    let (leg, by, period, last) = heartbeat(session)?;
     let is_timer = |limit: &&IdleLimit| {
         limit.silence >= Duration::from_secs(1) && (limit.moments > 1 || timers::fit(limit.silence, None).is_some())
     };

@@ -135,7 +135,7 @@ impl Ending {
         let ends = Ends::of(legs.clone());
         let end = ends.at;
         let before_end = |at: &Moment| end.is_none_or(|end| at.at <= end);
-        let (mut last_byte, mut close, mut backend) = (None, None::<&Close>, first.server());
+        let (mut last_byte, mut close, mut last_leg) = (None, None::<&Close>, first);
         for leg in legs {
             for byte in [leg.last_byte(), leg.last_before_end()] {
                 last_byte = last_byte.max(byte.filter(before_end));
@@ -143,13 +143,13 @@ impl Ending {
             for other in Role::BOTH.into_iter().filter_map(|role| leg.close(role)) {
                 close = close.filter(|close| close.moment <= other.moment).or(Some(other));
             }
-            backend = leg.server();
+            last_leg = leg;
         }
         Ending {
             session,
             client: first.client().ip,
             server: first.server(),
-            backend,
+            backend: last_leg.server(),
             path: first.path().map(PathId::of),
             start,
             opened: first.opened().map(|opened| opened.at),
