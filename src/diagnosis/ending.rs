@@ -150,7 +150,7 @@ impl<'a> Ending<'a> {
     }
 
     /// Whether the Close frame may be among the bytes that the capture lacks: it comes right before the end; or one came
-    /// out behind a proxy, and proxies make none of their own.
+    /// out behind a proxy, and proxies make none of their own; or no frame could be read at all.
     fn close_was_missed(&self) -> bool {
         let passed_on = |leg: &Leg| leg.tunnel.as_ref().is_some_and(|tunnel| tunnel.sides[self.end.by].close.is_some());
         // A hole is told when a later packet shows it: that may be behind the end.

@@ -1,5 +1,7 @@
 //! The proxy's way to its backend: which attempt decided what the proxy answered, and what came of it.
 
+use std::time::Duration;
+
 use crate::diagnosis::answer;
 use crate::diagnosis::parties::{self, Name};
 use crate::session::{Leg, Outcome, Session};
@@ -55,6 +57,16 @@ impl LastAttempt<'_> {
             None if self.front.outcome == Outcome::Encrypted => "what it answered is encrypted".to_owned(),
             None => "its client got no answer".to_owned(),
         }
+    }
+
+    /// Whether the proxy gave up as soon as it had dialled, and nothing that came back was captured: no timer is that short.
+    pub fn gave_up_at_once(&self) -> bool {
+        const AT_ONCE: Duration = Duration::from_millis(100);
+        let tcp = &self.back.tcp;
+        let told = self.front.response.as_deref().filter(|response| matches!(response.head.status, 502..=504));
+        let waited = tcp.syn.zip(told).map(|(syn, told)| told.moment.at.since(syn.at));
+        let silent = !tcp.came_up() && tcp.refused.is_none() && tcp.icmp.is_empty() && tcp.syn_retransmissions == 0;
+        silent && waited.is_some_and(|waited| waited <= AT_ONCE)
     }
 
     /// How many attempts it made for this request.

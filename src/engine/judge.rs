@@ -3,14 +3,14 @@
 //! A [`Judge`] knows nothing of connections, only what it is told, in order: so it works beside the engine, or on a thread of
 //! its own while the engine goes on ([`Courier`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use crate::diagnosis::groups::Groups;
 use crate::diagnosis::{self, Diagnosis, Facts, Severity};
 use crate::engine::event::{Event, KeptMessage, Sink, Summary};
-use crate::engine::strays::Unclaimed;
+use crate::engine::strays::{self, Unclaimed};
 use crate::limits::Limits;
 use crate::session::neighbours::{Endings, Note, Recorder};
 use crate::session::records::{self, Record};
@@ -92,8 +92,12 @@ impl Judge {
     pub fn close(&mut self, rest: Rest, sink: &mut dyn Sink) -> io::Result<Summary> {
         let Rest { mut sessions, unclaimed, filtered, mut last, mut summary } = rest;
         let alone = self.tally.outcomes.is_empty() && sessions.is_empty();
+        let scanned = if alone { strays::scanned(&unclaimed) } else { BTreeSet::new() };
         let mut failures = unclaimed;
-        failures.retain(|failure| failure.legs().iter().any(|leg| self.is_session(leg, filtered, alone)));
+        failures.retain(|failure| {
+            let alone = alone && !scanned.contains(&failure.ends());
+            failure.legs().iter().any(|leg| self.is_session(leg, filtered, alone))
+        });
         for Unclaimed { first, behind } in failures {
             last.0 += 1;
             let record = Record::of_legs(first, behind);

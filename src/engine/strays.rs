@@ -1,6 +1,7 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 use crate::session::Leg;
 use crate::session::course::{FORWARDING, TOLERANCE};
@@ -46,6 +47,21 @@ impl Unclaimed {
     pub fn legs(&self) -> &[Box<Leg>] {
         if self.behind.is_empty() { std::slice::from_ref(&self.first) } else { &self.behind }
     }
+
+    /// Who connected, and to which host.
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        (self.first.client.ip, self.first.server.ip)
+    }
+}
+
+/// Hosts that somebody looked for open ports on: at so many different ones nobody expects a WebSocket.
+pub fn scanned(unclaimed: &[Unclaimed]) -> BTreeSet<(IpAddr, IpAddr)> {
+    const PORTS: usize = 8;
+    let mut knocked: BTreeMap<(IpAddr, IpAddr), BTreeSet<u16>> = BTreeMap::new();
+    for failure in unclaimed.iter().filter(|failure| !failure.first.tcp.came_up()) {
+        knocked.entry(failure.ends()).or_default().insert(failure.first.server.port);
+    }
+    knocked.into_iter().filter(|(_, ports)| ports.len() >= PORTS).map(|(ends, _)| ends).collect()
 }
 
 /// A leg that waited for an answer while its proxy may have opened connections.

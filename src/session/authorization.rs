@@ -1,11 +1,15 @@
 //! Requests that a proxy makes aside, to ask another service whether it may pass a request on: auth_request of nginx,
 //! forward_auth of Caddy, ForwardAuth of Traefik. They carry the fields of the request that they ask about, its key too.
-//! What comes back decides, and is no answer of a backend.
+//! What comes back decides, and is no answer of a backend. And copies that it makes for another service (mirror of nginx): what
+//! comes back is thrown away.
 
 use crate::http::handshake::Upgrade;
 use crate::http::head::Fields;
+use crate::packet::Moment;
 use crate::session::Leg;
+use crate::session::course::TOLERANCE;
 use crate::session::leg::{Request, Response};
+use crate::stream::Role;
 
 /// Whether the leg at `index` is such a request.
 pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
@@ -14,10 +18,12 @@ pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
     let front = leg.behind.and_then(|front| legs.get(front));
     match front.and_then(|front| front.request.as_deref().map(|asked| (front, asked))) {
         Some((front, asked)) => {
-            asked.head.path() != aside.head.path()
-                && (is_forward_auth(aside) && names(aside, asked.head.target())
-                    || lost_upgrade(aside)
-                        && leg.response.as_deref().is_some_and(|answer| decided(legs, index, front, answer)))
+            let other_path = asked.head.path() != aside.head.path();
+            let gave_leave = || leg.response.as_deref().is_some_and(|answer| decided(legs, index, front, answer));
+            let is_about = || is_forward_auth(aside) && names(aside, asked.head.target());
+            let lost = lost_upgrade(aside);
+            (other_path && (is_about() || lost && gave_leave()))
+                || (lost && !lost_upgrade(asked) && is_copy(leg, aside, front))
         }
         // The request that it asks about cannot be read.
         None => names_another(aside) && (is_forward_auth(aside) || lost_upgrade(aside)),
@@ -37,6 +43,16 @@ fn decided(legs: &[Leg], index: usize, front: &Leg, answer: &Response) -> bool {
     };
     let is_other = told.head.status != said || told.body != answer.body;
     is_other && (matches!(said, 401 | 403) || told.head.status == 500)
+}
+
+/// Whether a proxy sent this for nothing but to send it (mirror of nginx): its client had the answer before this went out, or
+/// before it was answered.
+fn is_copy(leg: &Leg, aside: &Request, front: &Leg) -> bool {
+    let Some(told) = front.response.as_deref().filter(|_| front.tunnel.is_none()) else { return false };
+    let left_before = |answer: Moment| leg.first_end().is_some_and(|end| end.by == Role::Client && end.moment < answer);
+    let answered_late =
+        |answer: &Response| answer.moment.at > told.moment.at.plus(TOLERANCE) && !left_before(answer.moment);
+    aside.moment > told.moment || leg.response.as_deref().is_some_and(answered_late)
 }
 
 fn lost_upgrade(request: &Request) -> bool {
@@ -103,6 +119,18 @@ mod tests {
         assert!(is_aside(&asked(ASIDE, missing, "HTTP/1.1 500 Internal Server Error\n\n<html>")));
         assert!(!is_aside(&asked(ASIDE, missing, missing)));
         assert!(!is_aside(&asked(ASIDE, missing, NGINX_502)));
+    }
+
+    #[test]
+    fn what_is_answered_when_the_client_had_its_answer_is_a_copy() {
+        let copy = ASIDE.replace("/verify", "/ws");
+        let late = |milliseconds: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(20).response("HTTP/1.1 403 Forbidden\n\n"))
+                .backend_leg(|leg| leg.request(&copy).after_ms(milliseconds).response("HTTP/1.1 200 OK\n\n"))
+        };
+        assert!(is_aside(&late(90)));
+        assert!(!is_aside(&late(1)), "the proxy may have waited for it");
     }
 
     #[test]

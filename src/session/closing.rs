@@ -26,6 +26,8 @@ pub fn outcome_of(leg: &Leg) -> Outcome {
         Some(tls) if tls.handshake_done.is_some() => Outcome::Encrypted,
         // The handshake was over before the capture began: records of data, and no hello.
         Some(tls) if tls.client_hello.is_none() && tls.bytes.client + tls.bytes.server > 0 => Outcome::Encrypted,
+        // What the capture lacks may be the handshake.
+        Some(_) if leg.tcp.came_up() && leg.has_holes() => Outcome::Encrypted,
         Some(_) => Outcome::Unreachable,
         None if leg.tcp.came_up() => Outcome::Unanswered,
         None => Outcome::Unreachable,

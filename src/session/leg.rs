@@ -199,7 +199,7 @@ pub struct Leg {
     pub behind: Option<usize>,
     /// What ties it to the leg in front.
     pub joined_by: Option<JoinReason>,
-    /// Whether the proxy in front asked another service here for leave to pass the request on.
+    /// Whether the proxy in front asked another service here for leave to pass the request on, or gave it a copy.
     pub is_authorization: bool,
     /// What became of it.
     pub outcome: Outcome,

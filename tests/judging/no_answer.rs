@@ -61,3 +61,15 @@ fn a_page_does_not_hide_that_the_backend_refused() {
         Some("upgrade-ignored")
     );
 }
+
+/// Somebody looks for open ports, and the capture has nothing else.
+#[test]
+fn ports_that_were_scanned_are_no_sessions() {
+    let knock = |ports: std::ops::Range<u16>| {
+        let knocks = ports.fold(Script::new(), |script, port| {
+            script.leg(([10, 0, 0, 7], 50_000 + port), ([10, 0, 0, 9], port)).refused()
+        });
+        judge(&knocks).0.len()
+    };
+    assert_eq!((knock(8000..8003), knock(8000..8020)), (3, 0));
+}

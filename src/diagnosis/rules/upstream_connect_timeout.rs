@@ -64,6 +64,7 @@ fn is_unanswered(attempt: &LastAttempt<'_>) -> bool {
         && tcp.icmp.is_empty()
         && attempt.back.half(Role::Server).packets == 0
         && (tcp.syn_retransmissions > 0 || given_up)
+        && !attempt.gave_up_at_once()
 }
 
 #[cfg(test)]

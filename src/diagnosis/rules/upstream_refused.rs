@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::diagnosis::upstream::last_attempts;
+use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::Confidence;
 
 /// `upstream-refused`.
 pub const RULE: Rule = Rule {
@@ -25,7 +26,22 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let attempt = last_attempts(facts.session).find(|attempt| attempt.back.tcp.refused.is_some())?;
+    let seen = last_attempts(facts.session).find_map(|attempt| refusal(&attempt));
+    seen.or_else(|| last_attempts(facts.session).find(LastAttempt::gave_up_at_once).map(|attempt| unseen(&attempt)))
+}
+
+/// A proxy that does not wait for an answer to its SYN has one, which the capture lacks.
+fn unseen(attempt: &LastAttempt<'_>) -> Evidence {
+    let server = attempt.back.server;
+    let said = format!("it gave up at once, as after a refusal, which was not captured; {}", attempt.outcome());
+    Evidence::on(attempt.back_index, format!("SYN to {server} without an answer: {said}"))
+        .packet_if(attempt.back.tcp.syn, "the proxy's SYN")
+        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .confidence(Confidence::Low)
+        .verdict(format!("{} likely could not reach its {} {server}: {said}", attempt.proxy(), attempt.backend().word))
+}
+
+fn refusal(attempt: &LastAttempt<'_>) -> Option<Evidence> {
     let tcp = &attempt.back.tcp;
     let (syn, refused) = (tcp.syn, tcp.refused?);
     let after = syn.map(|syn| format!(" after {}", Span(refused.at.since(syn.at)))).unwrap_or_default();
@@ -79,6 +95,18 @@ pub(super) mod tests {
         let twice = example().attempt(|leg| leg.refused());
         assert!(twice.diagnose().verdict.contains("2 attempts"));
         assert_eq!(twice.finding(RULE.id).unwrap().evidence.leg, Some(2));
+    }
+
+    #[test]
+    fn who_gives_up_at_once_was_refused_though_it_was_not_captured() {
+        let dialled = |waited: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(waited).response(NGINX_502))
+                .backend_leg(|leg| leg.unanswered_syn(0))
+        };
+        assert_eq!(dialled(1).ids(), [RULE.id]);
+        assert_eq!(dialled(1).finding(RULE.id).unwrap().evidence.confidence, Confidence::Low);
+        assert_eq!(dialled(5000).ids(), ["upstream-connect-timeout"]);
     }
 
     #[test]
