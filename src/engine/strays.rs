@@ -91,8 +91,8 @@ pub enum Seeks {
     /// Any connection; one that never came up also from an address that is not known to be its proxy's: the answer says
     /// that the proxy could not reach its backend.
     Failure,
-    /// A connection that was refused while this one waited, and waited shortly: the answer does not say that the server
-    /// failed, but a page or a redirect may stand in for that.
+    /// A connection that was dialled for this one, and refused or given up while it waited: the answer does not say that
+    /// the server failed, but a page or a redirect may stand in for that.
     HiddenFailure,
     /// Attempts before the one that worked.
     EarlierAttempt {
@@ -228,7 +228,10 @@ impl<T> Front<T> {
         let failed = !leg.tcp.came_up();
         let wanted = match self.seeks {
             Seeks::Any | Seeks::Failure => true,
-            Seeks::HiddenFailure => leg.tcp.refused.is_some_and(|refused| refused.at <= self.until),
+            Seeks::HiddenFailure => {
+                let given_up = failed && leg.tcp.syn_retransmissions > 0 && leg.tcp.last.at <= self.until;
+                given_up || leg.tcp.refused.is_some_and(|refused| refused.at <= self.until)
+            }
             Seeks::EarlierAttempt { worked } => failed && !is_other_family(leg.server, worked),
         };
         if !wanted || self.server == leg.server {

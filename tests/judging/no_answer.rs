@@ -62,6 +62,15 @@ fn a_page_does_not_hide_that_the_backend_refused() {
     );
 }
 
+#[test]
+fn a_page_does_not_hide_that_the_backend_was_silent() {
+    const PAGE: &str = "HTTP/1.1 302 Found\r\nLocation: https://status.example/\r\nContent-Length: 0\r\n\r\n";
+    let asked = || Script::new().leg(CLIENT, SERVER).request(Script::REQUEST).leg(DIAL, BACKEND);
+    let told = |script: Script| judge(&script.leg(CLIENT, SERVER).response(PAGE).client_fin().server_fin()).cause();
+    assert_eq!(told(asked().request(Script::REQUEST).after_ms(2000).client_fin()), Some("upstream-response-timeout"));
+    assert_eq!(told(asked().client_syn().retransmitted().after_ms(1800)), Some("upstream-connect-timeout"));
+}
+
 /// Somebody looks for open ports, and the capture has nothing else.
 #[test]
 fn ports_that_were_scanned_are_no_sessions() {

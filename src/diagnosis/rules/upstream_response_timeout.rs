@@ -9,6 +9,7 @@ use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Request};
 use crate::stream::Role;
+use crate::time::Timestamp;
 
 /// `upstream-response-timeout`.
 pub const RULE: Rule = Rule {
@@ -71,7 +72,11 @@ fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let plain = back.h2.is_none() && back.tls.is_none();
     let spoke = |last: Moment| last > asked.moment && last.at < end.moment.at;
     let answered = !back.is_readable() || (plain && back.half(Role::Server).last_data.is_some_and(spoke));
-    let refused = attempt.front.status().is_some_and(|status| status >= 500);
+    // A page or a redirect may stand in for a 504: it comes as the proxy leaves.
+    let told = attempt.front.response.as_deref();
+    let waited = end.moment.at.since(asked.moment.at) > AT_ONCE;
+    let as_it_left = |told: Timestamp| waited && told.distance(end.moment.at) <= AT_ONCE;
+    let refused = told.is_some_and(|told| told.head.status >= 500 || as_it_left(told.moment.at));
     (refused && !client_left && !answered && back.half(Role::Client).unacknowledged_since.is_none())
         .then_some((asked, end))
 }
