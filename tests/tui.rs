@@ -233,6 +233,23 @@ fn what_is_wrong_with_a_file_is_told_on_the_screen_and_after_it() {
     assert!(screen.contains("wsflow: "), "{screen}");
 }
 
+#[test]
+fn mistakes_are_told_before_the_terminal_changes() {
+    let healthy = capture("nginx-healthy.pcap");
+    let lines = [
+        ("-r no-such.pcap".to_owned(), "cannot open no-such.pcap"),
+        (format!("-r {healthy} -Y 'colour == 1'"), "there is no field colour"),
+        (format!("-r {healthy} --keylog no-such.keys"), "no-such.keys"),
+        ("-r -".to_owned(), "standard input is a terminal"),
+    ];
+    for (index, (line, words)) in lines.into_iter().enumerate() {
+        let Some(terminal) = Terminal::open(&format!("mistake-{index}")) else { return };
+        terminal.run(&wsflow(&line));
+        let screen = terminal.assert_given_back(2);
+        assert!(screen.contains(words), "{screen}");
+    }
+}
+
 /// Fifty ends of every kind, most of them in the middle of something.
 #[test]
 fn the_terminal_is_given_back_fifty_times_of_fifty() {

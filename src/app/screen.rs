@@ -1,32 +1,37 @@
 //! The terminal user interface, and what it is fed with.
 
 use std::fmt;
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::extract::can_be_read_twice;
 use super::failure::Failure;
+use super::keylog::Keylog;
 use super::reader::{Listener, Reader, filter_of, is_stream, tell_counts};
 use super::record::{SharedRecorder, Witness};
 #[cfg(feature = "live")]
 use super::save::InRecording;
 use super::save::{InFiles, InMemory};
 use super::{FAILED, complain, status};
+use crate::cli::UsageError;
 use crate::config::Config;
 #[cfg(feature = "live")]
 use crate::config::Output;
 use crate::engine::Engine;
 #[cfg(feature = "live")]
 use crate::output::pcapng::names::Rotation;
-use crate::source::{Interface, Source};
+use crate::output::query::Query;
+use crate::source::{Clocks, Interface, Savefiles, Source};
 #[cfg(feature = "live")]
 use crate::tui::Packets;
 use crate::tui::{self, Feed, Options, Theme};
 
 /// Reads savefiles and shows them while they are read, until the person has seen enough.
 pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failure> {
-    filter_of(&config.filter)?; // a mistake in it is told before the terminal changes
+    check(config, files)?;
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     // What comes through a pipe is gone when somebody saves it.
     let pipes = !files.iter().all(|file| can_be_read_twice(file));
@@ -63,6 +68,22 @@ pub(super) fn show(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Failu
         return Ok(ExitCode::from(FAILED));
     }
     Ok(status(config, ended.summary.worst, false))
+}
+
+/// Mistakes are told before the terminal changes. What comes through a pipe is not touched.
+fn check(config: &Config, files: &[PathBuf]) -> Result<(), Failure> {
+    filter_of(&config.filter)?;
+    config.query.as_deref().map(Query::parse).transpose()?;
+    config.keylog.as_ref().map(|keylog| Keylog::open(keylog, is_stream(files))).transpose()?;
+    let standard_input = |file: &&PathBuf| *file == Path::new("-");
+    if files.iter().any(|file| standard_input(&file)) && io::stdin().is_terminal() {
+        let text = "standard input is a terminal; pipe a capture into it: tcpdump -U -w - | wsflow -r -";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    let is_pipe = |file: &&PathBuf| fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir());
+    let others: Vec<PathBuf> = files.iter().filter(|file| !standard_input(file) && !is_pipe(file)).cloned().collect();
+    Savefiles::open_by(&others, None, &Clocks::default())?;
+    Ok(())
 }
 
 fn analyse(

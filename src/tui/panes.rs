@@ -23,7 +23,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::tui::format;
 use crate::tui::layout;
-use crate::tui::state::{Screen, State};
+use crate::tui::state::{Screen, State, Tab};
 use crate::tui::store::Store;
 
 /// How many lines there are to see, and how many of them fit.
@@ -70,9 +70,14 @@ pub(super) fn panel(state: &State, store: &Store) -> Panel {
     }
 }
 
-/// What is to be known of the list that its rows do not tell: which they are, and that the chosen one changes by itself.
+/// What is to be known of a list that its rows do not tell: which they are, and that the chosen one changes by itself.
 fn how_listed(store: &Store, state: &State) -> String {
-    let Screen::Sessions = state.screen() else { return String::new() };
+    const FOLLOWING: &str = "following the newest";
+    match state.screen() {
+        Screen::Sessions => {}
+        Screen::Session(detail) if detail.follow && detail.tab == Tab::Messages => return FOLLOWING.to_owned(),
+        _ => return String::new(),
+    }
     let mut words = Vec::new();
     if !state.list.filter_text().is_empty() {
         words.push(format!("only {} (Esc: all)", format::wire(state.mask, state.list.filter_text())));
@@ -81,7 +86,7 @@ fn how_listed(store: &Store, state: &State) -> String {
         words.push("of the oldest the line is kept, which only words match".to_owned());
     }
     if state.list.follow {
-        words.push("following the newest".to_owned());
+        words.push(FOLLOWING.to_owned());
     }
     words.join(" ─ ")
 }
