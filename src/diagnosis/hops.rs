@@ -2,7 +2,7 @@
 
 use crate::diagnosis::answer;
 use crate::diagnosis::parties::{self, Name};
-use crate::http::handshake::{Key, Upgrade};
+use crate::http::handshake::Upgrade;
 use crate::http::head::Fields;
 use crate::session::leg::{JoinReason, Request};
 use crate::session::{Leg, Session};
@@ -61,8 +61,8 @@ pub fn asks_for_websocket(request: &Request) -> bool {
 /// Whether the proxy between two legs speaks WebSocket itself: it has made a handshake of its own, with another key. What it
 /// negotiates there is its own affair.
 pub fn makes_own_handshake(front: &Leg, back: &Leg) -> bool {
-    let key = |leg: &Leg| leg.request.as_deref().map(|request| request.offer.key);
-    matches!((key(front), key(back)), (Some(Key::Valid(asked)), Some(Key::Valid(made))) if asked != made)
+    let nonce = |leg: &Leg| leg.request.as_deref().and_then(|request| request.head.nonce());
+    nonce(front).zip(nonce(back)).is_some_and(|(asked, made)| asked != made)
 }
 
 impl<'a> Hop<'a> {
@@ -74,8 +74,8 @@ impl<'a> Hop<'a> {
 
     /// Whether the two requests are surely one: so that a difference between them is the proxy's.
     pub fn is_sure(&self) -> bool {
-        match (self.asked.offer.key, self.forwarded.offer.key) {
-            (Key::Valid(asked), Key::Valid(forwarded)) => asked == forwarded,
+        match (self.asked.head.nonce(), self.forwarded.head.nonce()) {
+            (Some(asked), Some(forwarded)) => asked == forwarded,
             _ => self.back.joined_by.is_some_and(|reason| reason <= JoinReason::TunnelBytes),
         }
     }

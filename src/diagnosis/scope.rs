@@ -85,7 +85,7 @@ fn was_accepted(leg: &Leg) -> bool {
 fn is_right(leg: &Leg, tunnel: &Tunnel) -> bool {
     let (Some(request), Some(response)) = (&leg.request, &leg.response) else { return false };
     let answer = &response.answer;
-    matches!(request.offer.key, Key::Valid(_))
+    request.offer.key == Key::Valid
         && leg.incomplete_request.is_none()
         && response.head.status == 101
         && answer.upgrade == Upgrade::WebSocket

@@ -5,7 +5,7 @@ use crate::engine::tracker::Watch;
 use crate::h2;
 use crate::http::ProxyHeader;
 use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
-use crate::http::handshake::{Answer, Key, Offer, Upgrade};
+use crate::http::handshake::{Answer, Offer, Upgrade};
 use crate::http::text::text;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
@@ -122,17 +122,13 @@ impl Watch<'_> {
     pub(super) fn waiting_of(&self, id: FlowId) -> Option<Waiting> {
         let flow = self.tracker.flows.find(id)?;
         let request = flow.request.as_ref()?;
-        let key = match request.offer.key {
-            Key::Valid(key) => Some(key),
-            _ => None,
-        };
         let ends = flow.endpoints();
         Some(Waiting {
             flow: id,
             connection: flow.connection,
             client: ends[flow.client_side],
             server: ends[flow.client_side.peer()],
-            key,
+            key: request.head.nonce(),
             upgrade: !matches!(request.offer.upgrade, Upgrade::Absent),
             asked: request.moment.at,
             answered: None,

@@ -9,7 +9,6 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::engine::tracker::Tracker;
-use crate::http::handshake::Key;
 use crate::session::SessionId;
 use crate::session::course::TOLERANCE;
 use crate::session::leg::JoinReason;
@@ -59,8 +58,8 @@ impl Tracker {
         for id in self.completed.iter() {
             let Some(leg) = self.only_leg(id) else { continue };
             let request = leg.request().filter(|request| !request.cut);
-            match request.map(|request| (request.offer.key, request.moment.at)) {
-                Some((Key::Valid(key), asked)) => {
+            match request.map(|request| (request.head.nonce(), request.moment.at)) {
+                Some((Some(key), asked)) => {
                     let Some(until) = leg.answered().map(|answered| answered.at) else { continue };
                     let loose = Loose { id, client: leg.client(), server: leg.server(), asked, until };
                     by_key.entry(key).or_default().push(loose);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::engine::tracker::Tracker;
-use crate::http::handshake::Key;
 use crate::packet::Moment;
 use crate::session::SessionId;
 use crate::session::course::{FORWARDING, TOLERANCE};
@@ -249,7 +248,7 @@ fn fails_with(front: &Over, back: &Over) -> bool {
 
 /// Whether both have a valid key, and it is one.
 fn share_a_key(one: &Request, other: &Request) -> bool {
-    matches!((one.offer.key, other.offer.key), (Key::Valid(one), Key::Valid(other)) if one == other)
+    one.head.nonce().is_some_and(|nonce| other.head.nonce() == Some(nonce))
 }
 
 /// Whether one program may have made both: the same fields in the same order, and the same name of it.

@@ -21,14 +21,14 @@ const BASE64: [u8; 256] = {
     digits
 };
 
-/// The Sec-WebSocket-Key of a request (RFC 6455 §4.1).
+/// The Sec-WebSocket-Key of a request (RFC 6455 §4.1). What it stands for: [`RequestHead::nonce`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Key {
     /// There is none.
     #[default]
     Absent,
     /// 16 bytes in base64, as it must be.
-    Valid([u8; 16]),
+    Valid,
     /// There is one, but it is not 16 bytes in base64.
     Malformed,
     /// There are several fields.
@@ -36,17 +36,19 @@ pub enum Key {
 }
 
 impl Key {
-    /// Reads the value of a field: 16 bytes are 22 characters and padding. Bits behind the last byte do not matter (RFC 4648
-    /// §3.5), as they do to no server.
-    fn read(value: &[u8]) -> Key {
-        let nonce = || {
-            let mut characters: [u8; 24] = value.try_into().ok()?;
-            let [.., third @ b'=', fourth @ b'='] = &mut characters else { return None };
-            (*third, *fourth) = (b'A', b'A');
-            decode::<24, 18>(&characters)?.first_chunk().copied()
-        };
-        nonce().map_or(Key::Malformed, Key::Valid)
+    /// Of the value of a field.
+    fn of(value: &[u8]) -> Key {
+        if nonce(value).is_some() { Key::Valid } else { Key::Malformed }
     }
+}
+
+/// What a key stands for: 16 bytes are 22 characters and padding. Bits behind the last byte do not matter (RFC 4648 §3.5),
+/// as they do to no server.
+fn nonce(key: &[u8]) -> Option<[u8; 16]> {
+    let mut characters: [u8; 24] = key.try_into().ok()?;
+    let [.., third @ b'=', fourth @ b'='] = &mut characters else { return None };
+    (*third, *fourth) = (b'A', b'A');
+    decode::<24, 18>(&characters)?.first_chunk().copied()
 }
 
 /// The bytes that these characters without padding stand for in base64, if all of them do: three for every four.
@@ -97,7 +99,7 @@ impl Said {
             match name {
                 Known::Upgrade => upgrades.add(value),
                 Known::Connection => said.connection_upgrade |= has_upgrade(value),
-                Known::WebSocketKey if said.key == Key::Absent => said.key = Key::read(value.as_bytes()),
+                Known::WebSocketKey if said.key == Key::Absent => said.key = Key::of(value.as_bytes()),
                 Known::WebSocketKey => said.key = Key::Repeated,
                 Known::WebSocketVersion => said.version_13 = value == "13",
                 Known::WebSocketExtensions => said.deflate |= extensions_in(value).any(Extension::is_deflate),
@@ -116,7 +118,7 @@ impl Said {
 }
 
 /// What a request asks for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Offer {
     /// Its Upgrade field.
     pub upgrade: Upgrade,
@@ -142,7 +144,7 @@ impl Offer {
             upgrade: said.upgrade,
             connection_upgrade: said.connection_upgrade,
             key: match (said.key, head.fields.aside(Known::WebSocketKey)) {
-                (Key::Malformed, Some(value)) => Key::read(value),
+                (Key::Malformed, Some(value)) => Key::of(value),
                 (key, _) => key,
             },
             version_13: said.version_13,
@@ -161,10 +163,7 @@ impl Offer {
 
     /// Whether a server must take it for an opening handshake (RFC 6455 §4.2.1), method and version aside.
     pub fn is_complete(&self) -> bool {
-        self.upgrade == Upgrade::WebSocket
-            && self.connection_upgrade
-            && matches!(self.key, Key::Valid(_))
-            && self.version_13
+        self.upgrade == Upgrade::WebSocket && self.connection_upgrade && self.key == Key::Valid && self.version_13
     }
 }
 
@@ -310,6 +309,15 @@ impl SubprotocolAnswer {
 }
 
 impl RequestHead {
+    /// The 16 bytes that its key stands for, if it has one key and that is valid: the nonce of RFC 6455 §4.1.
+    pub fn nonce(&self) -> Option<[u8; 16]> {
+        if self.fields.said().key == Key::Repeated {
+            return None;
+        }
+        let aside = self.fields.aside(Known::WebSocketKey);
+        nonce(aside.or_else(|| self.fields.raw_values(Known::WebSocketKey).next())?)
+    }
+
     /// The subprotocols that it offers, in order of preference. They differ by case (RFC 6455 §4.1).
     pub fn subprotocols_offered(&self) -> impl Iterator<Item = &str> {
         self.fields.values(Known::WebSocketProtocol).flat_map(elements)
@@ -419,7 +427,7 @@ mod tests {
         let request = request(CLIENT);
         let offer = Offer::read(&request);
         assert!(offer.is_complete() && offer.is_attempt());
-        assert_eq!(offer.key, Key::Valid(*b"the sample nonce"));
+        assert_eq!((offer.key, request.nonce()), (Key::Valid, Some(*b"the sample nonce")));
         let answer = answer(&response(101, SERVER), &request);
         let expected = Answer {
             upgrade: Upgrade::WebSocket,
@@ -440,16 +448,21 @@ mod tests {
 
     #[test]
     fn keys() {
-        assert_eq!(Key::read(b"test"), Key::Malformed);
-        assert_eq!(Key::read(b""), Key::Malformed);
-        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZQ"), Key::Malformed);
-        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZQ==="), Key::Malformed);
-        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZTE="), Key::Malformed, "17 bytes");
-        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZTE2"), Key::Malformed, "18 bytes");
-        assert_eq!(Key::read(b"dGhlIHNhbXBsZSBub25jZR=="), Key::Valid(*b"the sample nonce"), "bits behind the end");
+        assert_eq!(nonce(b"test"), None);
+        assert_eq!(nonce(b""), None);
+        assert_eq!(nonce(b"dGhlIHNhbXBsZSBub25jZQ"), None);
+        assert_eq!(nonce(b"dGhlIHNhbXBsZSBub25jZQ==="), None);
+        assert_eq!(nonce(b"dGhlIHNhbXBsZSBub25jZTE="), None, "17 bytes");
+        assert_eq!(nonce(b"dGhlIHNhbXBsZSBub25jZTE2"), None, "18 bytes");
+        assert_eq!(nonce(b"dGhlIHNhbXBsZSBub25jZR=="), Some(*b"the sample nonce"), "bits behind the end");
         let twice = request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-key: x\r\n");
-        assert_eq!(Offer::read(&twice).key, Key::Repeated);
-        assert_eq!(Offer::read(&request("Host: a\r\n")).key, Key::Absent);
+        let key = |request: &RequestHead| (Offer::read(request).key, request.nonce());
+        assert_eq!(key(&twice), (Key::Repeated, None));
+        assert_eq!(key(&request("Host: a\r\n")), (Key::Absent, None));
+        assert_eq!(key(&request("Sec-WebSocket-Key: a b\r\n")), (Key::Malformed, None));
+        // Where something else of such a name is kept aside.
+        let odd = "Sec-WebSocket-Accept: x\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        assert_eq!(key(&request(odd)), (Key::Valid, Some(*b"the sample nonce")));
     }
 
     proptest! {
@@ -461,10 +474,10 @@ mod tests {
             let decoder = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
             let decoder = GeneralPurpose::new(&alphabet::STANDARD, decoder);
             let mut key = STANDARD.encode(nonce);
-            prop_assert_eq!(Key::read(key.as_bytes()), Key::Valid(nonce));
+            prop_assert_eq!(super::nonce(key.as_bytes()), Some(nonce));
             key.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
             let expected = decoder.decode(&key).ok().and_then(|bytes| bytes.try_into().ok());
-            prop_assert_eq!(Key::read(key.as_bytes()), expected.map_or(Key::Malformed, Key::Valid));
+            prop_assert_eq!(super::nonce(key.as_bytes()), expected);
         }
     }
 

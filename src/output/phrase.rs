@@ -126,7 +126,7 @@ pub fn request(request: &Request) -> String {
     }
     if offer.is_attempt() {
         match offer.key {
-            Key::Valid(_) => {}
+            Key::Valid => {}
             Key::Absent => parts.push("no Sec-WebSocket-Key".to_owned()),
             Key::Malformed => parts.push("malformed Sec-WebSocket-Key".to_owned()),
             Key::Repeated => parts.push("Sec-WebSocket-Key twice".to_owned()),

@@ -201,7 +201,7 @@ fn offer() -> Offer {
     Offer {
         upgrade: Upgrade::WebSocket,
         connection_upgrade: true,
-        key: Key::Valid([7; 16]),
+        key: Key::Valid,
         version_13: true,
         websocket_fields: true,
         deflate: false,

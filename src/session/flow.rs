@@ -259,6 +259,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_an_open_websocket_keeps_of_its_handshake_is_small() {
+        assert_eq!((size_of::<Request>(), size_of::<Response>()), (96, 112));
+    }
+
+    #[test]
     fn a_flow_is_small() {
         assert_eq!(size_of::<Option<Flow>>(), 120);
     }

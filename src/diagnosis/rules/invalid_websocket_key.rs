@@ -28,7 +28,7 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let (index, request) = first_request(session)?;
-    if matches!(request.offer.key, Key::Valid(_)) || !is_handshake(request) {
+    if request.offer.key == Key::Valid || !is_handshake(request) {
         return None;
     }
     let key = describe(request);

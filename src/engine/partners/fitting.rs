@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use crate::engine::tracker::Tracker;
-use crate::http::handshake::Key;
 use crate::session::course::{Course, FORWARDING, InClear, Likeness, TOLERANCE};
 use crate::session::flow::{App, Flow};
 use crate::session::leg::JoinReason;
@@ -156,8 +155,8 @@ impl Tracker {
     /// front. Of several, the one that asked at about the same time.
     pub(super) fn partner_by_key(&self, id: FlowId) -> Option<(FlowId, bool)> {
         let flow = self.flows.find(id)?;
-        let request = |flow: &Flow| flow.request.as_ref().map(|request| (request.offer.key, request.moment.at));
-        let (key @ Key::Valid(_), asked) = request(flow)? else { return None };
+        let request = |flow: &Flow| flow.request.as_ref().map(|request| (request.head.nonce(), request.moment.at));
+        let (Some(key), asked) = request(flow)? else { return None };
         let from = asked.minus(FORWARDING);
         let mut found = self.partners.before(from, asked);
         found.extend(self.partners.after(asked, asked.plus(FORWARDING)));
@@ -165,7 +164,7 @@ impl Tracker {
             let leg = self.flows.find(other)?;
             let (other_key, at) = request(leg)?;
             let other_session = leg.session != flow.session || flow.session.is_none();
-            let fits = other != id && other_key == key && leg.server() != flow.server() && other_session;
+            let fits = other != id && other_key == Some(key) && leg.server() != flow.server() && other_session;
             let in_front = at < asked;
             // Test tools use one key again and again: a leg in front was waiting for its answer.
             let answered = leg.response.as_ref().map(|response| response.begun.at);
