@@ -346,6 +346,12 @@ impl Leg {
         self.response.is_none() && self.odd_answer.as_deref().is_some_and(|odd| odd.starts_with("HTTP/1."))
     }
 
+    /// Whether something stands where an answer should be that is none, nor the beginning of one.
+    pub fn answer_is_alien(&self) -> bool {
+        let other = self.tls.is_none() && self.first_bytes.server.is_some_and(|kind| kind != FirstBytes::Http);
+        self.response.is_none() && !self.answer_broke_off() && (other || self.odd_answer.is_some())
+    }
+
     /// Whether what is said above TLS could be read without a hole, or there is no TLS.
     pub fn is_readable(&self) -> bool {
         let whole = |tls: &TlsFacts| Role::BOTH.into_iter().all(|role| tls.unread_bytes[role] == 0);

@@ -38,7 +38,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let request = leg.request.as_deref()?;
     let server = leg.half(Role::Server);
     let begun = leg.answer_begun();
-    let silent = !begun || (leg.response.is_none() && (leg.odd_answer.is_none() || leg.answer_broke_off()));
+    let silent = leg.response.is_none() && !leg.answer_is_alien();
     let received = leg.half(Role::Client).unacknowledged_since.is_none_or(|since| since > request.moment);
     if !silent || !received || server.packets == 0 || !leg.is_readable() || leg.has_holes() {
         return None;

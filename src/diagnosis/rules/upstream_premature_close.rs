@@ -62,7 +62,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
     let back = attempt.back;
     let asked = back.request.as_deref()?.moment;
-    let answered = back.response.is_some() || (back.odd_answer.is_some() && !back.answer_broke_off());
+    let answered = back.response.is_some() || back.answer_is_alien();
     if answered || !back.is_readable() || (back.answer_begun() && back.half(Role::Server).has_holes()) {
         return None;
     }
@@ -80,6 +80,15 @@ pub(super) mod tests {
         session()
             .client_leg(|leg| leg.request(ASKED).response(NGINX_502).fin(Role::Client))
             .backend_leg(|leg| leg.request(FORWARDED).after_ms(3).fin(Role::Server))
+    }
+
+    #[test]
+    fn another_protocol_is_no_answer_that_broke_off() {
+        let alien = example().backend_leg(|leg| {
+            let leg = leg.with(|leg| leg.first_bytes.server = Some(crate::session::leg::FirstBytes::Http2));
+            leg.after_ms(3).fin(Role::Server)
+        });
+        assert!(alien.check(&RULE).is_none());
     }
 
     #[test]
