@@ -155,7 +155,7 @@ impl Config {
             fail_on: args.fail_on.map(severity),
             live: Live {
                 snap_length: args.snapshot_length.unwrap_or(0),
-                buffer: args.buffer_size.map(|kib| i32::try_from(u64::from(kib) << 10).unwrap_or(i32::MAX)),
+                buffer: args.buffer_size.map(buffer).transpose()?,
                 promiscuous: !args.no_promiscuous_mode,
                 immediate: args.immediate_mode,
                 link: args.linktype,
@@ -279,6 +279,13 @@ fn rotation(args: &Args) -> Result<Rotation, UsageError> {
     }
 }
 
+/// In bytes, as libpcap counts.
+fn buffer(kib: u32) -> Result<i32, UsageError> {
+    const MOST: u32 = i32::MAX as u32 >> 10;
+    let bytes = i32::try_from(u64::from(kib) << 10);
+    bytes.map_err(|_| usage(&format!("-B counts KiB: {MOST} are the most that a capture can ask for")))
+}
+
 /// What says how to capture says nothing about a file. `-y` also says for which link type `-d` compiles.
 fn refuse_capture_options(args: &Args) -> Result<(), UsageError> {
     let options = [
@@ -339,6 +346,9 @@ mod tests {
         assert_eq!((config.output, config.mask, config.color), (Output::Text { brief: false }, Mask::Secrets, false));
         let live = Config::new(Args::default(), &Surroundings::default()).expect("nothing is enough");
         assert_eq!(live.input, Input::Live(vec!["any".to_owned()]));
+        let large = |kib| Config::new(Args { buffer_size: Some(kib), ..Args::default() }, &Surroundings::default());
+        assert!(large(2_097_151).is_ok_and(|config| config.live.buffer == Some(2_147_482_624)));
+        assert!(large(2_097_152).is_err_and(|error| error.0.contains("-B counts KiB: 2097151")));
         let twice = Args { interfaces: ["lo", "eth0", "lo"].map(str::to_owned).to_vec(), ..Args::default() };
         let twice = Config::new(twice, &Surroundings::default()).expect("each once");
         assert_eq!(twice.input, Input::Live(vec!["lo".to_owned(), "eth0".to_owned()]));

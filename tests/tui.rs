@@ -411,6 +411,7 @@ fn what_was_not_recorded_is_saved_from_memory_with_the_rights_of_who_called_sudo
     terminal.press("Enter");
     terminal.wait_for("alice may not write /root/here.pcapng");
     terminal.press("Escape");
+    terminal.wait_for("f filter"); // an Escape with something right behind it is Alt
     terminal.press("3");
     terminal.wait_for("Held to be saved");
     terminal.press("Q");
