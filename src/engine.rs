@@ -283,7 +283,7 @@ impl Engine {
     /// The bounds that were reached, and how often.
     fn bounds(&self) -> Vec<(&'static str, u64)> {
         let mut bounds = self.tracker.bounds.clone();
-        bounds.push(("failed connections remembered", self.tracker.strays.overflows));
+        bounds.push(("connections without a session remembered", self.tracker.strays.overflows));
         bounds.push(("encrypted legs compared", self.tracker.partners.overflows));
         bounds.push(("attempts waiting", self.tracker.joiner.overflows));
         bounds.extend(self.table.bounds());

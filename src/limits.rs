@@ -49,7 +49,7 @@ pub struct Limits {
     pub fragment_bytes: usize,
     /// How long a datagram waits for its fragments (RFC 8200 §4.5 says 60 s; captures are in order).
     pub fragment_time: Duration,
-    /// Plain HTTP exchanges and failed connections remembered for joining.
+    /// Plain HTTP exchanges, and connections without a session, remembered for joining.
     pub bystanders: usize,
     /// How long a connection that ended is remembered for late packets, as TIME-WAIT does.
     pub linger: Duration,
