@@ -25,6 +25,9 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+/// A proxy whose backend left has told its client, or tried another one, within this time.
+const RETRYING: Duration = Duration::from_secs(1);
+
 /// A server that is still silent after this time at the end of the capture counts as one that does not answer.
 const LONG: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let name = parties::server_of(session, index)?;
     let (what, moment, confidence) = ending(facts, leg)?;
+    let front = session.first_leg();
+    let front_waits = index > 0 && front.response.is_none() && front.first_end().is_none();
+    if front_waits && moment.is_some_and(|end| facts.neighbours.span.1.since(end.at) < RETRYING) {
+        return None; // the capture ended before the proxy had done anything about it
+    }
     let without = if begun { "before its answer was complete" } else { "without a byte of an answer" };
     let never = if begun { "gave no complete answer" } else { "never answered" };
     Some(
@@ -109,6 +117,19 @@ pub(super) mod tests {
         let session = session().client_leg(|leg| leg.request(ASKED).after_ms(12_000));
         assert_eq!(session.cause(), Some(RULE.id));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn what_a_proxy_does_about_it_is_waited_for() {
+        let told_ms_later = |millis: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED))
+                .backend_leg(|leg| leg.request(FORWARDED).after_ms(5).fin(Role::Server))
+                .neighbours(|others| others.span.1 = others.span.1.plus(Duration::from_millis(millis)))
+                .check(&RULE)
+                .is_some()
+        };
+        assert_eq!((told_ms_later(2), told_ms_later(2_000)), (false, true));
     }
 
     #[test]
