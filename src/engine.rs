@@ -95,12 +95,9 @@ impl Engine {
         Engine::with_bench(limits, options, wants, Bench::Here(Box::new(Judge::new(limits))))
     }
 
-    /// As [`new`](Engine::new), with a judge elsewhere, and the sink with him: those of its calls hear no messages, sessions,
-    /// findings and summary.
+    /// As [`new`](Engine::new), with a judge elsewhere: the sinks of its calls hear no sessions, findings and summary.
     pub fn with_courier(limits: &Limits, options: EngineOptions, wants: Wants, courier: Box<dyn Courier>) -> Engine {
-        let mut engine = Engine::with_bench(limits, options, wants, Bench::Elsewhere(courier));
-        engine.tracker.messages_are_brought = true;
-        engine
+        Engine::with_bench(limits, options, wants, Bench::Elsewhere(courier))
     }
 
     fn with_bench(limits: &Limits, options: EngineOptions, wants: Wants, bench: Bench) -> Engine {

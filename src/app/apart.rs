@@ -1,7 +1,7 @@
 //! Judging and printing apart from reading: on a thread of their own.
 //!
-//! What is read goes on while sessions that are over are judged and printed, and messages that were said. It needs an output
-//! that tells of nothing else while a session goes on: lines of two threads would have to be put in order.
+//! What is read goes on while sessions that are over are judged and printed. It needs an output that says nothing while a
+//! session goes on: else lines of two threads would have to be put in order.
 
 use std::io;
 use std::panic;
@@ -9,11 +9,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use crate::engine::Summary;
-use crate::engine::event::Sink;
+use crate::engine::event::{Sink, Wants};
 use crate::engine::judge::{Courier, Judge, Matter, Rest};
 use crate::limits::Limits;
 
-/// So many loads may wait: a load has up to some hundred sessions or messages of a kilobyte or two.
+/// So many loads may wait: a load has up to a hundred sessions of a kilobyte or two.
 const WAITING: usize = 4;
 
 /// To the thread that judges.
@@ -30,9 +30,10 @@ enum Load {
 }
 
 impl Apart {
-    /// A judge who tells this sink; `None` when the sink wants to hear how sessions go on, or the system has no thread to give.
+    /// A judge who tells this sink; `None` when the sink wants to hear more than judgements, or the system has no thread to
+    /// give.
     pub(super) fn start(limits: &Limits, mut sink: impl Sink + Send + 'static) -> Option<Box<Apart>> {
-        if sink.wants().progress {
+        if sink.wants() != Wants::default() {
             return None;
         }
         let (send, loads) = mpsc::sync_channel(WAITING);
@@ -83,14 +84,12 @@ fn preside(judge: &mut Judge, loads: &Receiver<Load>, sink: &mut dyn Sink) -> io
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::engine::{Engine, EngineOptions, Event, Wants};
+    use crate::engine::{Engine, EngineOptions, Event};
     use crate::script::{Script, text};
-    use crate::session::SessionId;
-    use crate::stream::Role;
 
     /// Takes so many sessions, and an error is what comes of the next.
     #[derive(Clone)]
@@ -128,14 +127,14 @@ mod tests {
     }
 
     /// Two thousand sessions, one behind the other, few of which are kept back.
-    fn run(sink: &(impl Sink + Clone + Send + 'static)) -> io::Result<Summary> {
+    fn run(sink: &Patience) -> io::Result<Summary> {
         let limits = Limits { sessions: 10, ..Limits::default() };
         let apart = Apart::start(&limits, sink.clone()).expect("it wants judgements only, and there is a thread");
-        let mut engine = Engine::with_courier(&limits, EngineOptions::default(), sink.wants(), apart);
+        let mut engine = Engine::with_courier(&limits, EngineOptions::default(), Wants::default(), apart);
         let mut script = Script::new();
         for port in 10_000..12_000 {
             script = script.leg(([10, 0, 0, 7], port), ([10, 0, 0, 1], 80)).opening_handshake().client(text("hello"));
-            script = script.client_fin().server_fin().after_ms(100);
+            script = script.client_fin().server_fin();
         }
         // Of these the engine tells only what comes before a judgement, and nobody wants that.
         let mut nobody = Patience::of(0);
@@ -152,44 +151,6 @@ mod tests {
         assert_eq!(sink.told(), 2_000);
         assert_eq!(summary.sessions.iter().map(|(_, count)| count).sum::<u64>(), 2_000);
         assert_eq!(summary.connections, 2_000);
-    }
-
-    /// Notes whose message comes, and whose judgement.
-    #[derive(Clone, Default)]
-    struct Order(Arc<Mutex<Vec<(SessionId, bool)>>>);
-
-    impl Sink for Order {
-        fn wants(&self) -> Wants {
-            Wants { messages: true, progress: false }
-        }
-
-        fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-            let mut order = self.0.lock().expect("nobody panics with it");
-            match event {
-                Event::Message(place, Role::Client, message) => {
-                    assert_eq!((message.preview, message.bytes), (&b"hello"[..], 5));
-                    order.push((place.session, false));
-                }
-                Event::Session(session, _) => order.push((session.id, true)),
-                _ => {}
-            }
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn messages_come_in_order_with_judgements() {
-        let apart = Order::default();
-        run(&apart).expect("it takes everything");
-        let apart = apart.0.lock().expect("nobody panics with it");
-        let messages: Vec<u64> = apart.iter().filter(|(_, judged)| !judged).map(|(id, _)| id.0).collect();
-        assert_eq!(messages, (1..=2_000).collect::<Vec<_>>());
-        let judged_before = |last| apart.iter().take_while(|entry| **entry != (last, false)).any(|(_, judged)| *judged);
-        assert!(judged_before(SessionId(2_000)), "sessions are over while others go on");
-        for id in (1..=2_000).map(SessionId) {
-            let place = |entry| apart.iter().position(|known| *known == entry);
-            assert!(place((id, false)) < place((id, true)), "{id:?}");
-        }
     }
 
     #[test]

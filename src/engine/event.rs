@@ -73,30 +73,6 @@ pub struct Message<'a> {
     pub holes: bool,
 }
 
-/// A message that is told later, elsewhere.
-#[derive(Clone, Debug)]
-pub struct KeptMessage {
-    place: Place,
-    by: Role,
-    /// Without its preview.
-    message: Message<'static>,
-    preview: Box<[u8]>,
-}
-
-impl KeptMessage {
-    /// Keeps what is borrowed.
-    pub fn new(place: Place, by: Role, message: &Message<'_>) -> KeptMessage {
-        let Message { kind, moment, bytes, compressed, fragments, preview, truncated, holes } = *message;
-        let message = Message { kind, moment, bytes, compressed, fragments, preview: &[], truncated, holes };
-        KeptMessage { place, by, message, preview: preview.into() }
-    }
-
-    /// What it is told as.
-    pub fn event(&self) -> Event<'_> {
-        Event::Message(self.place, self.by, Message { preview: &self.preview, ..self.message })
-    }
-}
-
 /// What happens. Borrowed: a sink copies what it keeps.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {

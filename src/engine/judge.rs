@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::diagnosis::groups::Groups;
 use crate::diagnosis::{self, Diagnosis, Facts, Severity};
-use crate::engine::event::{Event, KeptMessage, Sink, Summary};
+use crate::engine::event::{Event, Sink, Summary};
 use crate::engine::strays::{self, Unclaimed};
 use crate::limits::Limits;
 use crate::session::neighbours::{Endings, Note, Recorder};
@@ -30,8 +30,6 @@ pub enum Matter {
     Dropped(Timestamp, Timestamp),
     /// A session is over, and its judgement is due.
     Session(SessionId, Record),
-    /// A message, which is passed on to the sink. Only to a judge elsewhere: so lines stay in order.
-    Message(Box<KeptMessage>),
 }
 
 /// What is left when the capture is over.
@@ -82,7 +80,6 @@ impl Judge {
                 Matter::Note(note) => self.recorder.note(note),
                 Matter::Dropped(from, until) => self.dropped(from, until),
                 Matter::Session(id, record) => self.judge(id, record, sink)?,
-                Matter::Message(message) => sink.event(&message.event())?,
             }
         }
         Ok(())

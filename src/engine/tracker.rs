@@ -44,8 +44,6 @@ pub struct Tracker {
     pub(super) scratch: Scratch,
     /// For the judge: what it has not heard yet.
     pub(super) matters: Vec<Matter>,
-    /// Messages are told where the judge is.
-    pub(super) messages_are_brought: bool,
     pub(super) strays: Strays,
     /// Connections that are being opened; live only.
     pub(super) dialling: Option<Dialling>,
@@ -82,7 +80,6 @@ impl Tracker {
             heads: Some(Box::new(HeadStore::new(limits))),
             scratch: Scratch::new(limits),
             matters: Vec::new(),
-            messages_are_brought: false,
             strays: Strays::new(STRAYS),
             dialling: live.then(Dialling::default),
             completed: Completed::default(),
@@ -206,9 +203,8 @@ impl Watch<'_> {
     /// The flows, and what a tunnel on one of them needs.
     #[inline]
     pub(super) fn split(&mut self) -> (&mut Slab<Flow>, Room<'_>) {
-        let Tracker { flows, limits, scratch, wants, matters, messages_are_brought, .. } = &mut *self.tracker;
-        let brought = messages_are_brought.then_some(matters);
-        (flows, Room { wants: *wants, limits, scratch, brought, sink: &mut *self.sink, error: &mut self.error })
+        let Tracker { flows, limits, scratch, wants, .. } = &mut *self.tracker;
+        (flows, Room { wants: *wants, limits, scratch, sink: &mut *self.sink, error: &mut self.error })
     }
 }
 

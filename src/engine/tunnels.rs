@@ -2,8 +2,7 @@
 
 use std::io;
 
-use crate::engine::event::{self, Event, KeptMessage, MessageKind, Place, Sink, Wants};
-use crate::engine::judge::Matter;
+use crate::engine::event::{self, Event, MessageKind, Place, Sink, Wants};
 use crate::limits::Limits;
 use crate::packet::Moment;
 use crate::session::SessionId;
@@ -19,8 +18,6 @@ pub(super) struct Room<'a> {
     pub(super) wants: Wants,
     pub(super) limits: &'a Limits,
     pub(super) scratch: &'a mut Scratch,
-    /// Where messages go that are told elsewhere.
-    pub(super) brought: Option<&'a mut Vec<Matter>>,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) error: &'a mut Option<io::Error>,
 }
@@ -45,11 +42,11 @@ fn at_work<'a>(
     flow: &'a mut Flow,
     room: Room<'a>,
 ) -> Option<(&'a mut TunnelState, &'a Limits, &'a mut Scratch, Teller<'a>)> {
-    let Room { wants, limits, scratch, brought, sink, error } = room;
+    let Room { wants, limits, scratch, sink, error } = room;
     let Flow { app: App::Tunnel(tunnel), ends, client_side, session, depth, .. } = flow else { return None };
     let preview = if wants.messages { limits.preview_bytes } else { 0 };
     let at = At { ends, client_side: *client_side, session: *session, depth: *depth };
-    Some((tunnel, limits, scratch, Teller { at, wants, preview, brought, sink, error }))
+    Some((tunnel, limits, scratch, Teller { at, wants, preview, sink, error }))
 }
 
 /// Where a tunnel is. The place is made of it when somebody wants to know.
@@ -77,7 +74,6 @@ struct Teller<'a> {
     wants: Wants,
     /// Bytes of a message that are wanted.
     preview: usize,
-    brought: Option<&'a mut Vec<Matter>>,
     sink: &'a mut dyn Sink,
     error: &'a mut Option<io::Error>,
 }
@@ -105,15 +101,7 @@ impl Teller<'_> {
             truncated: message.truncated,
             holes: message.holes,
         };
-        self.pass_on(by, &message);
-    }
-
-    fn pass_on(&mut self, by: Role, message: &event::Message<'_>) {
-        let place = self.at.place();
-        match &mut self.brought {
-            Some(matters) => matters.push(Matter::Message(Box::new(KeptMessage::new(place, by, message)))),
-            None => self.emit(&Event::Message(place, by, *message)),
-        }
+        self.emit(&Event::Message(self.at.place(), by, message));
     }
 }
 
@@ -149,7 +137,7 @@ impl TunnelListener for Teller<'_> {
             truncated: control.length > control.payload.len() as u64,
             holes: !control.whole,
         };
-        self.pass_on(by, &message);
+        self.emit(&Event::Message(self.at.place(), by, message));
     }
 
     fn close(&mut self, by: Role, close: &Close) {
