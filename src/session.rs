@@ -1,6 +1,6 @@
 //! Sessions: one WebSocket as its users see it, made of legs, each on one connection.
 
-pub mod authorization;
+pub mod aside;
 pub mod closing;
 pub mod completed;
 pub mod course;
@@ -47,7 +47,7 @@ impl Session {
     /// Every place where a proxy stands: the leg in front of it and a leg behind it. A proxy that tries one backend after
     /// another stands in several pairs, with the same leg in front. Where it only asked for leave, it passed nothing on.
     pub fn proxies(&self) -> impl Iterator<Item = Proxy<'_>> {
-        self.legs.iter().enumerate().filter(|(_, leg)| !leg.is_authorization).filter_map(|(back_index, back)| {
+        self.legs.iter().enumerate().filter(|(_, leg)| !leg.is_aside).filter_map(|(back_index, back)| {
             let front_index = back.behind?;
             Some(Proxy { front_index, front: self.legs.get(front_index)?, back_index, back })
         })

@@ -163,7 +163,7 @@ impl<'a> Refusal<'a> {
         };
         let itself = self.by_proxy() && self.session.legs.len() > 1;
         let in_time = |leg: &Leg| leg.response.as_deref().is_some_and(|leave| leave.moment <= self.response.moment);
-        let asked = |leg: &&Leg| leg.is_authorization && leg.behind == Some(self.made_on) && in_time(leg);
+        let asked = |leg: &&Leg| leg.is_aside && leg.behind == Some(self.made_on) && in_time(leg);
         Maker { name, software, itself, authorization: self.session.legs.iter().find(asked) }
     }
 

@@ -69,7 +69,7 @@ fn server_word(session: &Session, index: usize, leg: &Leg) -> &'static str {
 
 /// The leg behind the server of this one: the last attempt, when its proxy made several. Where it asked for leave is none.
 pub fn behind(session: &Session, leg: usize) -> Option<usize> {
-    session.legs.iter().rposition(|other| other.behind == Some(leg) && !other.is_authorization)
+    session.legs.iter().rposition(|other| other.behind == Some(leg) && !other.is_aside)
 }
 
 /// The legs from the client on; behind them those of attempts that their proxy followed by another.

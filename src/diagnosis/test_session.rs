@@ -16,7 +16,7 @@ use std::ops::Deref;
 pub use leg::TestLeg;
 
 use crate::diagnosis::{Diagnosis, Evidence, Facts, Finding, Rule, diagnose};
-use crate::session::authorization;
+use crate::session::aside;
 use crate::session::closing;
 use crate::session::leg::LegRole;
 use crate::session::neighbours::Ending;
@@ -260,8 +260,8 @@ impl TestSession {
                 (true, false) => LegRole::ProxyBackend,
             };
             leg.outcome = closing::outcome_of(leg);
-            let is_authorization = authorization::is_authorization(&self.session.legs, index);
-            self.session.legs[index].is_authorization = is_authorization;
+            let is_aside = aside::is_aside(&self.session.legs, index);
+            self.session.legs[index].is_aside = is_aside;
         }
         self.session.outcome = self.outcome.unwrap_or(self.session.legs[0].outcome);
         self.session.end = self.session.legs.iter().map(|leg| leg.tcp.last.at).max().unwrap_or(START);

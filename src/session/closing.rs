@@ -85,7 +85,7 @@ fn who(legs: &[Leg], party: Party) -> Who {
 /// The first FIN or RST on any leg, in the order of capture.
 fn first_tcp_end(legs: &[Leg]) -> Option<(Moment, Party, EndKind)> {
     let mut first: Option<(Moment, Party, EndKind)> = None;
-    for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| !leg.is_authorization) {
+    for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| !leg.is_aside) {
         leg.each_end(|end| {
             if first.is_none_or(|(moment, ..)| end.moment < moment) {
                 first = Some((end.moment, Party { leg: index, role: end.by }, end.kind));
@@ -176,10 +176,8 @@ fn refusal(legs: &[Leg]) -> EndedBy {
     if status == Some(101) {
         return first_end(legs, Phase::Opening).unwrap_or(silence(legs, Phase::Opening));
     }
-    let maker = legs
-        .iter()
-        .rposition(|leg| leg.response.is_some() && leg.status() == status && !leg.is_authorization)
-        .unwrap_or(0);
+    let maker =
+        legs.iter().rposition(|leg| leg.response.is_some() && leg.status() == status && !leg.is_aside).unwrap_or(0);
     let who = who(legs, Party { leg: maker, role: Role::Server });
     EndedBy { who, via: Via::HttpStatus, phase: Phase::Opening, confidence: confidence(legs) }
 }

@@ -200,7 +200,7 @@ pub struct Leg {
     /// What ties it to the leg in front.
     pub joined_by: Option<JoinReason>,
     /// Whether the proxy in front asked another service here for leave to pass the request on, or gave it a copy.
-    pub is_authorization: bool,
+    pub is_aside: bool,
     /// What became of it.
     pub outcome: Outcome,
     /// A PROXY header in front.
@@ -239,7 +239,7 @@ impl Leg {
             role: LegRole::Direct,
             behind: None,
             joined_by: None,
-            is_authorization: false,
+            is_aside: false,
             outcome: Outcome::Open,
             proxy_header: None,
             first_bytes: ByRole::default(),

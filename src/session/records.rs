@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use hashbrown::HashMap;
 
 use crate::session::Session;
-use crate::session::authorization;
+use crate::session::aside;
 use crate::session::closing;
 use crate::session::leg::{JoinReason, Leg, LegRole, SessionId};
 use crate::session::neighbours::Ending;
@@ -250,7 +250,7 @@ pub fn complete(id: SessionId, record: Record, spare: &mut Spare) -> Option<Sess
     for index in 0..legs.len() {
         legs[index].role = role_of(&legs, index);
         legs[index].outcome = closing::outcome_of(&legs[index]);
-        legs[index].is_authorization = authorization::is_authorization(&legs, index);
+        legs[index].is_aside = aside::is_aside(&legs, index);
     }
     let outcome = legs.first()?.outcome;
     let end = legs.iter().map(|leg| leg.tcp.last.at).max()?;

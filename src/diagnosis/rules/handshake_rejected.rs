@@ -61,8 +61,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// Whether that is a yes to a proxy that asked for leave; or a yes and nothing else, to a request that does not ask for a WebSocket.
 fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
     let asks = refusal.request.is_none_or(hops::asks_for_websocket);
-    let is_authorization = refusal.session.legs[refusal.made_on].is_authorization && refusal.status() < 300;
-    is_authorization || !asks && answer::is_bare_yes(refusal.response)
+    let is_aside = refusal.session.legs[refusal.made_on].is_aside && refusal.status() < 300;
+    is_aside || !asks && answer::is_bare_yes(refusal.response)
 }
 
 /// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).

@@ -78,7 +78,7 @@ fn on_one_leg(session: &Session) -> Option<Evidence> {
         return None;
     }
     let leg = &session.legs[index];
-    if leg.is_authorization || leg.response.as_deref().is_some_and(|response| works_without_upgrade(leg, response)) {
+    if leg.is_aside || leg.response.as_deref().is_some_and(|response| works_without_upgrade(leg, response)) {
         return None;
     }
     let got = what_went_out(request);

@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let mut asked = session.legs.iter().enumerate().filter(|(_, leg)| !leg.is_authorization);
+    let mut asked = session.legs.iter().enumerate().filter(|(_, leg)| !leg.is_aside);
     let (index, request) = asked.find_map(|(index, leg)| {
         let request = leg.request.as_deref().filter(|request| is_wrong(request))?;
         Some((index, request))

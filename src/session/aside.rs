@@ -1,7 +1,8 @@
-//! Requests that a proxy makes aside, to ask another service whether it may pass a request on: auth_request of nginx,
-//! forward_auth of Caddy, ForwardAuth of Traefik. They carry the fields of the request that they ask about, its key too.
-//! What comes back decides, and is no answer of a backend. And copies that it makes for another service (mirror of nginx): what
-//! comes back is thrown away.
+//! Requests that a proxy makes aside. They carry the fields of the client's request, its key too, and are no way to a backend.
+//!
+//! By one kind it asks another service whether it may pass a request on (auth_request of nginx, forward_auth of Caddy,
+//! ForwardAuth of Traefik): what comes back decides. The other is a copy for another service (mirror of nginx): what comes back
+//! is thrown away.
 
 use crate::http::handshake::Upgrade;
 use crate::http::head::Fields;
@@ -12,7 +13,7 @@ use crate::session::leg::{Request, Response};
 use crate::stream::Role;
 
 /// Whether the leg at `index` is such a request.
-pub fn is_authorization(legs: &[Leg], index: usize) -> bool {
+pub fn is_aside(legs: &[Leg], index: usize) -> bool {
     let leg = &legs[index];
     let Some(aside) = leg.request.as_deref().filter(|_| leg.tunnel.is_none()) else { return false };
     let front = leg.behind.and_then(|front| legs.get(front));
@@ -101,24 +102,24 @@ mod tests {
             .backend_leg(|leg| leg.request(aside).response(answer).fin(Role::Server))
     }
 
-    fn is_aside(session: &TestSession) -> bool {
-        is_authorization(&session.session.legs, 1)
+    fn second_is_aside(session: &TestSession) -> bool {
+        is_aside(&session.session.legs, 1)
     }
 
     #[test]
     fn a_proxy_tells_a_no_in_its_own_words() {
         let own = "HTTP/1.1 401 Unauthorized\nServer: nginx\n\n<html>401 Authorization Required</html>";
-        assert!(is_aside(&asked(ASIDE, NO, own)));
-        assert!(is_aside(&asked(ASIDE, NO, "HTTP/1.1 302 Found\nLocation: /login\n\n")));
-        assert!(!is_aside(&asked(ASIDE, NO, NO)), "passed on: the answer of a backend");
+        assert!(second_is_aside(&asked(ASIDE, NO, own)));
+        assert!(second_is_aside(&asked(ASIDE, NO, "HTTP/1.1 302 Found\nLocation: /login\n\n")));
+        assert!(!second_is_aside(&asked(ASIDE, NO, NO)), "passed on: the answer of a backend");
     }
 
     #[test]
     fn what_is_neither_yes_nor_no_is_an_error() {
         let missing = "HTTP/1.1 404 Not Found\n\nno such page";
-        assert!(is_aside(&asked(ASIDE, missing, "HTTP/1.1 500 Internal Server Error\n\n<html>")));
-        assert!(!is_aside(&asked(ASIDE, missing, missing)));
-        assert!(!is_aside(&asked(ASIDE, missing, NGINX_502)));
+        assert!(second_is_aside(&asked(ASIDE, missing, "HTTP/1.1 500 Internal Server Error\n\n<html>")));
+        assert!(!second_is_aside(&asked(ASIDE, missing, missing)));
+        assert!(!second_is_aside(&asked(ASIDE, missing, NGINX_502)));
     }
 
     #[test]
@@ -129,35 +130,39 @@ mod tests {
                 .client_leg(|leg| leg.request(ASKED).after_ms(20).response("HTTP/1.1 403 Forbidden\n\n"))
                 .backend_leg(|leg| leg.request(&copy).after_ms(milliseconds).response("HTTP/1.1 200 OK\n\n"))
         };
-        assert!(is_aside(&late(90)));
-        assert!(!is_aside(&late(1)), "the proxy may have waited for it");
+        assert!(second_is_aside(&late(90)));
+        assert!(!second_is_aside(&late(1)), "the proxy may have waited for it");
     }
 
     #[test]
     fn after_a_yes_the_backend_is_asked() {
         let yes = "HTTP/1.1 204 No Content\n\n";
-        assert!(!is_aside(&asked(ASIDE, yes, yes)));
+        assert!(!second_is_aside(&asked(ASIDE, yes, yes)));
         let went_on = asked(ASIDE, yes, SWITCHED).attempt(|leg| leg.request(FORWARDED).response(SWITCHED).open());
-        assert!(is_aside(&went_on));
-        assert!(!is_authorization(&went_on.session.legs, 2));
+        assert!(second_is_aside(&went_on));
+        assert!(!is_aside(&went_on.session.legs, 2));
         let alone = asked(ASIDE, yes, SWITCHED).client_leg(|leg| leg.open());
-        assert!(is_aside(&alone), "the leg behind was not captured");
+        assert!(second_is_aside(&alone), "the leg behind was not captured");
     }
 
     #[test]
     fn fields_may_say_it() {
         let forward_auth = with_field(&with_field(FORWARDED, "X-Forwarded-Method: GET"), "X-Forwarded-Uri: /ws");
         let forward_auth = forward_auth.replace("GET /ws", "GET /verify");
-        assert!(is_aside(&asked(&forward_auth, NO, NO)), "the answer is passed on as it is");
+        assert!(second_is_aside(&asked(&forward_auth, NO, NO)), "the answer is passed on as it is");
         let alone = session().client_leg(|leg| leg.request(&forward_auth).response(NO));
-        assert!(is_authorization(&alone.session.legs, 0));
-        assert!(!is_aside(&asked(&forward_auth.replace("X-Forwarded-Uri: /ws", "X-Forwarded-Uri: /other"), NO, NO)));
+        assert!(is_aside(&alone.session.legs, 0));
+        assert!(!second_is_aside(&asked(
+            &forward_auth.replace("X-Forwarded-Uri: /ws", "X-Forwarded-Uri: /other"),
+            NO,
+            NO
+        )));
     }
 
     #[test]
     fn a_request_for_the_same_path_is_passed_on() {
         let same = ASIDE.replace("/verify", "/ws");
-        assert!(!is_aside(&asked(&same, NO, "HTTP/1.1 302 Found\n\n")));
-        assert!(!is_authorization(&healthy().session.legs, 1));
+        assert!(!second_is_aside(&asked(&same, NO, "HTTP/1.1 302 Found\n\n")));
+        assert!(!is_aside(&healthy().session.legs, 1));
     }
 }
