@@ -33,8 +33,8 @@ pub(super) struct Exchange {
     pub(super) replied: Option<Moment>,
     /// The last record that belongs to the reply.
     last: Timestamp,
-    /// Records of the client behind the reply.
-    pub(super) after: u64,
+    /// Whether the client said anything behind the reply.
+    pub(super) went_on: bool,
     /// What the client said since the server spoke last.
     turn: u64,
     /// The shortest of its turns behind the reply.
@@ -44,7 +44,16 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Nothing was said before.
     pub(super) fn new(at: Timestamp) -> Exchange {
-        Exchange { request: 0, reply: 0, head: 0, replied: None, last: at, after: 0, turn: 0, shortest_turn: u64::MAX }
+        Exchange {
+            request: 0,
+            reply: 0,
+            head: 0,
+            replied: None,
+            last: at,
+            went_on: false,
+            turn: 0,
+            shortest_turn: u64::MAX,
+        }
     }
 
     /// A record of the client.
@@ -52,7 +61,7 @@ impl Exchange {
         if self.replied.is_none() {
             self.request += u64::from(size);
         } else {
-            self.after += 1;
+            self.went_on = true;
             self.turn += u64::from(size);
         }
     }
@@ -63,7 +72,7 @@ impl Exchange {
             self.shortest_turn = self.shortest_turn.min(self.turn);
             self.turn = 0;
         }
-        if self.after == 0 && (self.replied.is_none() || moment.at.since(self.last) <= PAUSE) {
+        if !self.went_on && (self.replied.is_none() || moment.at.since(self.last) <= PAUSE) {
             if self.replied.is_none() {
                 (self.replied, self.head) = (Some(moment), size);
             }
@@ -75,7 +84,7 @@ impl Exchange {
     /// The shortest that the client said behind the reply at one time, when it said anything.
     fn shortest(&self) -> Option<u64> {
         let last = if self.turn > 0 { self.turn } else { u64::MAX };
-        (self.after > 0).then_some(self.shortest_turn.min(last))
+        self.went_on.then_some(self.shortest_turn.min(last))
     }
 
     /// Whether something is too short for another request on the same connection, which would be about as long as the first
@@ -88,9 +97,9 @@ impl Exchange {
     /// a page that refuses.
     pub(super) fn is_plain_http(&self) -> bool {
         let short = self.request < *REQUEST.start();
-        let again = self.after > 0 && !self.turns_to_messages();
+        let again = self.went_on && !self.turns_to_messages();
         // A 101 may have many messages at its heels.
-        let page = self.after == 0 && self.reply > LONGEST_REFUSAL && !SWITCHING.contains(&u64::from(self.head));
+        let page = !self.went_on && self.reply > LONGEST_REFUSAL && !SWITCHING.contains(&u64::from(self.head));
         self.replied.is_some() && (short || again || page)
     }
 
@@ -102,7 +111,7 @@ impl Exchange {
         let goes_on = heartbeat || self.turns_to_messages();
         match (SWITCHING.contains(&self.reply), goes_on) {
             (true, true) => OpeningLooks::Accepted,
-            (_, false) if self.after == 0 && ended.server => OpeningLooks::Refused,
+            (_, false) if !self.went_on && ended.server => OpeningLooks::Refused,
             _ => OpeningLooks::Unclear,
         }
     }

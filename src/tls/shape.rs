@@ -159,7 +159,7 @@ impl Shape {
         facts.record_count[role] = facts.record_count[role].saturating_sub(1);
         facts.bytes[role] = facts.bytes[role].saturating_sub(u64::from(size));
         facts.records[role].pop_if(|last| *last == (moment.at, size));
-        if let Some(first) = self.first.as_mut().filter(|first| role == Role::Server && first.after == 0) {
+        if let Some(first) = self.first.as_mut().filter(|first| role == Role::Server && !first.went_on) {
             first.reply = first.reply.saturating_sub(u64::from(size));
         }
     }
@@ -174,7 +174,7 @@ impl Shape {
                 .server
                 .first()
                 .is_some_and(|&(at, other)| other == size && size > SMALL && moment.at.since(at) <= TICKETS_APART)
-            && first.after == 0;
+            && !first.went_on;
         if pair {
             facts.record_count.server = 0;
             facts.bytes.server = 0;

@@ -4,6 +4,7 @@
 //! rows that are visible.
 
 mod activity;
+mod findings;
 mod messages;
 mod over;
 mod row;
@@ -12,10 +13,11 @@ mod so_far;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(super) use findings::{FindingGroup, Findings};
 pub(super) use messages::Messages;
 pub(super) use row::{Condition, Row};
 
-use crate::diagnosis::{Diagnosis, Finding, GroupFinding, Severity};
+use crate::diagnosis::Diagnosis;
 use crate::engine::Snapshot;
 use crate::engine::event::Place;
 use crate::output::pcapng::held::HeldCounts;
@@ -34,9 +36,6 @@ const OPEN: usize = 30_000;
 const LOG: usize = 64 << 10;
 /// What happened to the capture, remembered.
 const NOTICES: usize = 16;
-/// Sessions that a finding remembers.
-const SESSIONS_A_FINDING: usize = 10_000;
-
 /// What the screen knows.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -86,29 +85,6 @@ pub(super) enum Progress {
 pub(super) struct Tally {
     pub open: usize,
     pub failing: usize,
-}
-
-/// Findings of all sessions by id.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// In order of severity, then of number.
-    pub groups: Vec<FindingGroup>,
-    /// What was said of several sessions at once, when the capture was over: the engine bounds it.
-    pub shared: Vec<GroupFinding>,
-}
-
-/// One finding with the sessions that have it.
-#[derive(Debug)]
-pub(super) struct FindingGroup {
-    pub id: &'static str,
-    pub severity: Severity,
-    pub title: &'static str,
-    /// How many sessions have it.
-    pub count: usize,
-    /// The first of them.
-    pub sessions: Vec<SessionId>,
-    /// One of them as an example: its evidence and fix.
-    pub example: Finding,
 }
 
 impl Store {
@@ -348,60 +324,6 @@ impl Tally {
     }
 }
 
-impl Findings {
-    /// The finding of that id.
-    pub fn find(&self, id: &str) -> Option<&FindingGroup> {
-        self.groups.iter().find(|group| group.id == id)
-    }
-
-    fn add(&mut self, session: SessionId, finding: &Finding) {
-        let at = self.group(finding);
-        let group = &mut self.groups[at];
-        group.count += 1;
-        group.severity = group.severity.max(finding.severity);
-        if group.sessions.len() < SESSIONS_A_FINDING {
-            group.sessions.push(session);
-        }
-        self.order(at);
-    }
-
-    /// Its sessions have told of it themselves, unless they came too fast.
-    fn add_group(&mut self, told: GroupFinding) {
-        let at = self.group(&told.finding);
-        let group = &mut self.groups[at];
-        if group.count == 0 {
-            group.count = told.sessions.len();
-            group.sessions = told.sessions.iter().take(SESSIONS_A_FINDING).copied().collect();
-        }
-        self.order(at);
-        self.shared.push(told);
-    }
-
-    fn group(&mut self, finding: &Finding) -> usize {
-        if let Some(at) = self.groups.iter().position(|group| group.id == finding.id) {
-            return at;
-        }
-        self.groups.push(FindingGroup {
-            id: finding.id,
-            severity: finding.severity,
-            title: finding.title,
-            count: 0,
-            sessions: Vec::new(),
-            example: finding.clone(),
-        });
-        self.groups.len() - 1
-    }
-
-    /// Moves a group that has grown up to its place.
-    fn order(&mut self, mut at: usize) {
-        let rank = |group: &FindingGroup| (group.severity, group.count);
-        while at > 0 && rank(&self.groups[at - 1]) < rank(&self.groups[at]) {
-            self.groups.swap(at - 1, at);
-            at -= 1;
-        }
-    }
-}
-
 /// Whether a session that ended like this failed.
 pub(super) const fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Rejected | Outcome::Unanswered | Outcome::Unreachable)
@@ -410,6 +332,7 @@ pub(super) const fn is_failure(outcome: Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::GroupFinding;
     use crate::tui::samples;
 
     #[test]
