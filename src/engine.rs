@@ -263,6 +263,7 @@ impl Engine {
         let mut loss = self.loss;
         let limits = self.bounds();
         loss.wsflow = limits.iter().map(|(_, count)| count).sum();
+        let forgotten = self.forgotten();
         Summary {
             packets: self.packets,
             bytes: self.bytes,
@@ -270,6 +271,7 @@ impl Engine {
             ignored,
             loss,
             limits,
+            forgotten,
             first: self.first,
             last: self.first.map(|_| self.last),
             duration: self.first.map(|first| self.last.since(first)).unwrap_or_default(),
@@ -277,15 +279,24 @@ impl Engine {
         }
     }
 
-    /// The bounds that were reached, and how often.
+    /// The bounds that were reached at the cost of something, and how often.
     fn bounds(&self) -> Vec<(&'static str, u64)> {
         let mut bounds = self.tracker.bounds.clone();
-        bounds.push(("connections without a session remembered", self.tracker.strays.overflows));
-        bounds.push(("encrypted legs compared", self.tracker.partners.overflows));
-        bounds.push(("attempts waiting", self.tracker.joiner.overflows));
         bounds.extend(self.table.bounds());
-        bounds.retain(|(_, count)| *count > 0);
         bounds
+    }
+
+    /// What made room for newer of its kind.
+    fn forgotten(&self) -> Vec<(&'static str, u64)> {
+        let Tracker { strays, partners, joiner, .. } = &self.tracker;
+        let mut forgotten = vec![
+            ("connections without a session", strays.overflows),
+            ("encrypted legs", partners.overflows),
+            ("attempts", joiner.overflows),
+            ("ended TCP connections", self.table.counters().evicted_ended),
+        ];
+        forgotten.retain(|(_, count)| *count > 0);
+        forgotten
     }
 
     /// Hands over what is to be judged, when there is enough of it.

@@ -204,8 +204,10 @@ pub struct Summary {
     pub ignored: IgnoredCounts,
     /// What was lost.
     pub loss: Loss,
-    /// Bounds that were reached: which, how often.
+    /// Bounds that were reached at the cost of something in the capture: which, how often. Their sum is in `loss`.
     pub limits: Vec<(&'static str, u64)>,
+    /// What sessions are compared with, or joined to, and what made room for newer of its kind: a long run forgets.
+    pub forgotten: Vec<(&'static str, u64)>,
     /// The first packet.
     pub first: Option<Timestamp>,
     /// The last one.

@@ -119,8 +119,7 @@ impl Judge {
         summary.loss.gap_bytes = self.tally.gap_bytes;
         let overflows = self.recorder.overflows;
         if overflows > 0 {
-            summary.limits.push(("neighbours remembered", overflows));
-            summary.loss.wsflow += overflows;
+            summary.forgotten.push(("neighbours of sessions", overflows));
         }
     }
 

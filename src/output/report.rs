@@ -204,6 +204,9 @@ fn write_capture(page: &mut String, summary: &Summary, interfaces: &[String]) ->
     for (bound, count) in &summary.limits {
         writeln!(page, "| bound reached | {}, {} |", prose(bound), phrase::count(*count, "time"))?;
     }
+    for (what, count) in &summary.forgotten {
+        writeln!(page, "| forgotten to make room | {count} {} |", prose(what))?;
+    }
     Ok(())
 }
 

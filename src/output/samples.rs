@@ -168,6 +168,7 @@ pub fn summary() -> Summary {
         ignored: IgnoredCounts { not_tcp: 3, ..IgnoredCounts::default() },
         loss: Loss::default(),
         limits: Vec::new(),
+        forgotten: Vec::new(),
         first: Some(moment(1, 0).at),
         last: Some(moment(46, 1_000_000).at),
         duration: Duration::from_secs(1),

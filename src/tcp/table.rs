@@ -196,11 +196,10 @@ impl<S: Default> Table<S> {
         self.shared.counters.duplicates
     }
 
-    /// Bounds that were reached: which, how often.
+    /// Bounds that were reached at the cost of something: which, how often.
     pub fn bounds(&self) -> Vec<(&'static str, u64)> {
         let counters = &self.shared.counters;
         let all = [
-            ("ended TCP connections forgotten early", counters.evicted_ended),
             ("silent TCP connections forgotten", counters.evicted_idle),
             ("active TCP connections forgotten", counters.evicted_active),
             ("TCP holes given up: segments", counters.held_segments),

@@ -82,6 +82,14 @@ fn remarks(line: &mut Line, summary: &Summary) {
         line.count(*count, "time");
         line.put(".");
     }
+    for (what, count) in &summary.forgotten {
+        line.next(0);
+        line.put("Forgotten to make room for newer ones: ");
+        line.number(*count);
+        line.put(" ");
+        line.put(what);
+        line.put(".");
+    }
     if summary.sessions.iter().all(|(_, count)| *count == 0) {
         remark(line, ignored.not_websocket, "connection", " without a websocket.");
         remark(line, ignored.not_tcp, "packet", " of something other than TCP.");
@@ -136,6 +144,22 @@ mod tests {
             "12 sessions: 9 closed, 3 rejected.  4 errors, 1 warning, 2 notes.  \
              1 packet, lost: 2 by the kernel, 1 by the interface.\n\
              1460 B of TCP streams are missing from the capture."
+        );
+    }
+
+    #[test]
+    fn what_a_long_run_forgets_is_no_loss() {
+        let summary = Summary {
+            packets: 7,
+            sessions: vec![("closed", 2)],
+            limits: vec![("sessions kept", 3)],
+            forgotten: vec![("attempts", 5)],
+            ..Summary::default()
+        };
+        assert_eq!(
+            written(&summary, Tally::default()),
+            "2 sessions: 2 closed.  7 packets, none lost.\nA bound was reached: sessions kept, 3 times.\n\
+             Forgotten to make room for newer ones: 5 attempts."
         );
     }
 

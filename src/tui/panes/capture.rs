@@ -22,6 +22,8 @@ const INDENT: usize = 30;
 ///   not TCP                     912 packets
 /// Bounds reached
 ///   sessions kept               3 times
+/// Forgotten to make room for newer ones
+///   neighbours of sessions      83616
 /// Held to be saved
 ///   packets                     81234 in 12.4 MB of memory
 ///   no longer held              912 packets
@@ -35,6 +37,7 @@ pub(super) fn lines(store: &Store, state: &State, width: u16) -> Vec<Line<'stati
     outcomes(&mut page, store);
     left_aside(&mut page, store);
     bounds(&mut page, store);
+    forgotten(&mut page, store);
     held(&mut page, store);
     page.lines
 }
@@ -132,6 +135,16 @@ fn bounds(page: &mut Page, store: &Store) {
         page.heading("Bounds reached");
         for (bound, count) in limits {
             page.pair(&format!("  {bound}"), INDENT + 6, &phrase::count(*count, "time"));
+        }
+    }
+}
+
+fn forgotten(page: &mut Page, store: &Store) {
+    let forgotten = &store.figures.summary.forgotten;
+    if !forgotten.is_empty() {
+        page.heading("Forgotten to make room for newer ones");
+        for (what, count) in forgotten {
+            page.pair(&format!("  {what}"), INDENT + 6, &count.to_string());
         }
     }
 }
