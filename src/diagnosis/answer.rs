@@ -59,9 +59,12 @@ fn first_response(session: &Session) -> Option<(usize, &Response)> {
 }
 
 /// Whether the client had given up before this answer began: it never saw it. A client that half-closes right behind its
-/// request still waits.
+/// request still waits; one that sent frames saw it, whatever the times of the packets say.
 pub fn came_too_late(leg: &Leg, response: &Response) -> bool {
     const WAITED: Duration = Duration::from_millis(100);
+    if leg.tunnel.as_ref().is_some_and(|tunnel| tunnel.sides.client.last_frame.is_some()) {
+        return false;
+    }
     let Some(end) = leg.first_end().filter(|end| end.by == Role::Client && end.moment < response.begun) else {
         return false;
     };
@@ -265,6 +268,22 @@ mod tests {
         let by_proxy = refused_with(NGINX_502).backend_leg(|leg| leg.response("HTTP/1.1 200 OK\n\n"));
         assert_eq!(maker(&by_proxy), "the proxy 10.0.0.1:80 itself (nginx)");
         assert_eq!(maker(&answered(NGINX_502)), "the server 10.0.0.1:80 (nginx)");
+    }
+
+    #[test]
+    fn who_sent_frames_has_seen_the_answer_whatever_the_times_say() {
+        let shuffled = |frames: bool| {
+            session().client_leg(|leg| {
+                let leg = leg.request(ASKED).response(SWITCHED).open().after_ms(500);
+                let leg = if frames { leg.messages(Role::Client, 1) } else { leg };
+                let leg = leg.fin(Role::Client).after_ms(500);
+                let now = leg.now();
+                leg.with(|leg| leg.response.as_mut().unwrap().begun = now)
+            })
+        };
+        let gave_up = |session: TestSession| session.ids().contains(&"client-gave-up");
+        assert!(!gave_up(shuffled(true)));
+        assert!(gave_up(shuffled(false)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Most sessions are well, and most rules are about handshakes that failed. One look at the legs spares all of them.
 
 use crate::diagnosis::Stage;
+use crate::diagnosis::answer;
 use crate::diagnosis::rules::{no_keepalive, slow_handshake};
 use crate::http::handshake::{Accept, Key, SubprotocolAnswer, Upgrade};
 use crate::session::leg::{Direction, Tunnel};
@@ -72,11 +73,11 @@ impl Scope {
     }
 }
 
-/// Whether the answer, if it was seen, is the one that comes before frames. Where frames were recognised behind another one,
-/// or in place of one, what was said there matters.
+/// Whether the answer, if it was seen, is the one that comes before frames, and came while the client waited. Where frames
+/// were recognised behind another one, or in place of one, what was said there matters.
 fn was_accepted(leg: &Leg) -> bool {
     match &leg.response {
-        Some(response) => response.head.status == 101 || leg.h2.is_some(),
+        Some(response) => (response.head.status == 101 || leg.h2.is_some()) && !answer::came_too_late(leg, response),
         None => leg.request.is_none(),
     }
 }
