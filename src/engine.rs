@@ -46,6 +46,9 @@ use crate::wire::{Dissected, Dissector, Ignored};
 /// What a courier takes at once: enough that waking who waits for it costs little a session.
 const LOAD: usize = 256;
 
+/// Room for a load, and for what one packet adds to it last.
+const ROOM: usize = LOAD + LOAD / 8;
+
 /// How an engine behaves, limits aside.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EngineOptions {
@@ -313,7 +316,7 @@ impl Engine {
         match &mut self.bench {
             Bench::Here(judge) => judge.hear(matters.drain(..), sink),
             Bench::Elsewhere(_) if matters.len() <= self.held => Ok(()),
-            Bench::Elsewhere(courier) => courier.bring(std::mem::replace(matters, Vec::with_capacity(LOAD))),
+            Bench::Elsewhere(courier) => courier.bring(std::mem::replace(matters, Vec::with_capacity(ROOM))),
         }
     }
 

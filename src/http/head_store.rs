@@ -205,13 +205,20 @@ impl Asides {
 /// Values that were seen lately, each once, in pairs by their hash: what comes new takes the place of the one of its pair
 /// that was not seen for longer.
 #[derive(Debug)]
-struct Recent<T>(Box<[Pair<T>]>);
+struct Recent<T> {
+    pairs: Box<[Pair<T>]>,
+    /// The hash of what was asked for last and not there, for each pair.
+    missed: Box<[u64]>,
+}
 
 type Pair<T> = [Option<(u64, T)>; 2];
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
-        Recent((0..Self::PAIRS).map(|_| [None, None]).collect())
+        Recent {
+            pairs: (0..Self::PAIRS).map(|_| [None, None]).collect(),
+            missed: (0..Self::PAIRS).map(|_| 0).collect(),
+        }
     }
 }
 
@@ -244,19 +251,27 @@ impl<T> Recent<T> {
     }
 
     fn pair(&mut self, hash: u64) -> &mut Pair<T> {
-        &mut self.0[hash as usize % Self::PAIRS]
+        &mut self.pairs[hash as usize % Self::PAIRS]
+    }
+
+    /// Whether what has this hash was asked for a short while ago, when it was not there yet.
+    fn comes_again(&mut self, hash: u64) -> bool {
+        std::mem::replace(&mut self.missed[hash as usize % Self::PAIRS], hash) == hash
     }
 }
 
 impl<L: StartLine> Recent<L> {
-    /// This start line, shared with heads that have the same. `None` when it is none.
+    /// This start line, shared with heads that have the same. `None` when it is none. A target may have a token in it, and
+    /// never come again: a line is kept here when it comes for the second time.
     fn start_line(&mut self, hasher: &RandomState, bytes: &[u8]) -> Option<L> {
         let hash = hasher.hash_one(bytes);
         if let Some(line) = self.find(hash, |line| line.is(bytes)) {
             return Some(line.clone());
         }
         let line = L::read(bytes)?;
-        self.add(hash, bytes.len(), || line.clone());
+        if self.comes_again(hash) {
+            self.add(hash, bytes.len(), || line.clone());
+        }
         Some(line)
     }
 }
@@ -295,6 +310,7 @@ mod tests {
     #[test]
     fn heads_that_differ_in_their_key_share_their_memory() {
         let mut store = store();
+        request(&mut store, "/", b"Host: first\r\n");
         let one = request(&mut store, "/", b"Host: a\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: x\r\n");
         let two = request(&mut store, "/", b"Host: a\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAQ==\r\nOrigin: x\r\n");
         let three = request(&mut store, "/b", b"Host: b\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAQ==\r\n");
@@ -313,8 +329,11 @@ mod tests {
         let bytes = |target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\n{lines}\r\nrest").into_bytes();
         let keys = ["AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAQ=="];
         assert!(store.request_again(&bytes("/a", &lines("a", keys[0]))).is_none());
-        let a = request(&mut store, "/a", lines("a", keys[0]).as_bytes());
-        let b = request(&mut store, "/b", lines("b", keys[0]).as_bytes());
+        let mut twice = |target: &str, host: &str| {
+            let [_, second] = [keys[0]; 2].map(|key| request(&mut store, target, lines(host, key).as_bytes()));
+            second
+        };
+        let (a, b) = (twice("/a", "a"), twice("/b", "b"));
         for (target, host, first) in [("/a", "a", &a), ("/b", "b", &b)] {
             let lines = lines(host, keys[1]);
             let (again, length) = store.request_again(&bytes(target, &lines)).unwrap();
@@ -344,6 +363,7 @@ mod tests {
     #[test]
     fn the_store_is_bounded_and_keeps_what_comes_again() {
         let mut store = store();
+        request(&mut store, "/", b"Host: first\r\n");
         let first = request(&mut store, "/", b"Host: first\r\n");
         for number in 0..10_000 {
             let other = request(&mut store, &format!("/{number}"), format!("Host: {number}\r\n").as_bytes());

@@ -2,7 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::{Entry as Place, OccupiedEntry};
 
 use crate::session::Session;
 use crate::session::aside;
@@ -157,8 +158,14 @@ impl Record {
 /// All of them, by id.
 #[derive(Default)]
 pub struct Records {
-    records: HashMap<SessionId, Record, foldhash::fast::RandomState>,
+    records: HashTable<(SessionId, Record)>,
     last: SessionId,
+}
+
+/// Serial numbers are as good as random ones where they are looked up, and what began together lies together then. The
+/// highest bits are what a table tells neighbours apart by.
+const fn hash_of(id: SessionId) -> u64 {
+    id.0 | id.0 << 57
 }
 
 impl Records {
@@ -181,23 +188,27 @@ impl Records {
 
     fn add(&mut self, promised: Option<SessionId>, record: Record) -> SessionId {
         let id = promised.unwrap_or_else(|| self.promise());
-        self.records.insert(id, record);
+        match self.records.entry(hash_of(id), |(other, _)| *other == id, |(other, _)| hash_of(*other)) {
+            Place::Occupied(known) => known.into_mut().1 = record,
+            Place::Vacant(free) => _ = free.insert((id, record)),
+        }
         id
     }
 
     /// The record of a session.
     pub fn find(&self, id: SessionId) -> Option<&Record> {
-        self.records.get(&id)
+        self.records.find(hash_of(id), |(other, _)| *other == id).map(|(_, record)| record)
     }
 
     /// The record of a session.
     pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Record> {
-        self.records.get_mut(&id)
+        self.records.find_mut(hash_of(id), |(other, _)| *other == id).map(|(_, record)| record)
     }
 
     /// Takes a session out.
     pub fn take(&mut self, id: SessionId) -> Option<Record> {
-        self.records.remove(&id)
+        let found = self.records.find_entry(hash_of(id), |(other, _)| *other == id);
+        found.ok().map(OccupiedEntry::remove).map(|((_, record), _)| record)
     }
 
     /// The greatest number that a session has, or was promised.
@@ -207,7 +218,7 @@ impl Records {
 
     /// Adds a leg behind entry `front` of a session; `None` when there is no such session.
     pub fn attach(&mut self, id: SessionId, front: usize, mut entry: Entry) -> Option<usize> {
-        let record = self.records.get_mut(&id)?;
+        let record = self.find_mut(id)?;
         entry.behind = Some(front as u32);
         record.live += u32::from(matches!(entry.state, EntryState::Live(_)));
         record.entries.push(entry);
@@ -216,11 +227,11 @@ impl Records {
 
     /// Puts all legs of `from` behind entry `front` of `into`. Returns the flows that moved.
     pub fn merge(&mut self, into: SessionId, front: usize, from: SessionId, reason: JoinReason) -> Vec<FlowId> {
-        if into == from || !self.records.contains_key(&into) {
+        if into == from || self.find(into).is_none() {
             return Vec::new();
         }
-        let Some(source) = self.records.remove(&from) else { return Vec::new() };
-        let Some(target) = self.records.get_mut(&into) else { return Vec::new() };
+        let Some(source) = self.take(from) else { return Vec::new() };
+        let Some(target) = self.find_mut(into) else { return Vec::new() };
         let base = target.entries.len() as u32;
         let mut moved = Vec::new();
         for mut entry in source.entries {
