@@ -18,7 +18,7 @@ mod token;
 use std::fmt;
 
 use crate::diagnosis::Diagnosis;
-use crate::output::query::fields::{FIELDS, Field};
+use crate::output::query::fields::{FIELDS, Field, Value};
 use crate::output::query::literal::Literal;
 use crate::output::query::token::{Token, Tokens};
 use crate::session::Session;
@@ -45,7 +45,31 @@ impl Query {
 
     /// Whether a session matches.
     pub fn matches(&self, session: &Session, diagnosis: &Diagnosis) -> bool {
-        self.root.matches(session, diagnosis)
+        self.ask(&Judged { session, diagnosis }) == Some(true)
+    }
+
+    /// Whether a session matches of which a witness knows something; `None` where that is not enough to tell.
+    pub fn ask(&self, witness: &impl Witness) -> Option<bool> {
+        self.root.ask(witness)
+    }
+}
+
+/// Who can be asked about a session.
+pub trait Witness {
+    /// Hands over the values of a field that it knows. Whether there are no others.
+    fn tell(&self, field: &Field, tell: &mut dyn FnMut(Value<'_>)) -> bool;
+}
+
+/// A session as it was judged: everything is known of it.
+struct Judged<'a> {
+    session: &'a Session,
+    diagnosis: &'a Diagnosis,
+}
+
+impl Witness for Judged<'_> {
+    fn tell(&self, field: &Field, tell: &mut dyn FnMut(Value<'_>)) -> bool {
+        (field.read)(self.session, self.diagnosis, tell);
+        true
     }
 }
 
@@ -78,17 +102,33 @@ enum Node {
 }
 
 impl Node {
-    fn matches(&self, session: &Session, diagnosis: &Diagnosis) -> bool {
+    /// Kleene's logic: what is not known does not matter where the rest decides.
+    fn ask(&self, witness: &impl Witness) -> Option<bool> {
         match self {
-            Node::Or(left, right) => left.matches(session, diagnosis) || right.matches(session, diagnosis),
-            Node::And(left, right) => left.matches(session, diagnosis) && right.matches(session, diagnosis),
-            Node::Not(node) => !node.matches(session, diagnosis),
+            Node::Or(left, right) => match left.ask(witness) {
+                Some(true) => Some(true),
+                left => either(left, right.ask(witness), true),
+            },
+            Node::And(left, right) => match left.ask(witness) {
+                Some(false) => Some(false),
+                left => either(left, right.ask(witness), false),
+            },
+            Node::Not(node) => node.ask(witness).map(|matches| !matches),
             Node::Test(field, literal) => {
                 let mut matches = false;
-                (field.read)(session, diagnosis, &mut |value| matches |= literal.matches(&value));
-                matches
+                let all = witness.tell(field, &mut |value| matches |= literal.matches(&value));
+                (matches || all).then_some(matches)
             }
         }
+    }
+}
+
+/// Two answers of which one decides where it is `decides`.
+fn either(left: Option<bool>, right: Option<bool>, decides: bool) -> Option<bool> {
+    match (left, right) {
+        (_, Some(right)) if right == decides => Some(decides),
+        (Some(_), Some(right)) => Some(right),
+        _ => None,
     }
 }
 

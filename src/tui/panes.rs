@@ -37,7 +37,7 @@ pub(super) struct Panel {
 pub(super) fn render(frame: &mut Frame<'_>, store: &Store, state: &State) {
     let areas = layout::areas(frame.area());
     title::render(frame, areas.title, store, state);
-    rule(frame, areas.upper_rule, &how_listed(store, state), state);
+    rule(frame, areas.upper_rule, &how_listed(state), state);
     let body = areas.body;
     match state.screen() {
         Screen::Sessions => sessions::render(frame, body, store, state),
@@ -71,7 +71,7 @@ pub(super) fn panel(state: &State, store: &Store) -> Panel {
 }
 
 /// What is to be known of a list that its rows do not tell: which they are, and that the chosen one changes by itself.
-fn how_listed(store: &Store, state: &State) -> String {
+fn how_listed(state: &State) -> String {
     const FOLLOWING: &str = "following the newest";
     match state.screen() {
         Screen::Sessions => {}
@@ -82,8 +82,8 @@ fn how_listed(store: &Store, state: &State) -> String {
     if !state.list.filter_text().is_empty() {
         words.push(format!("only {} (Esc: all)", format::wire(state.mask, state.list.filter_text())));
     }
-    if state.list.misses_sessions(store) {
-        words.push("of the oldest the line is kept, which only words match".to_owned());
+    if state.list.misses_sessions() {
+        words.push("of some only the line is kept, which does not tell".to_owned());
     }
     if state.list.follow {
         words.push(FOLLOWING.to_owned());

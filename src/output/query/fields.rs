@@ -59,11 +59,16 @@ impl Kind {
 
 /// A value of a field.
 #[derive(Debug)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// Of [`Kind::Text`].
     Text(Cow<'a, str>),
+    /// Of [`Kind::Number`].
     Number(u64),
+    /// Of [`Kind::Duration`].
     Duration(Duration),
+    /// Of [`Kind::Severity`].
     Severity(Severity),
+    /// Of [`Kind::Flag`].
     Flag(bool),
 }
 

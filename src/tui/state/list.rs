@@ -40,6 +40,8 @@ pub(in crate::tui) struct List {
     pub descending: bool,
     pub columns: Columns,
     filter: Option<Filter>,
+    /// Whether there are sessions of which the filter cannot tell, because only their line is kept.
+    undecided: bool,
     pub search: String,
     unfolded: HashSet<SessionId>,
     /// Those to be saved.
@@ -73,6 +75,7 @@ impl Default for List {
             descending: false,
             columns: Columns::default(),
             filter: None,
+            undecided: false,
             search: String::new(),
             unfolded: HashSet::new(),
             chosen: BTreeSet::new(),
@@ -116,9 +119,9 @@ impl List {
         self.filter.as_ref().map_or("", |filter| &filter.text)
     }
 
-    /// Whether there are sessions that cannot be asked whether they match: only their line is kept.
-    pub fn misses_sessions(&self, store: &Store) -> bool {
-        store.forgotten() > 0 && self.filter.as_ref().is_some_and(|filter| filter.matches.asks_for_details())
+    /// Whether there are sessions of which the filter cannot tell, because only their line is kept.
+    pub fn misses_sessions(&self) -> bool {
+        self.undecided
     }
 
     /// The sessions to be saved: the chosen ones, else the selected one.
@@ -161,9 +164,16 @@ impl List {
 
     fn make_order(&mut self, store: &Store) {
         self.sorted_at = store.now;
-        let rows = store.rows().values().filter(|row| self.is_shown(row));
-        self.sorted = rows.map(|row| (self.sort.key(row, self.sorted_at), row.id)).collect();
-        self.sorted.sort_unstable();
+        self.undecided = false;
+        let mut sorted = std::mem::take(&mut self.sorted);
+        sorted.clear();
+        for row in store.rows().values() {
+            if self.is_shown(row) {
+                sorted.push((self.sort.key(row, self.sorted_at), row.id));
+            }
+        }
+        sorted.sort_unstable();
+        self.sorted = sorted;
         self.show_order();
     }
 
@@ -196,8 +206,11 @@ impl List {
         self.show_order();
     }
 
-    fn is_shown(&self, row: &Row) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches.matches(row))
+    fn is_shown(&mut self, row: &Row) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let matches = filter.matches.matches(row);
+        self.undecided |= matches.is_none();
+        matches == Some(true)
     }
 
     fn show_order(&mut self) {
@@ -365,8 +378,8 @@ impl List {
 struct Among(BTreeSet<SessionId>);
 
 impl RowFilter for Among {
-    fn matches(&self, row: &Row) -> bool {
-        self.0.contains(&row.id)
+    fn matches(&self, row: &Row) -> Option<bool> {
+        Some(self.0.contains(&row.id))
     }
 }
 
@@ -390,5 +403,19 @@ mod tests {
             assert_eq!(list.order.len(), 510, "{column:?}");
             assert_eq!(list.order, anew.order, "{column:?}");
         }
+    }
+
+    #[test]
+    fn a_filter_that_lines_cannot_answer_says_so() {
+        let store = samples::many(30_050); // of the oldest fifty only the line is kept
+        let mut list = List::default();
+        for (filter, shown, misses) in
+            [("client ~ 10.0.1.7:", 1, false), ("messages == 1", 30_000, true), ("messages == 1 and id < 51", 0, true)]
+        {
+            list.set_filter(filter, &store).unwrap();
+            assert_eq!((list.len(), list.misses_sessions()), (shown, misses), "{filter}");
+        }
+        list.set_filter("", &store).unwrap();
+        assert_eq!((list.len(), list.misses_sessions()), (30_050, false));
     }
 }

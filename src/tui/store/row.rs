@@ -79,6 +79,8 @@ pub(in crate::tui) struct Row {
     pub proxy: Option<&'static str>,
     /// The last server.
     pub backend: Endpoint,
+    /// How many legs are known.
+    pub legs: usize,
     /// Host and path, as they came from the wire.
     pub target: Arc<str>,
     pub talk: ByRole<Talk>,
@@ -119,6 +121,7 @@ impl Row {
             front: place.server,
             proxy: None,
             backend: place.server,
+            legs: 1,
             target: Arc::default(),
             talk: ByRole::default(),
             rtt: None,
@@ -358,6 +361,7 @@ impl Row {
         let first = session.first_leg();
         (self.client, self.front) = (first.client, first.server);
         self.backend = session.last_leg().server;
+        self.legs = session.legs.len();
         self.proxy = proxy_of(session);
         self.target = target(session).into();
     }
