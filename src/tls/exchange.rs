@@ -56,12 +56,12 @@ impl Exchange {
         }
     }
 
-    /// A record of the client.
+    /// A record of the client. An empty one says nothing.
     pub(super) fn client(&mut self, size: u32) {
         if self.replied.is_none() {
             self.request += u64::from(size);
         } else {
-            self.went_on = true;
+            self.went_on |= size > 0;
             self.turn += u64::from(size);
         }
     }
@@ -114,5 +114,23 @@ impl Exchange {
             (_, false) if !self.went_on && ended.server => OpeningLooks::Refused,
             _ => OpeningLooks::Unclear,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_record_is_no_turn_of_the_client() {
+        let mut exchange = Exchange::new(Timestamp::ZERO);
+        exchange.client(300);
+        exchange.server(Moment::default(), 180);
+        exchange.client(0);
+        exchange.server(Moment::default(), 20);
+        assert_eq!((exchange.went_on, exchange.reply), (false, 200));
+        assert!(!exchange.is_plain_http() && !exchange.turns_to_messages());
+        exchange.client(10);
+        assert!(exchange.turns_to_messages());
     }
 }
