@@ -32,19 +32,14 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Some(status) => format!(", although its backend had answered {status}"),
         None => unseen(&refusal).to_owned(),
     };
-    let stopping = match refusal.meaning() {
-        Some(Meaning::Stopping) => ": its WebSocket server is being closed and takes nobody any more",
-        _ if refusal.request.is_some_and(is_upgrade_in_http2) => {
-            ": it came with Upgrade, which has no place in HTTP/2; there a WebSocket begins with an extended CONNECT"
-        }
-        _ => "",
-    };
+    let why = why(&refusal).map(|why| format!(": {why}")).unwrap_or_default();
     let request = match refusal.request {
         None => "the request was not seen",
-        Some(request) if is_upgrade_in_http2(request) => "Upgrade has no place in HTTP/2",
-        Some(_) if refusal.request_was_intact() => "the request was a complete handshake",
-        Some(request) if request.cut => "the request was not captured whole",
-        Some(_) => "the request was not a complete handshake",
+        Some(request) => flaw(request).unwrap_or(match refusal.request_was_intact() {
+            true => "the request was a complete handshake",
+            false if request.cut => "the request was not captured whole",
+            false => "the request was not a complete handshake",
+        }),
     };
     Some(
         Evidence::on(refusal.made_on, format!("answered {said}; {request}{unseen}"))
@@ -52,7 +47,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(refusal.response.moment, "the answer")
             .confidence(confidence(&refusal))
             .verdict(match refusal.request {
-                Some(_) => format!("{maker} refused the handshake with {said}{stopping}{unseen}"),
+                Some(_) => format!("{maker} refused the handshake with {said}{why}{unseen}"),
                 None => format!("{maker} answered {said} to a request that was not captured{unseen}"),
             }),
     )
@@ -65,13 +60,42 @@ fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
     is_aside || !asks && answer::is_bare_yes(refusal.response)
 }
 
-/// Whether somebody asks over HTTP/2 as one does over HTTP/1.1 (RFC 9113 §8.2.2, RFC 8441 §4).
-fn is_upgrade_in_http2(request: &Request) -> bool {
-    request.head.version() == Some(Version::HTTP_2) && request.offer.upgrade != Upgrade::Absent
+/// Why it was refused, where that is beyond doubt.
+fn why(refusal: &Refusal<'_>) -> Option<&'static str> {
+    if refusal.meaning() == Some(Meaning::Stopping) {
+        return Some("its WebSocket server is being closed and takes nobody any more");
+    }
+    let request = refusal.request.filter(|request| refusal.status() == 400 || is_http2(request))?;
+    flaw(request)
+}
+
+/// What is wrong with a request beside what makes it an opening handshake.
+fn flaw(request: &Request) -> Option<&'static str> {
+    if is_http2(request) {
+        // RFC 9113 §8.2.2, RFC 8441 §4.
+        let one =
+            "it came with Upgrade, which has no place in HTTP/2; there a WebSocket begins with an extended CONNECT";
+        return (request.offer.upgrade != Upgrade::Absent).then_some(one);
+    }
+    if request.cut || request.head.version() != Some(Version::HTTP_11) {
+        return None;
+    }
+    // RFC 9112 §3.2.
+    match request.head.fields.all("Host").count() {
+        0 => Some("it came without a Host field, and a server must answer 400 to that"),
+        1 => None,
+        _ => Some("it came with more than one Host field, and a server must answer 400 to that"),
+    }
+}
+
+fn is_http2(request: &Request) -> bool {
+    request.head.version() == Some(Version::HTTP_2)
 }
 
 fn unseen(refusal: &Refusal<'_>) -> &'static str {
-    match (500..600).contains(&refusal.status()) && refusal.session.legs.len() == 1 {
+    // Who is known by its own words has nobody behind it.
+    let by_backend = refusal.reading().is_some_and(|reading| reading.software.is_some());
+    match (500..600).contains(&refusal.status()) && refusal.session.legs.len() == 1 && !by_backend {
         true => "; what happened behind it is not in the capture",
         false => "",
     }
@@ -98,6 +122,17 @@ pub(super) mod tests {
     fn quotes_what_was_said_and_by_whom() {
         let verdict = answered("HTTP/1.1 418 I'm a teapot\n\nshort and stout\nand more").diagnose().verdict;
         assert_eq!(verdict, "the server 10.0.0.1:80 refused the handshake with 418 I'm a teapot, \"short and stout\"");
+    }
+
+    #[test]
+    fn says_what_a_host_field_too_many_or_none_comes_to() {
+        let detail = |request: &str| {
+            let session = session().client_leg(|leg| leg.request(request).response("HTTP/1.1 400 Bad Request\n\n"));
+            session.finding(RULE.id).unwrap().evidence.detail
+        };
+        assert!(detail(&replaced(ASKED, "Host", "")).contains("without a Host field"));
+        assert!(detail(&with_field(ASKED, "Host: other.example")).contains("more than one Host field"));
+        assert!(detail(ASKED).contains("a complete handshake"));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::diagnosis::hops::{self, Hop};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Version;
-use crate::session::Confidence;
+use crate::session::leg::{Request, Response};
+use crate::session::{Confidence, Session};
 use crate::stream::Role;
 
 /// `upstream-http10`.
@@ -19,7 +20,8 @@ pub const RULE: Rule = Rule {
     explanation: "HTTP/1.0 has no Upgrade: a server may ignore it or refuse the request. Many backends upgrade all the \
         same, so this works until the backend is replaced or updated: websockets for Python answers 505, hypercorn 400, \
         coder/websocket 426, tungstenite closes the connection. nginx before 1.29.7 speaks HTTP/1.0 unless it is told otherwise.",
-    signature: "the client's request is HTTP/1.1 or later, the proxy's is HTTP/1.0 with Upgrade and Connection intact",
+    signature: "the client's request is HTTP/1.1 or later, the proxy's is HTTP/1.0 with Upgrade and Connection intact; on one leg, \
+        an opening handshake in HTTP/1.0 that was refused with 400, 426 or 505",
     fix: "in the nginx location: proxy_http_version 1.1;\n\
         Apache: remove SetEnv force-proxy-request-1.0",
     look_alikes: "HTTP/1.0 without Upgrade is upgrade-headers-stripped: then the version alone is not the mistake.",
@@ -28,7 +30,11 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let hop = hops::hops(facts.session).find(is_downgraded)?;
+    between_legs(facts.session).or_else(|| on_one_leg(facts.session))
+}
+
+fn between_legs(session: &Session) -> Option<Evidence> {
+    let hop = hops::hops(session).find(is_downgraded)?;
     let detail = "Upgrade and Connection are forwarded, but the request line says HTTP/1.0";
     let evidence = Evidence::on(hop.back_index, detail)
         .packet(hop.asked.moment, "request from the client")
@@ -46,21 +52,51 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     )))
 }
 
+/// A handshake that is complete but for its version: the proxy that wrote it was not captured, or the client is that old.
+fn on_one_leg(session: &Session) -> Option<Evidence> {
+    let refusal = answer::refusal(session).filter(|refusal| refusal.request_was_intact())?;
+    let request = refusal.request.filter(|request| is_upgrade_in_http10(request))?;
+    if !may_be_about_the_version(refusal.response) {
+        return None;
+    }
+    let (maker, said) = (refusal.maker(), refusal.said());
+    let who = "a proxy in front, or the client, speaks it";
+    Some(
+        Evidence::on(refusal.made_on, format!("the opening handshake came in HTTP/1.0; it was answered {said}"))
+            .packet(request.moment, "the request, HTTP/1.0")
+            .packet(refusal.response.moment, "the refusal")
+            .severity(Severity::Error)
+            .confidence(if refusal.reading().is_some() { Confidence::High } else { Confidence::Medium })
+            .fix("in the nginx location, when nginx stands in front: proxy_http_version 1.1; else let the client ask in HTTP/1.1")
+            .verdict(format!("{maker} got the handshake in HTTP/1.0, where an upgrade needs HTTP/1.1, and answered {said}: {who}")),
+    )
+}
+
 fn is_downgraded(hop: &Hop<'_>) -> bool {
-    hop.forwarded.head.version() == Some(Version::HTTP_10)
-        && hop.asked.head.version().is_some_and(|version| version > Version::HTTP_10)
-        && matches!(hop.forwarded.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
-        && hop.forwarded.offer.connection_upgrade
+    is_upgrade_in_http10(hop.forwarded) && hop.asked.head.version().is_some_and(|version| version > Version::HTTP_10)
+}
+
+fn is_upgrade_in_http10(request: &Request) -> bool {
+    request.head.version() == Some(Version::HTTP_10)
+        && matches!(request.offer.upgrade, Upgrade::WebSocket | Upgrade::Duplicate)
+        && request.offer.connection_upgrade
 }
 
 /// Only an answer that may be about the version makes the version the cause: a refusal of the request, by its number or its
 /// name, or a 101 whose connection is closed behind it, as HTTP/1.0 has it.
 fn explains_refusal(hop: &Hop<'_>) -> bool {
     hop.back.response.as_deref().is_some_and(|response| {
-        let refused = matches!(response.head.status, 400 | 426 | 505) || response.head.reason() == "Bad Request";
-        (refused || answer::was_dropped_at_once(hop.back))
-            && backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
+        may_be_about_the_version(response) || (answer::was_dropped_at_once(hop.back) && says_nothing_else(response))
     })
+}
+
+fn may_be_about_the_version(response: &Response) -> bool {
+    let refused = matches!(response.head.status, 400 | 426 | 505) || response.head.reason() == "Bad Request";
+    refused && says_nothing_else(response)
+}
+
+fn says_nothing_else(response: &Response) -> bool {
+    backends::read(response).is_none_or(|reading| reading.meaning == Meaning::HttpVersion)
 }
 
 /// Whether the backend closed the connection in place of an answer, as soon as it had read the request: tungstenite and Qt
@@ -109,6 +145,22 @@ pub(super) mod tests {
             .backend_leg(|leg| leg.request(&downgraded()).response(SWITCHED).open().fin(Role::Server));
         assert_eq!(dropped.cause(), Some(RULE.id));
         assert!(dropped.diagnose().verdict.ends_with("the backend answered 101 and then closed the connection (FIN)"));
+    }
+
+    #[test]
+    fn shows_on_the_leg_behind_a_proxy_that_was_not_captured() {
+        let alone = |answer: &str| {
+            session().client_leg(|leg| leg.request(&ASKED.replace("HTTP/1.1", "HTTP/1.0")).response(answer))
+        };
+        let told = alone("HTTP/1.1 505 HTTP Version Not Supported\n\nunsupported HTTP version: HTTP/1.0.");
+        assert_eq!(told.cause(), Some(RULE.id));
+        assert_eq!(told.finding(RULE.id).unwrap().evidence.confidence, Confidence::High);
+        let untold = alone("HTTP/1.1 400 \n\n");
+        assert_eq!(untold.cause(), Some(RULE.id));
+        assert_eq!(untold.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+        assert!(alone("HTTP/1.1 404 Not Found\n\n").check(&RULE).is_none());
+        assert!(alone("HTTP/1.1 403 x\n\ninvalid Origin header: http://a").check(&RULE).is_none());
+        assert!(alone(SWITCHED).check(&RULE).is_none());
     }
 
     #[test]
