@@ -25,8 +25,14 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// Every path carries segments of this size.
-const SMALL: u32 = 200;
+/// Every path carries segments of this size (RFC 9293 §3.7.1).
+const SMALL: u32 = 536;
+
+/// The payload of a packet that a usual link just carries: 1280 bytes, the least MTU of IPv6, without headers.
+const LARGE: u32 = 1200;
+
+/// The most that options take of a segment.
+const OPTIONS: u32 = 40;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
@@ -57,12 +63,19 @@ fn black_hole(leg: &Leg) -> Option<Role> {
     }
     Role::BOTH.into_iter().find(|&by| {
         let half = leg.half(by);
-        half.largest_lost > SMALL
-            && half.largest_acknowledged > 0
-            && half.largest_lost > half.largest_acknowledged
-            && half.unacknowledged_since.is_some()
-            && half.unanswered_retransmissions >= 2
+        half.unacknowledged_since.is_some() && half.unanswered_retransmissions >= 2 && only_large_vanish(leg, by)
     })
+}
+
+/// Whether it is its size for which a segment of this side got lost: smaller ones arrived, and it is as large as segments
+/// are, or the peer spoke meanwhile. A peer that is gone acknowledges no message, also when that is the longest so far.
+pub(super) fn only_large_vanish(leg: &Leg, by: Role) -> bool {
+    let (half, peer) = (leg.half(by), leg.half(by.peer()));
+    let (lost, arrived) = (half.largest_lost, half.largest_acknowledged);
+    let segment = [half.mss, peer.mss].into_iter().flatten().min();
+    let is_full = lost >= LARGE || segment.is_some_and(|segment| lost + OPTIONS >= u32::from(segment));
+    let spoke = half.unacknowledged_since.is_some_and(|since| peer.last_data.is_some_and(|last| last.at > since.at));
+    lost > SMALL && arrived > 0 && lost > arrived && (is_full || spoke)
 }
 
 #[cfg(test)]
@@ -88,6 +101,23 @@ pub(super) mod tests {
         let diagnosis = example().diagnose();
         assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
         assert!(diagnosis.verdict.contains("1448 bytes") && diagnosis.verdict.contains("540"), "{}", diagnosis.verdict);
+    }
+
+    fn lost(bytes: u32, segment: u16) -> TestSession {
+        example().client_leg(|leg| {
+            leg.with(|leg| {
+                let side = leg.side(Role::Client);
+                let half = &mut leg.tcp.halves[side];
+                (half.largest_lost, half.mss) = (bytes, Some(segment));
+            })
+        })
+    }
+
+    #[test]
+    fn a_message_that_is_longer_than_those_before_is_not_large_for_that() {
+        assert_eq!(lost(704, 1460).cause(), Some("peer-vanished"));
+        assert_eq!(lost(704, 724).cause(), Some(RULE.id), "a full segment of this connection");
+        assert_eq!(lost(1304, 65_495).cause(), Some(RULE.id), "what few links carry");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One side is gone: what is sent to it is never acknowledged.
 
 use crate::diagnosis::ending::named;
+use crate::diagnosis::rules::mtu_black_hole::only_large_vanish;
 use crate::diagnosis::wording::{Count, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Leg;
@@ -44,7 +45,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         .packet(since, "the first bytes that were never acknowledged")
         .packet(leg.tcp.last, "the last packet")
         .verdict(format!(
-            "{peer} is gone: {who} sent the same bytes {tries} more over {waited} and nothing was acknowledged"
+            "{peer} is gone or out of reach: {who} sent the same bytes {tries} more over {waited} and nothing was \
+             acknowledged"
         )),
     )
 }
@@ -59,8 +61,7 @@ fn gone(leg: &Leg) -> Option<Role> {
         let since = half.unacknowledged_since;
         let silent = since.is_some_and(|since| peer.last_data.is_none_or(|last| last.at <= since.at));
         // Where smaller segments got through it is not the peer that is missing, but room for the large ones.
-        let only_large = half.largest_acknowledged > 0 && half.largest_lost > half.largest_acknowledged;
-        half.unanswered_retransmissions >= LEAST && silent && !only_large
+        half.unanswered_retransmissions >= LEAST && silent && !only_large_vanish(leg, by)
     })
 }
 
