@@ -11,6 +11,7 @@ const KNOWN: &[(u64, &str)] = &[
     (55, "Heroku's router"),
     (60, "nginx's proxy_read_timeout, an AWS load balancer, Apache's Timeout"),
     (100, "Cloudflare"),
+    (230, "Azure App Service"),
     (240, "Azure's load balancer"),
     (300, "Envoy's stream_idle_timeout, Apache's Timeout in Debian's configuration"),
     (350, "an AWS network load balancer"),
@@ -27,6 +28,13 @@ pub struct Fit {
     pub known: Option<&'static str>,
 }
 
+impl Fit {
+    /// Whether people set timers to that.
+    pub const fn is_round(self) -> bool {
+        self.seconds.is_multiple_of(5)
+    }
+}
+
 /// nginx does not set a timer anew within 300 ms of the last time, so that it may fire that much early
 /// (NGX_TIMER_LAZY_DELAY).
 const NGINX_EARLY: Duration = Duration::from_millis(300);
@@ -40,7 +48,7 @@ const LATE: Duration = Duration::from_millis(120);
 /// The timer of whole seconds that a silence of this length fits, if one does.
 pub fn fit(silence: Duration, software: Option<Software>) -> Option<Fit> {
     let early = match software {
-        Some(Software::Nginx) | None => NGINX_EARLY,
+        Some(Software::Nginx | Software::IngressNginx) | None => NGINX_EARLY,
         Some(_) => EARLY,
     };
     let seconds = (silence + early).as_secs();
@@ -63,6 +71,7 @@ mod tests {
     fn nginx_fires_early_and_nobody_fires_late() {
         assert_eq!(seconds(2.81, Some(Software::Nginx)), Some(3));
         assert_eq!(seconds(3.0, Some(Software::Nginx)), Some(3));
+        assert_eq!(seconds(59.8, Some(Software::IngressNginx)), Some(60), "it is nginx");
         assert_eq!(seconds(2.81, Some(Software::HaProxy)), None);
         assert_eq!(seconds(2.004, Some(Software::HaProxy)), Some(2));
         assert_eq!(seconds(2.4, None), None);
@@ -73,5 +82,7 @@ mod tests {
     fn defaults_are_known() {
         assert!(fit(Duration::from_millis(59_900), None).is_some_and(|fit| fit.known.is_some()));
         assert!(fit(Duration::from_secs(2), None).is_some_and(|fit| fit.known.is_none()));
+        let round = |seconds| fit(Duration::from_secs(seconds), None).is_some_and(Fit::is_round);
+        assert!(round(15) && round(90) && !round(17));
     }
 }

@@ -28,12 +28,12 @@ pub const RULE: Rule = Rule {
     fix: "Send a ping from the application or the server more often than half of that time, and raise the \
         timer.\n\
         in the nginx location: proxy_read_timeout 3600s; proxy_send_timeout 3600s;\n\
-        HAProxy: \
-        timeout tunnel 1h\n\
+        ingress-nginx: the annotations nginx.ingress.kubernetes.io/proxy-read-timeout: \"3600\" and \
+        nginx.ingress.kubernetes.io/proxy-send-timeout: \"3600\"\n\
+        HAProxy: timeout tunnel 1h\n\
         Apache: ProxyTimeout 3600\n\
-        Varnish: pipe_timeout is a parameter of \
-        varnishd\n\
-        Envoy: stream_idle_timeout of the HTTP connection manager",
+        Varnish: varnishd -p pipe_timeout=3600\n\
+        Envoy: stream_idle_timeout: 3600s in the HTTP connection manager",
     look_alikes: "A proxy that was killed or reloaded: the silence before it has any length. A limit on the age of \
         a session: traffic does not help against it.",
     reference: "nginx: proxy_read_timeout; HAProxy: timeout tunnel",
@@ -110,7 +110,8 @@ fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, shared: &Recurring, alon
     let confidence = match (alone, shared.others()) {
         (true, _) => Confidence::Medium,
         (false, 2..) => Confidence::High,
-        (false, _) if fit.known.is_some() || idle >= Duration::from_secs(2) => Confidence::High,
+        (false, _) if fit.known.is_some() || fit.is_round() => Confidence::High,
+        // Of ends that come by chance every few falls near a whole second.
         _ => Confidence::Medium,
     };
     let mut evidence = Evidence::on(
@@ -187,6 +188,13 @@ pub(super) mod tests {
     fn a_silence_of_any_other_length_is_no_timer() {
         assert!(idle_for(3370).check(&RULE).is_none());
         assert_eq!(idle_for(3370).cause(), Some("proxy-closed"));
+    }
+
+    #[test]
+    fn one_silence_of_a_length_that_nobody_sets_is_less_sure() {
+        let confidence = |milliseconds| idle_for(milliseconds).finding(RULE.id).unwrap().evidence.confidence;
+        assert_eq!((confidence(15_000), confidence(100_000)), (Confidence::High, Confidence::High));
+        assert_eq!(confidence(17_000), Confidence::Medium);
     }
 
     #[test]
