@@ -39,7 +39,11 @@ pub fn for_software(fix: &'static str, software: Option<Software>) -> Cow<'stati
         }
         chosen.push_str(line);
     }
-    if has_its_own { chosen.into() } else { fix.into() }
+    match software {
+        _ if has_its_own => chosen.into(),
+        Software::IngressNginx => for_software(fix, Some(Software::Nginx)), // it is nginx: a snippet takes the same lines
+        _ => fix.into(),
+    }
 }
 
 /// The proxy that a line of a fix is for.
@@ -65,6 +69,7 @@ mod tests {
     fn a_recognised_proxy_gets_its_own_line() {
         assert_eq!(for_software(FIX, Some(Software::Nginx)), "Look at it.\nin the nginx location: a;");
         assert_eq!(for_software(FIX, Some(Software::Apache)), "Look at it.\nApache: ProxyPass b");
+        assert_eq!(for_software(FIX, Some(Software::IngressNginx)), "Look at it.\nin the nginx location: a;");
     }
 
     #[test]

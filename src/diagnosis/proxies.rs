@@ -116,6 +116,10 @@ fn named_by_server_field(fields: &Fields) -> Option<Fingerprint<'_>> {
     };
     let known = [
         ("nginx", Software::Nginx),
+        ("freenginx", Software::Nginx),
+        ("openresty", Software::Nginx),
+        ("Tengine", Software::Nginx),
+        ("Angie", Software::Nginx),
         ("Apache", Software::Apache),
         ("Caddy", Software::Caddy),
         ("lighttpd", Software::Lighttpd),
@@ -123,15 +127,21 @@ fn named_by_server_field(fields: &Fields) -> Option<Fingerprint<'_>> {
         ("istio-envoy", Software::Envoy),
         ("Varnish", Software::Varnish),
     ];
-    let (_, software) = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-    Some(Fingerprint { software, version })
+    let (known, software) = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    // What is built on nginx is configured as nginx is, and counts its versions in its own way.
+    let is_built_on_it = software == Software::Nginx && known != "nginx";
+    Some(Fingerprint { software, version: version.filter(|_| !is_built_on_it) })
 }
+
+/// The last line of error pages of nginx, and of what is built on it.
+const NGINX_PAGES: [&str; 5] =
+    ["<hr><center>nginx", "<hr><center>freenginx", "<hr><center>openresty", "<hr><center>tengine", "<hr><center>Angie"];
 
 /// The software whose own error page the body is.
 pub fn error_page(response: &Response) -> Option<Software> {
     let body = &*response.body;
     let fields = &response.head.fields;
-    if body.contains("<hr><center>nginx") {
+    if NGINX_PAGES.iter().any(|page| body.contains(page)) {
         return Some(Software::Nginx);
     }
     // HAProxy's pages begin with the status as a heading, and come with lower-case fields and no Server.
@@ -178,11 +188,19 @@ fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
     if added("X-Host") && added("X-Forwarded-For") {
         return Some(Software::Lighttpd);
     }
+    if is_via_caddy(after) && !is_via_caddy(before) {
+        return Some(Software::Caddy);
+    }
     if is_lower_case(after) && !is_lower_case(before) {
         let envoy = added("x-request-id") && added("x-forwarded-proto");
         return Some(if envoy { Software::Envoy } else { Software::HaProxy });
     }
     None
+}
+
+/// Caddy names itself behind the version of what it got, since 2.10.
+fn is_via_caddy(fields: &Fields) -> bool {
+    fields.all("Via").flat_map(|via| via.split(',')).any(|hop| hop.trim().ends_with(" Caddy"))
 }
 
 /// nginx before 1.29.7 asks like nobody else as long as it is not told otherwise.
@@ -231,6 +249,29 @@ mod tests {
         let nginx = "GET /ws HTTP/1.0\nHost: b:9000\nConnection: close\n\n";
         assert_eq!(software(nginx, no_name), Some(Software::Nginx));
         assert_eq!(software("GET /ws HTTP/1.1\nHost: b:9000\n\n", no_name), None);
+    }
+
+    #[test]
+    fn caddy_names_itself_in_via() {
+        let no_name = "HTTP/1.1 404 Not Found\nServer: uvicorn\nVia: 1.1 Caddy\n\n";
+        let forwarded = "GET / HTTP/1.1\nHost: a\nVia: 1.1 Caddy\nX-Forwarded-For: 10.0.0.7\n\n";
+        assert_eq!(software(forwarded, no_name), Some(Software::Caddy));
+        assert_eq!(software("GET / HTTP/1.1\nHost: a\nVia: 1.1 varnish\n\n", no_name), None);
+    }
+
+    #[test]
+    fn what_is_built_on_nginx_is_nginx_without_its_version() {
+        for (server, page) in
+            [("openresty/1.25.3.1", "openresty/1.25.3.1"), ("Tengine", "tengine"), ("Angie/1.6.0", "Angie/1.6.0")]
+        {
+            let answer =
+                format!("HTTP/1.1 502 Bad Gateway\nServer: {server}\n\n<h1>502</h1>\n<hr><center>{page}</center>");
+            let session = session().client_leg(|leg| leg.request(ASKED).response(&answer)).session;
+            let response = session.legs[0].response.as_deref().unwrap();
+            assert_eq!(error_page(response), Some(Software::Nginx), "{server}");
+            let nginx = Fingerprint { software: Software::Nginx, version: None };
+            assert_eq!(named_by(response), Some(nginx), "{server}");
+        }
     }
 
     #[test]
