@@ -1,24 +1,22 @@
 //! Closes that say why: the first Close frame of a session and its code.
 
+use std::time::Duration;
+
 use crate::diagnosis::ending::{named, who};
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Severity};
-use crate::session::{Leg, Who};
+use crate::packet::Moment;
+use crate::session::{Leg, Session, Who};
 use crate::stream::Role;
+use crate::ws::facts::Close;
 
 /// Evidence for the first Close frame, when `is_meant` picks its code.
 pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evidence> {
     let session = facts.session;
     let (leg, role, close) = facts.first_close()?;
     let code = close.code.filter(|&code| is_meant(code))?;
-    let sender = named(session, leg, role);
-    let opened = session.legs[leg].tunnel.as_ref().map_or(close.moment, |tunnel| tunnel.opened);
-    let reason = match quote(&close.reason) {
-        reason if reason.is_empty() => String::new(),
-        reason => format!(" \"{reason}\""),
-    };
-    let said = format!("{sender} closed with {code}{}{reason}", meaning(code));
-    let age = Span(close.moment.at.since(opened.at));
+    let said = said(session, leg, role, close, code);
+    let age = Span(age(&session.legs[leg], close));
     let evidence =
         Evidence::on(leg, said.clone()).packet(close.moment, "the Close frame").verdict(format!("{said} after {age}"));
     let may_be_the_clients = match role {
@@ -38,6 +36,32 @@ pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evid
     })
 }
 
+/// The Close by which a backend says that it does not know its client: it opens the WebSocket, looks who came, and closes it.
+/// When, and how that was said.
+pub fn turned_away(facts: &Facts<'_>) -> Option<(Moment, String)> {
+    const AT_ONCE: Duration = Duration::from_secs(5);
+    let session = facts.session;
+    let (leg, role, close) = facts.first_close()?;
+    let code = close.code.filter(|code| matches!(code, 1008 | 3000 | 3003 | 4401 | 4403))?;
+    let by_backend = role == Role::Server && who(session, leg, role) == Who::Server;
+    let at_once = age(&session.legs[leg], close) <= AT_ONCE;
+    (by_backend && at_once).then(|| (close.moment, said(session, leg, role, close, code)))
+}
+
+/// How long the WebSocket had been open when it was closed.
+fn age(leg: &Leg, close: &Close) -> Duration {
+    leg.tunnel.as_ref().map_or(Duration::ZERO, |tunnel| close.moment.at.since(tunnel.opened.at))
+}
+
+/// `the server 10.0.0.1:80 closed with 1008 policy violation "no token"`.
+fn said(session: &Session, leg: usize, role: Role, close: &Close, code: u16) -> String {
+    let reason = match quote(&close.reason) {
+        reason if reason.is_empty() => String::new(),
+        reason => format!(" \"{reason}\""),
+    };
+    format!("{} closed with {code}{}{reason}", named(session, leg, role), meaning(code))
+}
+
 /// What a code stands for (RFC 6455 §7.4.1 and the registry of IANA), with a space in front.
 pub fn meaning(code: u16) -> &'static str {
     match code {
@@ -53,6 +77,9 @@ pub fn meaning(code: u16) -> &'static str {
         1012 => " service restart",
         1013 => " try again later",
         1014 => " bad gateway",
+        3000 => " unauthorized",
+        3003 => " forbidden",
+        3008 => " timeout",
         _ => "",
     }
 }

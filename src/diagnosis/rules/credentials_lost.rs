@@ -1,7 +1,9 @@
 //! The proxy kept the client's credentials for itself.
 
+use crate::diagnosis::close_code::turned_away;
 use crate::diagnosis::hops::{self, Hop};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
+use crate::session::Confidence;
 
 /// `credentials-lost`.
 pub const RULE: Rule = Rule {
@@ -11,9 +13,10 @@ pub const RULE: Rule = Rule {
     title: "The proxy did not forward the credentials",
     explanation: "The client sent a cookie or an Authorization header, and the backend did not get it. It takes the client \
         for a stranger.",
-    signature: "Cookie or Authorization in the client's request, not in the proxy's, and a 401 or 403",
-    fix: "nginx: remove proxy_set_header Cookie \"\" or Authorization \"\" from the location; with auth_basic in front of it, \
-        proxy_pass_header and another header for the application's own token\n\
+    signature: "Cookie or Authorization in the client's request, not in the proxy's, and a 401 or 403; or a 101, and right behind it \
+        a Close that says so (1008, 3000, 3003, 4401, 4403)",
+    fix: "nginx: remove proxy_set_header Cookie \"\" or Authorization \"\", and proxy_pass_request_headers off, from the \
+        location\n\
         HAProxy: remove http-request del-header Cookie or Authorization\n\
         Apache: remove RequestHeader unset Cookie or Authorization; for applications behind mod_proxy_fcgi: CGIPassAuth On\n\
         Varnish: the default VCL keeps cookies for pipe: look for unset req.http.Cookie",
@@ -31,10 +34,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let explains = answer::refusal(session).is_some_and(|refusal| {
         matches!(refusal.status(), 401 | 403) && refusal.meaning().is_none() && refusal.made_on >= hop.back_index
     });
-    if !explains {
-        return Some(evidence.severity(Severity::Note).not_cause());
-    }
-    Some(evidence.verdict(format!("{} did not forward {name} to {}; {}", hop.proxy(), hop.back.server, hop.reaction())))
+    let (evidence, reaction) = match turned_away(facts) {
+        _ if explains => (evidence, hop.reaction()),
+        Some((close, said)) => (evidence.packet(close, "the Close frame").confidence(Confidence::Medium), said),
+        None => return Some(evidence.severity(Severity::Note).not_cause()),
+    };
+    Some(evidence.verdict(format!("{} did not forward {name} to {}; {reaction}", hop.proxy(), hop.back.server)))
 }
 
 fn lost(hop: &Hop<'_>) -> Option<&'static str> {
@@ -50,6 +55,7 @@ fn lost(hop: &Hop<'_>) -> Option<&'static str> {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     fn with_cookie() -> String {
         with_field(ASKED, "Cookie: session=1")
@@ -71,6 +77,22 @@ pub(super) mod tests {
     fn is_not_the_cause_of_what_the_proxy_answered_itself() {
         let session = example().backend_leg(|leg| leg.response("HTTP/1.1 200 OK\n\n"));
         assert!(!session.finding(RULE.id).unwrap().evidence.may_be_cause);
+    }
+
+    #[test]
+    fn explains_a_backend_that_opens_and_closes_at_once() {
+        let closed = |leg: TestLeg, milliseconds| {
+            let leg = leg.open().after_ms(milliseconds).close(Role::Server, 4401, "who are you?");
+            leg.close(Role::Client, 4401, "").fin(Role::Server)
+        };
+        let after = |milliseconds| {
+            session()
+                .client_leg(|leg| closed(leg.request(&with_cookie()).response(SWITCHED), milliseconds))
+                .backend_leg(|leg| closed(leg.request(FORWARDED).response(SWITCHED), milliseconds))
+        };
+        assert_eq!(after(12).cause(), Some(RULE.id));
+        assert!(after(12).diagnose().verdict.ends_with("closed with 4401 \"who are you?\""));
+        assert_eq!(after(600_000).cause(), Some("close-application-code"), "it knew its client until then");
     }
 
     #[test]
