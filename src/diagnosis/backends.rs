@@ -162,7 +162,6 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (403, Body("Invalid CORS request"), Some("Spring"), Origin),
     // SignalR.
     (404, Body("No Connection with that ID"), Some("SignalR"), UnknownSession),
-    (400, InBody("Connection ID required"), Some("SignalR"), UnknownSession),
     // express and its like, Django.
     (404, InBody("Cannot GET /"), Some("express"), Path),
     (404, InBody("Not Found: /"), Some("Django"), Path),
@@ -250,6 +249,7 @@ mod tests {
             ("HTTP/1.1 426 x\nSec-WebSocket-Version: 13\n\n", Some(WebSocketVersion)),
             ("HTTP/1.1 400 x\n\nBad Request", None),
             ("HTTP/1.1 404 x\n\nNo Connection with that ID", Some(UnknownSession)),
+            ("HTTP/1.1 400 x\n\nConnection ID required", None),
             ("HTTP/1.1 500 x\n\nInternal Server Error", None),
         ];
         for (answer, expected) in cases {

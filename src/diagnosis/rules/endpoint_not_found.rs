@@ -1,6 +1,7 @@
 //! There is no WebSocket under this path.
 
 use crate::diagnosis::answer::{self, Refusal};
+use crate::diagnosis::backends;
 use crate::diagnosis::complaint::Complaint;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -32,8 +33,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let path = quote(refusal.request.map_or("", |request| request.head.path()));
     let said = refusal.said();
     let by_shape = confidence == Confidence::Low;
-    let doubt =
-        if by_shape { "; Starlette answers so for an unknown route, and when the application refuses" } else { "" };
+    let lacks_library = may_lack_a_library(&refusal);
+    let doubt = match (by_shape, lacks_library) {
+        (true, _) => "; Starlette answers so for an unknown route, and when the application refuses",
+        (_, true) => "; uvicorn answers so too where it has no WebSocket library",
+        _ => "",
+    };
     let alone = match facts.session.legs.len() == 1 && refusal.by_proxy() {
         true => "; no request to a backend was captured while it waited",
         false => "",
@@ -41,15 +46,26 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let verdict = match whose(&refusal) {
         Whose::Proxy => format!("{} has nothing under {path}: it answered {said} itself{alone}", refusal.maker()),
         Whose::Server if by_shape => format!("{} answered {path} with an empty 403{doubt}", refusal.maker()),
-        Whose::Server => format!("{} has no WebSocket under {path}: it answered {said}", refusal.maker()),
+        Whose::Server => format!("{} has no WebSocket under {path}: it answered {said}{doubt}", refusal.maker()),
     };
     Some(
         Evidence::on(refusal.made_on, format!("{path} was answered {said}{doubt}{alone}"))
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the answer")
-            .confidence(confidence)
+            .confidence(if lacks_library { confidence.lowered() } else { confidence })
+            .fix_if(lacks_library.then(|| {
+                "compare the path with the route in the application; or give uvicorn a WebSocket library: pip install \
+                 'uvicorn[standard]'"
+                    .to_owned()
+            }))
             .verdict(verdict),
     )
+}
+
+/// uvicorn with a WebSocket library refuses an unknown route with 403. Without one it takes the request for one of a page.
+fn may_lack_a_library(refusal: &Refusal<'_>) -> bool {
+    let is_uvicorn = backends::name(refusal.response) == Some("uvicorn");
+    is_uvicorn && refusal.status() == 404 && refusal.request_was_intact()
 }
 
 enum Whose {
@@ -82,6 +98,16 @@ pub(super) mod tests {
         let session = refused_with(starlette);
         assert_eq!(session.cause(), Some(RULE.id));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Low);
+    }
+
+    #[test]
+    fn a_404_of_uvicorn_may_be_for_lack_of_a_library() {
+        let session = refused_with("HTTP/1.1 404 Not Found\nserver: uvicorn\n\n{\"detail\":\"Not Found\"}");
+        let finding = session.finding(RULE.id).unwrap();
+        assert!(finding.fix.contains("uvicorn[standard]"), "{}", finding.fix);
+        assert_eq!(finding.evidence.confidence, Confidence::Medium);
+        let stripped = session.backend_leg(|leg| leg.request(&replaced(FORWARDED, "Upgrade", "")));
+        assert_eq!(stripped.cause(), Some("upgrade-headers-stripped"), "then it was asked for a page");
     }
 
     #[test]

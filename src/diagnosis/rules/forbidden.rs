@@ -1,8 +1,9 @@
 //! A 403 that does not say why.
 
+use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::complaint::Complaint;
 use crate::diagnosis::wording::quote;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, origin};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, origin};
 
 /// `forbidden`.
 pub const RULE: Rule = Rule {
@@ -32,6 +33,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             let origin = quote(request.head.fields.first("Origin").unwrap_or_default());
             format!("; its Origin, {origin}, is not that of its Host, which may or may not be the reason")
         }
+        None if is_bare(&refusal) => "; the request has no Origin, and Go's x/net/websocket refuses that so".to_owned(),
         None => String::new(),
     };
     Some(
@@ -41,6 +43,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .confidence(confidence)
             .verdict(format!("{} refused the handshake with {said}, and does not say why{hint}", refusal.maker())),
     )
+}
+
+/// A request without Origin, and a status line alone in answer.
+fn is_bare(refusal: &Refusal<'_>) -> bool {
+    let without_origin = refusal.request.is_some_and(|request| !request.cut && !request.head.fields.has("Origin"));
+    let response = refusal.response;
+    without_origin && !response.cut && response.body.is_empty() && response.head.fields.iter().next().is_none()
 }
 
 #[cfg(test)]
@@ -58,6 +67,14 @@ pub(super) mod tests {
             example().client_leg(|leg| leg.request(&replaced(ASKED, "Origin", "Origin: http://evil.example")));
         assert_eq!(session.cause(), Some(RULE.id));
         assert!(session.diagnose().verdict.contains("may or may not be the reason"));
+    }
+
+    #[test]
+    fn says_who_refuses_a_request_without_origin_so() {
+        let bare =
+            |request: &str| session().client_leg(|leg| leg.request(request).response("HTTP/1.1 403 Forbidden\n\n"));
+        assert!(bare(&replaced(ASKED, "Origin", "")).diagnose().verdict.contains("has no Origin"));
+        assert!(!bare(ASKED).diagnose().verdict.contains("Origin"));
     }
 
     #[test]

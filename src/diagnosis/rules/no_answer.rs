@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
+use crate::session::leg::Request;
 use crate::session::{Confidence, Leg, Outcome};
 use crate::stream::Role;
 
@@ -55,16 +57,28 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let without = if begun { "before its answer was complete" } else { "without a byte of an answer" };
     let never = if begun { "gave no complete answer" } else { "never answered" };
+    let as_engine_io = moment.map_or("", |end| as_engine_io_does(request, end));
     Some(
-        Evidence::on(index, format!("the request was received; {what}, {without}"))
+        Evidence::on(index, format!("the request was received; {what}, {without}{as_engine_io}"))
             .packet(request.moment, "the request")
             .packet_if(moment, "the end")
             .confidence(confidence)
-            .verdict(format!("{name} got the request and {never}: {what}")),
+            .verdict(format!("{name} got the request and {never}: {what}{as_engine_io}")),
     )
 }
 
-fn ending(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<crate::packet::Moment>, Confidence)> {
+/// How engine.io leaves requests for upgrades of a path that is not its own: it waits a second, whether somebody else answers
+/// (destroyUpgradeTimeout).
+pub(super) fn as_engine_io_does(request: &Request, end: Moment) -> &'static str {
+    let second = Duration::from_millis(990)..Duration::from_millis(1100);
+    let is_its_client = request.head.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("EIO=")));
+    match is_its_client && second.contains(&end.at.since(request.moment.at)) {
+        true => "; engine.io leaves so after a second when the path is not the one that it serves",
+        false => "",
+    }
+}
+
+fn ending(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
     let asked = leg.request.as_deref()?.moment.at;
     match leg.first_end() {
         Some(end) if end.by == Role::Server => {
@@ -110,6 +124,17 @@ pub(super) mod tests {
         });
         assert_eq!(half.cause(), Some(RULE.id));
         assert!(half.diagnose().verdict.contains("gave no complete answer"), "{}", half.diagnose().verdict);
+    }
+
+    #[test]
+    fn engine_io_gives_a_path_that_is_not_its_own_a_second() {
+        let left_after = |target: &str, milliseconds| {
+            let asked = ASKED.replace("/ws ", target);
+            let session = session().client_leg(|leg| leg.request(&asked).after_ms(milliseconds).fin(Role::Server));
+            session.diagnose().verdict.contains("engine.io")
+        };
+        assert!(left_after("/io/?EIO=4&transport=websocket ", 1003));
+        assert!(!left_after("/io/?EIO=4&transport=websocket ", 300) && !left_after("/ws ", 1003));
     }
 
     #[test]

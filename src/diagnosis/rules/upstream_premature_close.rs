@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::rules::no_answer::as_engine_io_does;
 use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
-use crate::packet::Moment;
-use crate::session::leg::LegEnd;
+use crate::session::leg::{LegEnd, Request};
 use crate::stream::Role;
 
 /// `upstream-premature-close`.
@@ -34,34 +34,39 @@ pub(super) const RACE: Duration = Duration::from_millis(50);
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (attempt, asked, end) = last_attempts(facts.session).find_map(|attempt| {
         let (asked, end) = closed_without_answer(&attempt)?;
-        let is_race =
-            attempt.back.earlier_requests > 0 && !attempt.back.answer_begun() && end.moment.at.since(asked.at) <= RACE;
+        let is_race = attempt.back.earlier_requests > 0
+            && !attempt.back.answer_begun()
+            && end.moment.at.since(asked.moment.at) <= RACE;
         (!is_race).then_some((attempt, asked, end))
     })?;
-    let after = Span(end.moment.at.since(asked.at));
+    let after = Span(end.moment.at.since(asked.moment.at));
     let flag = end.deed();
     let backend = attempt.backend();
     let (without, before) = match attempt.back.answer_begun() {
         true => ("in the middle of its answer", "before its answer was complete"),
         false => ("no byte of an answer", "without an answer"),
     };
+    let as_engine_io = as_engine_io_does(asked, end.moment);
     Some(
-        Evidence::on(attempt.back_index, format!("{backend} {flag} {after} after the request, {without}"))
-            .packet(asked, "the proxy's request")
-            .packet(end.moment, "the backend closes")
-            .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
-            .verdict(format!(
-                "{backend} took the request of {} and {flag} {after} later {before}; the proxy {}",
-                attempt.proxy(),
-                attempt.outcome().trim_start_matches("it ")
-            )),
+        Evidence::on(
+            attempt.back_index,
+            format!("{backend} {flag} {after} after the request, {without}{as_engine_io}"),
+        )
+        .packet(asked.moment, "the proxy's request")
+        .packet(end.moment, "the backend closes")
+        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .verdict(format!(
+            "{backend} took the request of {} and {flag} {after} later {before}{as_engine_io}; the proxy {}",
+            attempt.proxy(),
+            attempt.outcome().trim_start_matches("it ")
+        )),
     )
 }
 
 /// The request, and the end that the backend made of it.
-pub(super) fn closed_without_answer(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
+pub(super) fn closed_without_answer<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let back = attempt.back;
-    let asked = back.request.as_deref()?.moment;
+    let asked = back.request.as_deref()?;
     let answered = back.response.is_some() || back.answer_is_alien();
     if answered || !back.is_readable() || (back.answer_begun() && back.half(Role::Server).has_holes()) {
         return None;
