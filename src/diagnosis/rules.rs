@@ -43,6 +43,7 @@ pub mod fin_without_close;
 pub mod forbidden;
 pub mod forwarded_proto_missing;
 pub mod fragmentation_violated;
+pub mod frame_length_not_minimal;
 pub mod handshake_rejected;
 pub mod heartbeat_races_timer;
 pub mod host_rewritten;
@@ -205,6 +206,7 @@ list! {
     masked_server_frame
     reserved_bits_set
     reserved_opcode
+    frame_length_not_minimal
     fragmentation_violated
     control_frame_violated
     invalid_utf8
@@ -375,6 +377,7 @@ mod tests {
         "masked-server-frame",
         "reserved-bits-set",
         "reserved-opcode",
+        "frame-length-not-minimal",
         "fragmentation-violated",
         "control-frame-violated",
         "invalid-utf8",
