@@ -1,4 +1,4 @@
-//! The server went away.
+//! One side went away.
 
 use crate::diagnosis::close_code::by_code;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -8,8 +8,8 @@ pub const RULE: Rule = Rule {
     id: "close-going-away",
     severity: Severity::Error,
     stage: Stage::Closing,
-    title: "The server went away",
-    explanation: "The server closed with 1001: it shuts down or restarts, or a worker of it does. Clients should \
+    title: "Closed because one side went away",
+    explanation: "1001 from a server: it shuts down or restarts, or a worker of it does. Clients should \
         come back after a pause. From a browser 1001 is a page that was left, which is no failure.",
     signature: "a Close frame with 1001; an error only from the server",
     fix: "Deploy with connections drained, or let clients reconnect with a growing, random pause.",

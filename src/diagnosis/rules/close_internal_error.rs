@@ -1,4 +1,4 @@
-//! The server failed inside.
+//! Closed for an internal error.
 
 use crate::diagnosis::close_code::by_code;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -8,10 +8,11 @@ pub const RULE: Rule = Rule {
     id: "close-internal-error",
     severity: Severity::Error,
     stage: Stage::Closing,
-    title: "The server failed inside",
+    title: "Closed for an internal error",
     explanation: "The application met a condition that it did not expect: mostly an exception in a handler. \
-        Python's websockets also use 1011 when a ping is not answered.",
-    signature: "a Close frame with 1011",
+        Python's websockets also use 1011 when a ping is not answered. With 1014 a gateway says that the server behind it \
+        gave it no valid answer.",
+    signature: "a Close frame with 1011 or 1014",
     fix: "Look into the application's log at this time: an exception stands there.",
     look_alikes: "1011 with the reason `keepalive ping timeout` is ping-unanswered.",
     reference: "RFC 6455 §7.4.1",
@@ -19,7 +20,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    by_code(facts, |code| code == 1011)
+    by_code(facts, |code| matches!(code, 1011 | 1014))
 }
 
 #[cfg(test)]

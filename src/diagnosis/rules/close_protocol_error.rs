@@ -12,7 +12,7 @@ pub const RULE: Rule = Rule {
     explanation: "One side says that the other broke the protocol, and the frames in this capture look right. It \
         may be stricter, it may be wrong, or something between changed what it got: compare the other \
         leg.",
-    signature: "a Close frame with 1002, 1007, 1010 or 1014 and no violation before it",
+    signature: "a Close frame with 1002, 1007 or 1010 and no violation before it",
     fix: "Capture the leg next to the one who complains; look into its log for what it did not like.",
     look_alikes: "With the violation in the capture, the violation is the cause.",
     reference: "RFC 6455 §7.4.1",
@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    by_code(facts, |code| [1002, 1007, 1010, 1014, 1015].contains(&code))
+    by_code(facts, |code| [1002, 1007, 1010, 1015].contains(&code))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The server is overloaded.
+//! The server wants its clients to come back later.
 
 use crate::diagnosis::close_code::by_code;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -8,8 +8,8 @@ pub const RULE: Rule = Rule {
     id: "close-try-again-later",
     severity: Severity::Error,
     stage: Stage::Closing,
-    title: "The server is overloaded",
-    explanation: "The server has too much to do, or too many connections, and sends some clients away.",
+    title: "The server asks its client to come back later",
+    explanation: "1013 is for a server that has too much to do, or too many connections, and sends some clients away.",
     signature: "a Close frame with 1013",
     fix: "Add capacity, or raise the limit of connections; let clients wait before they come back.",
     look_alikes: "503 before the WebSocket is open is rate-limited or an upstream failure.",

@@ -11,9 +11,9 @@ pub const RULE: Rule = Rule {
     severity: Severity::Error,
     stage: Stage::Connect,
     title: "The connection was refused",
-    explanation: "The SYN was answered by an RST: nothing listens at this address and port. Or by an ICMP error: a firewall \
-        rejects, or there is no way to the host. The server is down, the port is wrong, or it listens on another address \
-        (127.0.0.1 only, IPv4 only).",
+    explanation: "The SYN was answered by an RST: nothing listens at this address and port, or a firewall answers in its place. \
+        Or by an ICMP error: a firewall rejects, or there is no way to the host. Mostly the server is down, the port is \
+        wrong, or it listens on another address (127.0.0.1 only, IPv4 only).",
     signature: "SYN answered by RST, or by ICMP destination unreachable",
     fix: "Start the server, or correct host and port in the client; check on the server with ss -ltn on which address it \
         listens.",
@@ -34,7 +34,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let client = parties::client_of(facts.session, 0)?;
     let server = leg.server;
     let why = match tcp.refused {
-        Some(_) => format!("nothing listens there (RST to its SYN{after})"),
+        Some(_) => format!("the connection was refused (RST to its SYN{after})"),
         None => format!("{what}{after}"),
     };
     Some(

@@ -13,7 +13,7 @@ pub const RULE: Rule = Rule {
     severity: Severity::Error,
     stage: Stage::Closing,
     title: "Many sessions ended at the same instant",
-    explanation: "Several sessions of one server ended within a tenth of a second, whatever their ages: a reload, \
+    explanation: "Several sessions of one server ended within a tenth of a second or so, whatever their ages: a reload, \
         a deployment, a kill for lack of memory, or a backend that died. With nginx sessions of old \
         workers end worker_shutdown_timeout after a reload.",
     signature: "three or more sessions of one server or backend end within 100 ms, not by their clients",
@@ -51,11 +51,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .shared(Shared {
                 place: (own.server.ip, own.server.port),
                 time: Some((end.end.moment.at, TOGETHER)),
-                words: format!("{who} ended them at the same instant, without a Close frame: a reload, a restart or a crash"),
+                words: format!(
+                    "{who} ended them at the same instant, without a Close frame, as in a reload, a restart or a crash"
+                ),
             })
             .verdict(format!(
-                "{who} ended this session and {count} others within {within}, without a Close frame: a reload, a restart \
-                 or a crash"
+                "{who} ended this session and {count} others within {within}, without a Close frame, as in a reload, a \
+                 restart or a crash"
             )),
     )
 }

@@ -75,8 +75,9 @@ fn exact_fix(hop: &Hop<'_>) -> Option<String> {
     let is_nginx = between(hop.front, hop.back).is_some_and(|proxy| proxy.software == Software::Nginx);
     is_nginx.then(|| {
         format!(
-            "in the nginx location, with nothing behind the port, so that {} stays as it is: proxy_pass http://{};",
+            "in the nginx location, with nothing behind the port, so that {} stays as it is: proxy_pass {}://{};",
             quote(path(hop.asked.head.path())),
+            if hop.back.tls.is_some() { "https" } else { "http" },
             hop.back.server,
         )
     })

@@ -29,7 +29,8 @@ pub const RULE: Rule = Rule {
         others",
     fix: "Use wss:// in the client.\n\
         in the nginx location, towards a backend that speaks TLS: proxy_pass https://BACKEND;\n\
-        HAProxy: add ssl to the server line, towards a backend that speaks TLS\n\
+        HAProxy: add ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt to the server line, towards a backend that \
+        speaks TLS\n\
         Apache: SSLProxyEngine on, and https:// in ProxyPass\n\
         Caddy: reverse_proxy https://BACKEND\n\
         Traefik: https:// in the url of the server",

@@ -46,8 +46,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(end.moment, "RST")
             .confidence(Confidence::Medium)
             .verdict(format!(
-                "{server} accepts connections and resets them after the request ({after}), {like} too: it is out of \
-                 connections or files"
+                "{server} accepts connections and resets them after the request ({after}), {like} too, as a program does \
+                 that is out of connections or files"
             )),
     )
 }

@@ -18,7 +18,7 @@ pub const RULE: Rule = Rule {
         past the load balancer, or that does not send the header.",
     signature: "a connection that is closed without a byte, at a server whose other connections begin with a PROXY header",
     fix: "Connect through the load balancer that sends the header, or let it send it.\n\
-        in the nginx server: listen 80;\n\
+        in the nginx server, when nobody sends it: listen 80; without proxy_protocol\n\
         HAProxy: add send-proxy to the server line, or remove accept-proxy from the bind line",
     look_alikes: "A header that nobody wants is proxy-protocol-unexpected.",
     reference: "The PROXY protocol, versions 1 and 2",

@@ -18,7 +18,8 @@ pub const RULE: Rule = Rule {
     explanation: "A limit of requests or connections was reached. A WebSocket holds its place in a connection limit for as \
         long as it lives, so limits that suit pages do not suit it.",
     signature: "429, or a proxy's own 503 without a request to a backend while other WebSockets are open",
-    fix: "in the nginx location: limit_conn addr 100; limit_conn_status 429;\n\
+    fix: "in the nginx location: limit_conn ZONE 100; limit_conn_status 429; with the ZONE of limit_conn_zone, or for a rate \
+        limit_req zone=ZONE burst=50 nodelay; with that of limit_req_zone\n\
         HAProxy: raise maxconn of the server, or the limit of the stick-table rule\n\
         Traefik: raise average and burst of the rateLimit middleware, or amount of inFlightReq\n\
         Envoy: raise max_connections of the cluster's circuit breaker",
@@ -30,12 +31,12 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let refusal = answer::refusal(facts.session)?;
     let said = refusal.said();
-    let (detail, confidence) = match refusal.complains_about(Complaint::TooMany) {
-        Some(confidence) => (format!("answered {said}"), confidence),
+    let (detail, likely, confidence) = match refusal.complains_about(Complaint::TooMany) {
+        Some(confidence) => (format!("answered {said}"), "", confidence),
         None => {
             let open = open_meanwhile(facts, &refusal)?;
             let others = Count(open, "other WebSocket");
-            (format!("answered {said} itself while {others} of this server had room"), Confidence::Medium)
+            (format!("answered {said} itself while {others} of this server had room"), "likely ", Confidence::Medium)
         }
     };
     let wait = refusal.response.head.fields.first("Retry-After").map(|wait| format!("; retry after {wait}"));
@@ -45,7 +46,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the refusal")
             .confidence(confidence)
-            .verdict(format!("{} refused the handshake because of a limit: it {detail}{wait}", refusal.maker())),
+            .verdict(format!(
+                "{} refused the handshake {likely}because of a limit: it {detail}{wait}",
+                refusal.maker()
+            )),
     )
 }
 

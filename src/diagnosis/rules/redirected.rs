@@ -17,7 +17,7 @@ pub const RULE: Rule = Rule {
     fix: "Use the address in Location in the client: wss:// where it says https://.\n\
         nginx: exempt the WebSocket location from return 301, or name it exactly as the client asks for it, with the same \
         slash at the end\n\
-        HAProxy: http-request redirect scheme https unless { hdr(upgrade) -i websocket }\n\
+        HAProxy: http-request redirect scheme https unless { ssl_fc } or { hdr(upgrade) -i websocket }\n\
         Apache: RewriteCond %{HTTP:Upgrade} !websocket [NC] before the redirect\n\
         Traefik: leave the redirectScheme middleware out of the WebSocket router",
     look_alikes: "A redirect to https although the client is on https already comes from forwarded-proto-missing.",

@@ -17,8 +17,9 @@ pub const RULE: Rule = Rule {
     signature: "400 Request Header Or Cookie Too Large, 431, or 414 for the target",
     fix: "Make the cookies or the token smaller.\n\
         in the nginx server: large_client_header_buffers 4 32k;\n\
-        HAProxy: tune.bufsize 32768\n\
+        HAProxy: in global: tune.bufsize 32768\n\
         Apache: LimitRequestFieldSize 32768\n\
+        Envoy: max_request_headers_kb: 96 in the HTTP connection manager\n\
         Node: --max-http-header-size=32768",
     look_alikes: "A 400 with another text has another reason.",
     reference: "RFC 6585 §5",

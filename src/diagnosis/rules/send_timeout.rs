@@ -31,7 +31,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(leg, format!("{who} kept its window at zero for {waited}, then {proxy} ended the session"))
             .packet(first, "window zero")
             .packet(end.end.moment, "the end")
-            .verdict(format!("{who} read nothing for {waited}, then {proxy} gave up and ended the session")),
+            .verdict(format!("{who} took nothing for {waited}, then {proxy} gave up and ended the session")),
     )
 }
 

@@ -48,8 +48,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(end.end.moment, "the RST")
             .confidence(known)
             .verdict(format!(
-                "after {} of silence {peer} sent data and {who}, or something in its name, answered with RST: it no longer \
-                 knew the connection",
+                "after {} of silence {peer} sent data and {who}, or something in its name, answered with RST, as a host does \
+                 that no longer knows the connection",
                 Span(silence)
             )),
     )

@@ -17,9 +17,9 @@ pub const RULE: Rule = Rule {
         backend knows only its own sessions. Without stickiness the load balancer sends the WebSocket to another one.",
     signature: "Session ID unknown (engine.io) or No Connection with that ID (SignalR), the request intact",
     fix: "in the nginx upstream block: ip_hash;\n\
-        HAProxy: balance source, or cookie SRV insert indirect nocache\n\
-        Apache: stickysession in ProxySet, with a route for each BalancerMember\n\
-        Caddy: lb_policy ip_hash, or cookie\n\
+        HAProxy: balance source in the backend; or cookie SRV insert indirect nocache there, and cookie NAME on each server line\n\
+        Apache: ProxySet stickysession=ROUTEID in the balancer, and route=NAME on each BalancerMember\n\
+        Caddy: lb_policy ip_hash in reverse_proxy, or lb_policy cookie\n\
         Traefik: loadBalancer.sticky.cookie\n\
         ingress-nginx: the annotation nginx.ingress.kubernetes.io/affinity: cookie\n\
         Envoy: ring_hash with a hash_policy on a cookie or the source address\n\

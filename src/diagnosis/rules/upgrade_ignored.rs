@@ -19,7 +19,9 @@ pub const RULE: Rule = Rule {
     fix: "Send this path to a backend that speaks WebSocket there.\n\
         nginx: give it its own location in front of the try_files fallback: location /ws { proxy_pass http://BACKEND; \
         proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; }\n\
-        Caddy: handle /ws/* { reverse_proxy BACKEND } before the file_server\n\
+        HAProxy: in the frontend: use_backend BACKEND if { path_beg /ws }\n\
+        Caddy: give it a handle /ws* block of its own with reverse_proxy BACKEND, beside the handle block of the file_server\n\
+        Traefik: add a router with the rule PathPrefix(`/ws`) for the service of that backend\n\
         Apache: ProxyPass \"/ws\" \"http://BACKEND/ws\" upgrade=websocket before the FallbackResource",
     look_alikes: "When the upgrade was lost on the way to the backend, the cause is upgrade-headers-stripped.",
     reference: "RFC 6455 §4.2.2, RFC 9110 §7.8",

@@ -16,8 +16,8 @@ pub const RULE: Rule = Rule {
     signature: "behind the proxy: an answer whose head has 4 KiB or more; in front: 502",
     fix: "Make the cookies in the answer smaller.\n\
         in the nginx location: proxy_buffer_size 32k; proxy_busy_buffers_size 64k; proxy_buffers 8 32k;\n\
-        HAProxy: tune.bufsize 32768\n\
-        Apache: ResponseFieldSize in ProxyPass",
+        HAProxy: in global: tune.bufsize 32768\n\
+        Apache: add responsefieldsize=32768 to ProxyPass",
     look_alikes: "Large frames never meet these buffers: after the 101 they do not matter.",
     reference: "nginx: proxy_buffer_size",
     check,

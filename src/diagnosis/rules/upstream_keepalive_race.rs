@@ -19,8 +19,8 @@ pub const RULE: Rule = Rule {
         without an answer",
     fix: "Let the backend keep idle connections longer than the proxy does: in node server.keepAliveTimeout.\n\
         in the nginx upstream block: keepalive_timeout 4s;\n\
-        HAProxy: http-reuse safe, or a shorter timeout http-keep-alive towards the server\n\
-        Apache: disablereuse=on in ProxyPass",
+        HAProxy: retry-on conn-failure empty-response in the backend, or pool-purge-delay 2s on the server line\n\
+        Apache: add disablereuse=on to ProxyPass",
     look_alikes: "A backend that closes a fresh connection is upstream-premature-close.",
     reference: "RFC 9112 §9.6",
     check,

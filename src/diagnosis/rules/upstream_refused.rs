@@ -13,8 +13,8 @@ pub const RULE: Rule = Rule {
     severity: Severity::Error,
     stage: Stage::Upstream,
     title: "The backend refused the proxy's connection",
-    explanation: "The proxy's SYN was answered by an RST: nothing listens at this address and port. The backend is down, \
-        listens on another port or address, or was not up yet.",
+    explanation: "The proxy's SYN was answered by an RST: nothing listens at this address and port, or a firewall answers in \
+        its place. Mostly the backend is down, listens on another port or address, or was not up yet.",
     signature: "behind the proxy: SYN answered by RST; in front: 502 or 503",
     fix: "Start the backend, or correct its address in the proxy.\n\
         nginx: the address is in proxy_pass or in the upstream block\n\

@@ -25,7 +25,10 @@ pub const RULE: Rule = Rule {
     fix: "Find out why the backend's handshake does not answer; a longer timer of the proxy only makes the wait longer.\n\
         nginx: proxy_read_timeout is the timer; 0 means at once\n\
         HAProxy: timeout server is the timer\n\
-        Apache: ProxyTimeout is the timer",
+        Apache: ProxyTimeout is the timer\n\
+        Caddy: response_header_timeout of transport http is the timer\n\
+        Traefik: forwardingTimeouts.responseHeaderTimeout of the serversTransport is the timer\n\
+        Envoy: timeout of the route is the timer",
     look_alikes: "A WebSocket that was open and then idle is idle-timeout. A client that left first is client-gave-up.",
     reference: "RFC 9110 §15.6.5",
     check,
