@@ -43,7 +43,6 @@ pub mod fin_without_close;
 pub mod forbidden;
 pub mod forwarded_proto_missing;
 pub mod fragmentation_violated;
-pub mod frame_length_not_minimal;
 pub mod handshake_rejected;
 pub mod heartbeat_races_timer;
 pub mod host_rewritten;
@@ -206,7 +205,6 @@ list! {
     masked_server_frame
     reserved_bits_set
     reserved_opcode
-    frame_length_not_minimal
     fragmentation_violated
     control_frame_violated
     invalid_utf8
@@ -377,7 +375,6 @@ mod tests {
         "masked-server-frame",
         "reserved-bits-set",
         "reserved-opcode",
-        "frame-length-not-minimal",
         "fragmentation-violated",
         "control-frame-violated",
         "invalid-utf8",
