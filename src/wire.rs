@@ -95,7 +95,7 @@ impl Flags {
     }
 }
 
-/// The TCP options that a passive observer needs (RFC 9293 §3.2, RFC 7323, RFC 2018).
+/// The TCP options that a passive observer needs (RFC 9293 §3.2, RFC 7323).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TcpOptions {
     /// Maximum segment size, on a SYN.
@@ -104,8 +104,6 @@ pub struct TcpOptions {
     pub window_scale: Option<u8>,
     /// Timestamp value (TSval).
     pub timestamp: Option<u32>,
-    /// Whether a SACK option reports blocks.
-    pub sack: bool,
 }
 
 /// One TCP segment, with what of its packet matters.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::tls_failure::{TlsFailure, alert_words, tls_failures};
 use crate::diagnosis::wording::quote;
 use crate::packet::Moment;
-use crate::session::leg::Certificate;
+use crate::session::leg::{Certificate, TlsFacts};
 use crate::session::{Confidence, Session};
 use crate::stream::Role;
 use crate::time::Timestamp;
@@ -46,7 +46,8 @@ const UNKNOWN_CA: u8 = 48;
 
 /// The certificate that a client of this session refused.
 pub fn refused(session: &Session) -> Option<Refused<'_>> {
-    let by_client = tls_failures(session).find_map(|failure| by_alert(failure).or_else(|| by_shape(failure)));
+    let by_client = |failure| by_alert(failure).or_else(|| by_shape(failure)).or_else(|| behind_the_handshake(failure));
+    let by_client = tls_failures(session).find_map(by_client);
     by_client.or_else(|| tls_failures(session).find_map(by_proxy))
 }
 
@@ -64,7 +65,7 @@ fn by_alert(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
         Some(CERTIFICATE_EXPIRED) => (Objection::Expired, Confidence::High),
         Some(UNKNOWN_CA | CERTIFICATE_REVOKED) => (Objection::Untrusted, Confidence::High),
         // These say only that it is no good.
-        _ => match flaw(&failure, alert.moment.at) {
+        _ => match flaw(failure.tls, alert.moment.at) {
             Some(objection) => (objection, Confidence::High),
             None => (Objection::Untrusted, Confidence::Medium),
         },
@@ -79,10 +80,14 @@ fn by_shape(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
     if failure.leg.has_holes() || !tls.alerts.iter().all(|alert| alert.by == Role::Client) {
         return None;
     }
+    // It has not seen the certificate.
+    if failure.leg.half(Role::Server).largest_lost > 0 {
+        return None;
+    }
     let left = failure.leg.first_end().filter(|end| end.by == Role::Client && tls.client_left_after_server_flight);
     // A server that gets the alert may be the first to close.
     let moment = left.map(|end| end.moment).or_else(|| encrypted_alert_instead_of_finished(&failure))?;
-    let (objection, confidence) = match flaw(&failure, moment.at) {
+    let (objection, confidence) = match flaw(failure.tls, moment.at) {
         Some(objection) => (objection, Confidence::Medium),
         None => (Objection::Untrusted, Confidence::Low),
     };
@@ -97,33 +102,56 @@ fn encrypted_alert_instead_of_finished(failure: &TlsFailure<'_>) -> Option<Momen
     (behind_the_flight && tls.handshake_done.is_none()).then_some(alert.moment)
 }
 
+/// A client may look at the certificate when the handshake is done, as node does: it leaves at once, without an alert or a
+/// byte of a request. So does a health check, which nobody sees a reason for.
+fn behind_the_handshake(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
+    let (leg, tls) = (failure.leg, failure.tls);
+    let end = leg.first_end().filter(|end| end.by == Role::Client && leg.behind.is_none() && !leg.has_holes())?;
+    let objection = left_for(tls, end.moment)?;
+    let said = "it left behind the handshake, without a request, as node does".to_owned();
+    Some(Refused { failure, objection, said, moment: Some(end.moment), confidence: Confidence::Medium })
+}
+
+/// What is visibly wrong with the certificate that a client left for, at `left`, when the handshake was done. A client that
+/// names no server does not care who that is.
+pub fn left_for(tls: &TlsFacts, left: Moment) -> Option<Objection> {
+    if tls.sni.is_none() || !is_unused(tls, left) {
+        return None;
+    }
+    let self_signed = || tls.certificate.as_ref()?.self_signed.then_some(Objection::Untrusted);
+    flaw(tls, left.at).or_else(self_signed)
+}
+
 /// nginx looks at its backend's certificate when the handshake is done: it leaves at once, without a byte of a request, and
 /// answers 502.
 fn by_proxy(failure: TlsFailure<'_>) -> Option<Refused<'_>> {
-    const AT_ONCE: Duration = Duration::from_millis(100);
     let (leg, tls) = (failure.leg, failure.tls);
     let front = failure.session.legs.get(leg.behind?)?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
-    let done = tls.handshake_done.filter(|done| end.moment.at.since(done.at) < AT_ONCE)?;
-    let unused = tls.bytes.client == 0 && front.status() == Some(502) && !leg.has_holes();
-    if !unused
-        || done > end.moment
-        || tls.alerts.iter().any(|alert| alert.by == Role::Server && alert.moment < end.moment)
-    {
+    if !is_unused(tls, end.moment) || front.status() != Some(502) || leg.has_holes() {
         return None;
     }
-    let objection = flaw(&failure, end.moment.at).unwrap_or(Objection::Untrusted);
+    let objection = flaw(tls, end.moment.at).unwrap_or(Objection::Untrusted);
     let said = "it left behind the handshake, without a request, as nginx does".to_owned();
     Some(Refused { failure, objection, said, moment: Some(end.moment), confidence: Confidence::Medium })
 }
 
+/// Whether a client left right behind the handshake, at `left`, and had said nothing. A server that sent it away says so.
+fn is_unused(tls: &TlsFacts, left: Moment) -> bool {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    let at_once = tls.handshake_done.is_some_and(|done| done <= left && left.at.since(done.at) < AT_ONCE);
+    let sent_away = || tls.alerts.iter().any(|alert| alert.by == Role::Server && alert.moment < left);
+    let greeted = || tls.records.server.first().is_some_and(|&(at, _)| at < left.at);
+    at_once && tls.bytes.client == 0 && !sent_away() && !greeted()
+}
+
 /// What is visibly wrong with the certificate.
-fn flaw(failure: &TlsFailure<'_>, at: Timestamp) -> Option<Objection> {
-    let certificate = failure.tls.certificate.as_ref()?;
+fn flaw(tls: &TlsFacts, at: Timestamp) -> Option<Objection> {
+    let certificate = tls.certificate.as_ref()?;
     if certificate.not_after.is_some_and(|end| end < at) || certificate.not_before.is_some_and(|begin| begin > at) {
         return Some(Objection::Expired);
     }
-    let name = failure.tls.sni.as_deref()?;
+    let name = tls.sni.as_deref()?;
     (!certificate.names.is_empty() && !is_for(certificate, name)).then_some(Objection::Name)
 }
 

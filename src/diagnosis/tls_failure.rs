@@ -25,10 +25,17 @@ pub fn tls_failures(session: &Session) -> impl Iterator<Item = TlsFailure<'_>> {
         let failed = tls.client_hello.is_some()
             && leg.request.is_none()
             && leg.tunnel.is_none()
-            && tls.bytes.server == 0
+            && is_silent(leg, tls)
             && !matches!(leg.outcome, Outcome::Open | Outcome::Closed);
         failed.then_some(TlsFailure { session, index, leg, tls })
     })
+}
+
+/// Whether the server said nothing, or spoke to a client that had left without a word: some answer that with a 400.
+fn is_silent(leg: &Leg, tls: &TlsFacts) -> bool {
+    let spoke = tls.records.server.first();
+    let left = || leg.first_end().filter(|end| end.by == Role::Client && tls.bytes.client == 0);
+    tls.bytes.server == 0 || spoke.is_some_and(|&(at, _)| left().is_some_and(|end| end.moment.at <= at))
 }
 
 impl TlsFailure<'_> {

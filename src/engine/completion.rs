@@ -1,5 +1,6 @@
 //! The end of flows and sessions: what is known of a leg is put down, and a session whose legs are all over is complete.
 
+use crate::diagnosis::certificates;
 use crate::engine::event::Event;
 use crate::engine::judge::Matter;
 use crate::engine::strays::{Front, Seeks};
@@ -141,9 +142,11 @@ impl Watch<'_> {
             let tls = tls.facts();
             let failed = tls.client_hello.is_some() && tls.handshake_done.is_none() && !tls.resumed;
             let refused = tls.client_left_after_server_flight || tls.server_dismissed_client().is_some();
+            let left = facts.ends.first().filter(|end| end.side == flow.client_side).map(|end| end.moment);
+            let disliked = left.is_some_and(|left| certificates::left_for(&tls, left).is_some());
             let readable = matches!(flow.app, App::H2(_));
             let likely = !readable && !tls.likely_websocket.is_empty();
-            if failed || refused || tls.lacks_certificate() || likely {
+            if failed || refused || disliked || tls.lacks_certificate() || likely {
                 self.tracker.open_done(flow.promised(), Box::new(flow.take_leg(facts)));
             } else if self.tracker.dialling.is_none() && !readable && tls.decrypted_by.is_none() {
                 self.tracker.strays.add_encrypted(flow.take_leg(facts));

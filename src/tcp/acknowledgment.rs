@@ -14,6 +14,7 @@ use crate::tcp::reception::{FAR, Reception};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::trouble::Ahead;
 use crate::time::Timestamp;
+use crate::wire::Segment;
 
 /// An acknowledgment may be captured this much before the bytes that it is for: on another interface, or by another
 /// queue of the same one.
@@ -111,6 +112,16 @@ impl<L: Listener> Reception<'_, L> {
         // Of a side that never appears nothing is missed.
         if ahead > 0 && open && self.connection.halves[side].packets > 0 {
             self.acknowledged_ahead(side, Ahead { seq: ack, moment });
+        }
+    }
+
+    /// The peer of `side` tells of pieces behind what it lacks: no segment in them was larger than they are.
+    #[cold]
+    pub(super) fn acknowledge_selectively(&mut self, side: Side, segment: &Segment<'_>) {
+        let largest = segment.largest_sack_block();
+        if largest > 0 {
+            let half = &mut self.connection.halves[side];
+            half.largest_acknowledged = half.largest_acknowledged.max(largest);
         }
     }
 

@@ -161,6 +161,7 @@ impl Connection {
             ..HalfFacts::default()
         };
         let Some(trouble) = self.trouble(side) else { return smooth };
+        let (largest_lost, largest_lost_times) = trouble.largest_lost();
         HalfFacts {
             packets: u64::from(trouble.packets_carry) << 32 | smooth.packets,
             retransmissions: trouble.retransmissions,
@@ -174,7 +175,8 @@ impl Connection {
             unanswered_retransmissions: trouble.unanswered,
             longest_recovery: trouble.longest_recovery,
             zero_window: trouble.zero_window(half.is(Half::SHUT), self.last().at),
-            largest_lost: trouble.largest_lost(),
+            largest_lost,
+            largest_lost_times,
             ..smooth
         }
     }

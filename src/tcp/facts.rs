@@ -135,10 +135,12 @@ pub struct HalfFacts {
     pub zero_window: ZeroWindow,
     /// The maximum segment size that this side named.
     pub mss: Option<u16>,
-    /// The largest payload of one segment that was acknowledged.
+    /// The largest payload of one segment that was acknowledged; by SACK, the largest block.
     pub largest_acknowledged: u32,
     /// The largest payload of one segment that was sent again at least twice and never acknowledged.
     pub largest_lost: u32,
+    /// How often that one was sent again.
+    pub largest_lost_times: u32,
     /// The usual IP time to live of this side's packets.
     pub ttl: Option<u8>,
 }

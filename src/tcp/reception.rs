@@ -90,6 +90,8 @@ impl<L: Listener> Reception<'_, L> {
         self.acknowledge(side.peer(), segment.ack, segment.moment);
         if segment.payload_length > 0 {
             self.data_in_order(side, segment);
+        } else if segment.may_have_sack() {
+            self.acknowledge_selectively(side.peer(), segment);
         }
     }
 
@@ -107,6 +109,9 @@ impl<L: Listener> Reception<'_, L> {
         }
         self.window(side, segment);
         self.acknowledge(side.peer(), segment.ack, segment.moment);
+        if segment.may_have_sack() {
+            self.acknowledge_selectively(side.peer(), segment);
+        }
         if self.connection.is(Connection::ENDED) {
             return self.after_the_end(side, segment);
         }

@@ -140,9 +140,10 @@ impl Trouble {
         });
     }
 
-    /// The largest payload that was sent again at least twice and is still not acknowledged.
-    pub(super) fn largest_lost(&self) -> u32 {
-        self.resent.iter().filter(|resent| resent.times >= 2).map(|resent| resent.length).max().unwrap_or(0)
+    /// The largest payload that was sent again at least twice and is still not acknowledged, and how often it was sent again.
+    pub(super) fn largest_lost(&self) -> (u32, u32) {
+        let lost = self.resent.iter().filter(|resent| resent.times >= 2);
+        lost.map(|resent| (resent.length, resent.times)).max().unwrap_or((0, 0))
     }
 
     /// Where the first waiting thing is, and the packet that brought it.

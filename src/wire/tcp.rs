@@ -33,9 +33,36 @@ pub(super) fn segment<'a>(datagram: &Datagram<'a>, origin: Origin) -> Result<Seg
 impl Segment<'_> {
     /// Reads the options. What makes no sense ends the list; what came before it counts.
     pub fn options(&self) -> TcpOptions {
+        let mut found = TcpOptions::default();
+        self.each_option(|option| note(&mut found, option));
+        found
+    }
+
+    /// Whether there may be a SACK option, which comes alone or behind timestamps: a quick look.
+    #[inline]
+    pub fn may_have_sack(&self) -> bool {
+        self.raw_options.len() > 12 || matches!(self.raw_options, [_, _, 5, ..])
+    }
+
+    /// The most bytes in one block that the peer has, although bytes before it are missing (RFC 2018 §3).
+    pub fn largest_sack_block(&self) -> u32 {
+        let mut largest = 0;
+        self.each_option(|option| {
+            let [5, _, blocks @ ..] = option else { return };
+            let edges = blocks.as_chunks::<8>().0.iter().map(|edges| [0, 4].map(|at| SeqNumber(u32_at(edges, at))));
+            // What was acknowledged before is only repeated here (RFC 2883 §4).
+            let missing_before = edges.filter(|[from, _]| from.distance(self.ack) > 0);
+            let sizes = missing_before.filter_map(|[from, to]| u32::try_from(to.distance(from)).ok());
+            largest = sizes.max().unwrap_or(0);
+        });
+        largest
+    }
+
+    /// Calls `each` with every option: kind, length, data.
+    #[inline]
+    fn each_option(&self, mut each: impl FnMut(&[u8])) {
         const END: u8 = 0;
         const NO_OPERATION: u8 = 1;
-        let mut found = TcpOptions::default();
         let mut rest = self.raw_options;
         while let Some((&kind, behind)) = rest.split_first() {
             match kind {
@@ -45,12 +72,11 @@ impl Segment<'_> {
                     // RFC 9293 §3.1: the length counts the octets of kind and length themselves.
                     let Some(length) = behind.first().map(|&octet| usize::from(octet)) else { break };
                     let Some(option) = rest.get(..length).filter(|_| length >= 2) else { break };
-                    note(&mut found, option);
+                    each(option);
                     rest = &rest[length..];
                 }
             }
         }
-        found
     }
 }
 
@@ -59,7 +85,6 @@ fn note(found: &mut TcpOptions, option: &[u8]) {
     match *option {
         [2, 4, a, b] => found.mss = Some(u16::from_be_bytes([a, b])),
         [3, 3, shift] => found.window_scale = Some(shift.min(14)), // RFC 7323 §2.3: above 14 means 14
-        [5, ref rest @ ..] => found.sack = rest.len() > 8,
         [8, 10, a, b, c, d, _, _, _, _] => found.timestamp = Some(u32::from_be_bytes([a, b, c, d])),
         _ => {}
     }
@@ -103,14 +128,28 @@ mod tests {
     fn options_of_a_syn() {
         // From Linux 6.1: MSS 1460, SACK permitted, timestamps, no-operation, window scale 7.
         let syn = options(&[2, 4, 5, 0xB4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7]);
-        let expected = TcpOptions { mss: Some(1460), window_scale: Some(7), timestamp: Some(9), sack: false };
+        let expected = TcpOptions { mss: Some(1460), window_scale: Some(7), timestamp: Some(9) };
         assert_eq!(syn, expected);
     }
 
     #[test]
     fn sack_blocks() {
-        assert!(options(&[1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2]).sack);
-        assert!(!options(&[4, 2, 1, 1]).sack);
+        let largest = |options: &[u8], ack: u32| {
+            let mut data = tcp4_with_options(options);
+            data[28..32].copy_from_slice(&ack.to_be_bytes());
+            let mut largest = None;
+            dissect(&packet(LinkType::RAW, &data), |dissected| match dissected {
+                Dissected::Tcp(segment) => largest = Some((segment.may_have_sack(), segment.largest_sack_block())),
+                other => panic!("{other:?}"),
+            });
+            largest.unwrap()
+        };
+        let two = [1, 1, 5, 18, 0, 0, 0, 9, 0, 0, 0, 29, 0, 0, 0, 1, 0, 0, 0, 250];
+        assert_eq!(largest(&two, 0), (true, 249));
+        assert_eq!(largest(&two, 5), (true, 20), "the second repeats what is acknowledged");
+        assert_eq!(largest(&[1, 1, 5, 10, 0, 0, 0, 9, 0, 0, 0, 3], 0), (true, 0), "backwards");
+        assert_eq!(largest(&[1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 3], 0), (false, 0));
+        assert_eq!(largest(&[4, 2, 1, 1], 0), (false, 0));
     }
 
     #[test]

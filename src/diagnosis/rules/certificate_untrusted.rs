@@ -85,6 +85,38 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_client_that_leaves_a_finished_handshake_has_seen_a_flaw() {
+        let leaving = |names: &str, self_signed: bool| {
+            session().client_leg(|leg| {
+                let leg = leg.tls(|tls| tls.sni = Some("lab.test".into())).server_hello("TLS 1.2");
+                let done = leg.now();
+                let leg = leg.tls(|tls| {
+                    tls.handshake_done = Some(done);
+                    tls.certificate =
+                        Some(Certificate { names: vec![names.into()], self_signed, ..Certificate::default() });
+                });
+                leg.fin(Role::Client)
+            })
+        };
+        assert_eq!(leaving("lab.test", true).cause(), Some(RULE.id));
+        assert_eq!(leaving("other.test", true).cause(), Some("certificate-name-mismatch"));
+        assert_eq!(leaving("lab.test", false).cause(), None, "nothing is wrong with it: a health check");
+    }
+
+    #[test]
+    fn a_client_that_never_got_the_flight_refuses_nothing() {
+        let session = session().client_leg(|leg| {
+            let leg = leg.tls(|_| {}).server_hello("TLS 1.3");
+            let leg = leg.tls(|tls| tls.client_left_after_server_flight = true).fin(Role::Client);
+            leg.with(|leg| {
+                let side = leg.side(Role::Server);
+                leg.tcp.halves[side].largest_lost = 1448;
+            })
+        });
+        assert_eq!(session.cause(), Some("tls-handshake-failed"));
+    }
+
+    #[test]
     fn a_proxy_that_refuses_its_backends_certificate_explains_the_502() {
         let session = session()
             .client_leg(|leg| leg.request(ASKED).response(NGINX_502))

@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
         through: a link on the way takes smaller packets only, and the ICMP message that should say so \
         is dropped. It shows at the first large frame; VPNs and tunnels are the usual place.",
     signature: "the same full-sized segments retransmitted and never acknowledged; smaller segments acknowledged \
-        before",
+        before, or selectively (SACK)",
     fix: "Let ICMP type 3 code 4 (IPv6: type 2) through; or clamp the MSS: `iptables -t mangle -A FORWARD \
         -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu`; or lower the MTU of the \
         interface.",
@@ -33,6 +33,9 @@ const LARGE: u32 = 1200;
 
 /// The most that options take of a segment.
 const OPTIONS: u32 = 40;
+
+/// Sent again this often, a segment would have got through if the path took it, whatever else the peer has sent since.
+const OFTEN: u32 = 4;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
@@ -63,7 +66,8 @@ fn black_hole(leg: &Leg) -> Option<Role> {
     }
     Role::BOTH.into_iter().find(|&by| {
         let half = leg.half(by);
-        half.unacknowledged_since.is_some() && half.unanswered_retransmissions >= 2 && only_large_vanish(leg, by)
+        let in_vain = half.unanswered_retransmissions >= 2 || half.largest_lost_times >= OFTEN;
+        half.unacknowledged_since.is_some() && in_vain && only_large_vanish(leg, by)
     })
 }
 
@@ -118,6 +122,17 @@ pub(super) mod tests {
         assert_eq!(lost(704, 1460).cause(), Some("peer-vanished"));
         assert_eq!(lost(704, 724).cause(), Some(RULE.id), "a full segment of this connection");
         assert_eq!(lost(1304, 65_495).cause(), Some(RULE.id), "what few links carry");
+    }
+
+    #[test]
+    fn a_peer_that_leaves_without_them_changes_nothing() {
+        let with = |times: u32| {
+            let mut session = example();
+            let half = &mut session.session.legs[0].tcp.halves[crate::stream::Side::Originator];
+            (half.unanswered_retransmissions, half.largest_lost_times) = (0, times);
+            session.check(&RULE).is_some()
+        };
+        assert_eq!((with(3), with(4)), (false, true));
     }
 
     #[test]
