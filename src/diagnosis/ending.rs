@@ -42,9 +42,11 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
     let open = || session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg, leg.tunnel.as_deref()?)));
     let (_, _, nearest) = open().next()?;
     let mut first_end: Option<(usize, LegEnd)> = None;
-    for (index, leg, _) in open() {
+    for (index, leg) in session.legs.iter().enumerate() {
         leg.each_end(|end| {
-            if first_end.is_none_or(|(_, first)| end.moment < first.moment) {
+            // Frames that cannot be read pass over an encrypted leg all the same, and its end is one.
+            let counts = leg.tunnel.is_some() || (leg.outcome == Outcome::Encrypted && end.moment > nearest.opened);
+            if counts && first_end.is_none_or(|(_, first)| end.moment < first.moment) {
                 first_end = Some((index, end));
             }
         });
@@ -150,14 +152,15 @@ impl<'a> Ending<'a> {
     }
 
     /// Whether the Close frame may be among the bytes that the capture lacks: it comes right before the end; or one came
-    /// out behind a proxy, and proxies make none of their own; or no frame could be read at all.
+    /// out behind a proxy, and proxies make none of their own; or no frame could be read at all. On an encrypted leg none can.
     fn close_was_missed(&self) -> bool {
         let passed_on = |leg: &Leg| leg.tunnel.as_ref().is_some_and(|tunnel| tunnel.sides[self.end.by].close.is_some());
         // A hole is told when a later packet shows it: that may be behind the end.
         let late = self.tunnel().is_some_and(|tunnel| tunnel.last_byte > Some(self.end.moment));
         let room = self.on().half(self.end.by).gap_bytes > 0 && (late || self.idle() < RIGHT_BEFORE);
         let unread = self.tunnel().is_some_and(|tunnel| is_unread(&tunnel.sides[self.end.by]));
-        room || unread || (self.on().has_holes() && self.session.legs.iter().any(passed_on))
+        let hidden = self.tunnel().is_none() || self.on().has_holes();
+        room || unread || (hidden && self.session.legs.iter().any(passed_on))
     }
 
     /// The leg of the first FIN or RST.
@@ -231,6 +234,30 @@ mod tests {
     fn a_close_that_was_passed_on_is_its_senders_though_the_capture_has_it_later() {
         assert_eq!(closer(&closed(&[(Role::Client, 105), (Role::Server, 3)], &[(Role::Client, 100)])), Who::Client);
         assert_eq!(closer(&closed(&[(Role::Server, 100)], &[(Role::Server, 105), (Role::Client, 3)])), Who::Server);
+    }
+
+    /// The client of a leg without keys leaves; its proxy passes that on, and what it said last.
+    fn leaves_encrypted(close: bool) -> TestSession {
+        let front = |leg: TestLeg| {
+            let leg = leg.tls(|_| {}).server_hello("TLS 1.3").tls(|_| {}).after_ms(700);
+            let done = leg.now();
+            leg.tls(|tls| tls.handshake_done = Some(done)).fin(Role::Client)
+        };
+        let back = |leg: TestLeg| {
+            let leg = leg.request(FORWARDED).response(SWITCHED).open().after_ms(900);
+            let leg = if close { leg.close(Role::Client, 1001, "") } else { leg };
+            leg.fin(Role::Client)
+        };
+        session().client_leg(front).backend_leg(back)
+    }
+
+    #[test]
+    fn the_end_of_an_encrypted_leg_is_one_too() {
+        let dropped = leaves_encrypted(false);
+        assert_eq!(dropped.session.legs[0].outcome, Outcome::Encrypted);
+        let end = ending_without_close(&dropped.session).expect("it ended without a Close");
+        assert_eq!((end.leg, end.who), (0, Who::Client));
+        assert!(ending_without_close(&leaves_encrypted(true).session).is_none(), "its Close came out behind the proxy");
     }
 
     #[test]
