@@ -281,7 +281,7 @@ pub enum SubprotocolAnswer {
     Selected,
     /// Some were offered, none selected.
     NotSelected,
-    /// One that was not offered.
+    /// One that was not offered, or an empty field where nothing was offered.
     NotOffered,
     /// More than one.
     Several,
@@ -303,6 +303,8 @@ impl SubprotocolAnswer {
             (None, _) if request.is_some_and(|head| head.subprotocols_offered().next().is_some()) => {
                 SubprotocolAnswer::NotSelected
             }
+            // The field is there and names nothing: that was not offered either, and clients leave.
+            (None, _) if have(&answer.fields) => SubprotocolAnswer::NotOffered,
             (None, _) => SubprotocolAnswer::None,
         }
     }
@@ -528,6 +530,9 @@ mod tests {
         assert_eq!(with(offer, "Sec-WebSocket-Protocol: Chat\r\n"), SubprotocolAnswer::NotOffered);
         assert_eq!(with("", "Sec-WebSocket-Protocol: chat\r\n"), SubprotocolAnswer::NotOffered);
         assert_eq!(with(offer, "Sec-WebSocket-Protocol: chat, superchat\r\n"), SubprotocolAnswer::Several);
+        assert_eq!(with("", "Sec-WebSocket-Protocol: \r\n"), SubprotocolAnswer::NotOffered);
+        assert_eq!(with(offer, "Sec-WebSocket-Protocol: \r\n"), SubprotocolAnswer::NotSelected);
+        assert_eq!(with("Sec-WebSocket-Protocol: \r\n", ""), SubprotocolAnswer::None);
     }
 
     #[test]

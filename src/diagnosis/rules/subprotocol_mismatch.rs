@@ -43,7 +43,8 @@ fn wrong_choice(facts: &Facts<'_>) -> Option<Evidence> {
     let offered = offered(leg);
     let selected = quote(&response.head.subprotocols().collect::<Vec<_>>().join(", "));
     let what = match (none, selected.is_empty()) {
-        (true, _) | (_, true) => format!("the client offered {offered}, the server selected none"),
+        (true, _) => format!("the client offered {offered}, the server selected none"),
+        (_, true) => format!("the client offered {offered}, the server sent an empty Sec-WebSocket-Protocol"),
         _ => format!("the client offered {offered}, the server selected {selected}"),
     };
     let end = if left.is_some() { "; the client left at once" } else { "" };

@@ -12,7 +12,7 @@ pub const RULE: Rule = Rule {
     title: "The network could not reach the backend",
     explanation: "A router, a firewall or the host itself answered the proxy's SYN with an ICMP error: there is no route, \
         no such host, or a rule that rejects.",
-    signature: "behind the proxy: SYN answered by ICMP destination unreachable; in front: 502 or 503",
+    signature: "behind the proxy: SYN answered by ICMP destination unreachable or time exceeded; in front: 502 or 503",
     fix: "Check the backend's address, the route to it, and firewall rules of the kind reject at the address that sent the \
         ICMP error.",
     look_alikes: "A host that answers with RST is upstream-refused.",
@@ -35,14 +35,14 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     )
 }
 
-/// The first ICMP destination unreachable.
+/// The first ICMP error that says that a packet does not arrive.
 pub(super) fn unreachable(errors: &[IcmpError]) -> Option<&IcmpError> {
-    errors.iter().find(|error| matches!(error.kind, IcmpKind::Unreachable(_)))
+    errors.iter().find(|error| matches!(error.kind, IcmpKind::Unreachable(_) | IcmpKind::TimeExceeded))
 }
 
 /// What the code means (RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1, RFC 4443 §3.1).
 pub(super) fn meaning(error: &IcmpError) -> &'static str {
-    let IcmpKind::Unreachable(code) = error.kind else { return "destination unreachable" };
+    let IcmpKind::Unreachable(code) = error.kind else { return "the hop limit ran out on the way: a loop of routes" };
     match (error.from.is_ipv4(), code) {
         (true, 0) | (false, 0) => "no route to the network",
         (true, 1) | (false, 3) => "no such host",
