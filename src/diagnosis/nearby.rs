@@ -1,5 +1,7 @@
 //! Neighbours that are near in time. The lists may be long, and every failed session asks: so a look is bounded.
 
+use std::net::IpAddr;
+
 use crate::session::Neighbours;
 use crate::session::neighbours::{FailedConnection, PlainExchange};
 use crate::time::Timestamp;
@@ -25,4 +27,14 @@ pub fn failures(neighbours: &Neighbours, before: Timestamp) -> impl Iterator<Ite
 pub fn dns(neighbours: &Neighbours, before: Timestamp) -> impl Iterator<Item = &DnsMessage> {
     let count = neighbours.dns.partition_point(|message| message.moment.at <= before);
     neighbours.dns[..count].iter().rev().take(REACH)
+}
+
+/// A connection that this host tried to make in this time and did not get: what it would have passed on goes nowhere.
+pub fn dialled_in_vain(
+    neighbours: &Neighbours,
+    host: IpAddr,
+    from: Timestamp,
+    to: Timestamp,
+) -> Option<&FailedConnection> {
+    failures(neighbours, to).find(|failure| failure.client.ip == host && failure.syn.at >= from)
 }

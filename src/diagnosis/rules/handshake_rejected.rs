@@ -30,7 +30,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (maker, said) = (refusal.maker(), refusal.said());
     let unseen = match refusal.behind_it() {
         Some(status) => format!(", although its backend had answered {status}"),
-        None => unseen(&refusal).to_owned(),
+        None => unseen(facts, &refusal).to_owned(),
     };
     let why = why(&refusal).map(|why| format!(": {why}")).unwrap_or_default();
     let request = match refusal.request {
@@ -92,12 +92,15 @@ fn is_http2(request: &Request) -> bool {
     request.head.version() == Some(Version::HTTP_2)
 }
 
-fn unseen(refusal: &Refusal<'_>) -> &'static str {
+fn unseen(facts: &Facts<'_>, refusal: &Refusal<'_>) -> &'static str {
     // Who is known by its own words has nobody behind it.
     let by_backend = refusal.reading().is_some_and(|reading| reading.software.is_some());
-    match (500..600).contains(&refusal.status()) && refusal.session.legs.len() == 1 && !by_backend {
-        true => "; what happened behind it is not in the capture",
-        false => "",
+    if !(500..600).contains(&refusal.status()) || refusal.session.legs.len() > 1 || by_backend {
+        return "";
+    }
+    match facts.neighbours.endings.lead_on(refusal.session.legs[refusal.made_on].server) {
+        true => "; no request to its backend is in the capture for this one, as there is for others",
+        false => "; what happened behind it is not in the capture",
     }
 }
 
@@ -113,9 +116,20 @@ fn confidence(refusal: &Refusal<'_>) -> Confidence {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::session::SessionId;
 
     pub(crate) fn example() -> TestSession {
         refused_with("HTTP/1.1 500 Internal Server Error\nServer: uvicorn\n\nInternal Server Error")
+    }
+
+    #[test]
+    fn a_proxy_that_asks_a_backend_for_others_is_told_from_one_whose_backends_were_not_captured() {
+        let page = "HTTP/1.1 500 Internal Server Error\n\n";
+        assert!(answered(page).diagnose().verdict.ends_with("what happened behind it is not in the capture"));
+        let mut other = ending(&healthy().session);
+        (other.session, other.server) = (SessionId(2), answered(page).session.legs[0].server);
+        let known = answered(page).neighbours(|neighbours| _ = neighbours.endings.add(&other));
+        assert!(known.diagnose().verdict.ends_with("in the capture for this one, as there is for others"));
     }
 
     #[test]

@@ -56,6 +56,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 /// Requests that were accepted so short a time before count too: a limit of the rate, not of the number.
 const BURST: Duration = Duration::from_secs(2);
 
+/// A herd comes at once: those that were let in get their answer from the backend later than the others theirs from the proxy.
+const ANSWER: Duration = Duration::from_millis(500);
+
 /// nginx answers 503 for a limit, and says 502 where it has no backend. How many WebSockets were open then.
 fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
     let is_nginx = proxies::error_page(refusal.response) == Some(Software::Nginx);
@@ -64,7 +67,7 @@ fn open_meanwhile(facts: &Facts<'_>, refusal: &Refusal<'_>) -> Option<u64> {
     }
     let server = facts.session.legs[refusal.made_on].server;
     let at = refusal.response.moment.at;
-    let open = facts.neighbours.endings.open_at(server, at, BURST);
+    let open = facts.neighbours.endings.open_at(server, at, BURST, ANSWER);
     (open > 0).then_some(open)
 }
 

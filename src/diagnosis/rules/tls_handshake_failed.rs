@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::nearby;
 use crate::diagnosis::tls_failure::{TlsFailure, alert_words, tls_failures};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -42,13 +43,20 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         (None, 0) => "and no byte came back for the ClientHello",
         (None, _) => "before a ServerHello",
     };
+    let until = moment.map_or(facts.neighbours.span.1, |moment| moment.at);
+    let hello = failure.tls.client_hello.map(|hello| hello.at).filter(|_| failure.tls.server_hello.is_none());
+    let vain = hello.and_then(|hello| nearby::dialled_in_vain(facts.neighbours, failure.leg.server.ip, hello, until));
+    let meanwhile = vain
+        .map(|vain| format!("; meanwhile {} could not connect to {}", vain.client.ip, vain.server))
+        .unwrap_or_default();
     Some(
-        Evidence::on(failure.index, format!("{what}, {progress}"))
+        Evidence::on(failure.index, format!("{what}, {progress}{meanwhile}"))
             .packet_if(failure.tls.client_hello, "the ClientHello")
+            .packet_if(vain.map(|vain| vain.syn), "a connection that its server tried to make")
             .packet_if(moment, "the end")
             .confidence(if moment.is_some() { Confidence::High } else { Confidence::Medium })
             .verdict(format!(
-                "TLS between {} and {} did not come up: {what}, {progress}{}",
+                "TLS between {} and {} did not come up: {what}, {progress}{meanwhile}{}",
                 failure.client(),
                 failure.server(),
                 failure.outcome()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::nearby;
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::{Span, quote};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
@@ -79,11 +80,16 @@ fn answered_in_clear(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Mom
 fn silent(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
     let end = leg.first_end();
     let hello = leg.half(Role::Client).first_data?.at;
-    let waited = end.map_or(facts.neighbours.span.1, |end| end.moment.at).since(hello);
+    let until = end.map_or(facts.neighbours.span.1, |end| end.moment.at);
+    let waited = until.since(hello);
     let moment = end.map(|end| end.moment);
     if facts.neighbours.servers.get(&leg.server).is_some_and(|used| used.http) {
         let said = format!("it sent nothing in {}, and speaks plain HTTP with others", Span(waited));
         return end.is_some().then_some((said, moment, Confidence::Medium));
+    }
+    if nearby::dialled_in_vain(facts.neighbours, leg.server.ip, hello, until).is_some() {
+        // It passes TLS on, and did not reach whom.
+        return None;
     }
     let received = leg.half(Role::Client).unacknowledged_since.is_none() && !leg.has_holes();
     let said = format!(
@@ -97,7 +103,8 @@ fn silent(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confi
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
-    use crate::session::neighbours::ServerUse;
+    use crate::session::neighbours::{FailedConnection, ServerUse};
+    use crate::wire::Endpoint;
 
     pub(crate) fn example() -> TestSession {
         let page = "HTTP/1.1 400 Bad Request\nServer: nginx/1.22.1\n\n<hr><center>nginx/1.22.1</center>";
@@ -127,6 +134,25 @@ pub(super) mod tests {
         let used = ServerUse { connections: 5, tls: true, http: true, ..ServerUse::default() };
         let known = silent.neighbours(|neighbours| _ = neighbours.servers.insert(server, used));
         assert_eq!(known.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
+    }
+
+    #[test]
+    fn a_server_that_meanwhile_dials_in_vain_passes_tls_on() {
+        let silent = session().client_leg(|leg| leg.tls(|_| {}).after_ms(3000).fin(Role::Server));
+        let hello = silent.session.legs[0].half(Role::Client).first_data.unwrap();
+        let server = silent.session.legs[0].server;
+        let dialling = silent.neighbours(|neighbours| {
+            neighbours.failures.push(FailedConnection {
+                connection: crate::tcp::ConnectionId(9),
+                client: Endpoint { port: 40000, ..server },
+                server: Endpoint { port: 9443, ..server },
+                syn: hello,
+                refused: Some(hello),
+            });
+        });
+        assert_eq!(dialling.cause(), Some("tls-handshake-failed"));
+        let meanwhile = format!("; meanwhile {} could not connect to {}:9443", server.ip, server.ip);
+        assert!(dialling.diagnose().verdict.ends_with(&meanwhile));
     }
 
     #[test]

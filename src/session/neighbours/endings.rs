@@ -124,12 +124,13 @@ impl Endings {
         self.servers.get(&server).map_or(&[], |of| &of.limits)
     }
 
-    /// WebSockets of this server that were open at that time, or had been opened in the time of `burst` before it.
-    pub fn open_at(&self, server: Endpoint, at: Timestamp, burst: Duration) -> u64 {
+    /// WebSockets of this server that were open at that time, had been opened in the time of `burst` before it, or were being
+    /// opened: their answer came within `answer` after it.
+    pub fn open_at(&self, server: Endpoint, at: Timestamp, burst: Duration, answer: Duration) -> u64 {
         let Some(of) = self.servers.get(&server) else { return 0 };
         let open = of.opened.before(at).saturating_sub(of.ended.before(at));
-        let earlier = at.minus(burst);
-        open.max(of.opened.before(at) - of.opened.before(earlier))
+        let about = of.opened.before(at.plus(answer)) - of.opened.before(at.minus(burst));
+        open.max(about)
     }
 
     /// Sessions of this server whose connection ended without a byte of an answer, by the server.
@@ -293,9 +294,18 @@ pub(super) mod tests {
     #[test]
     fn open_at_a_time_are_those_opened_before_and_not_ended() {
         let endings = all(&[cut(1, 0, 5_000, 0), cut(2, 1_000, 2_000, 0), cut(3, 6_000, 7_000, 0)]);
-        assert_eq!(endings.open_at(SERVER, at(1_500), Duration::ZERO), 2);
-        assert_eq!(endings.open_at(SERVER, at(2_500), Duration::ZERO), 1);
-        assert_eq!(endings.open_at(SERVER, at(5_500), Duration::from_secs(5)), 1, "opened a moment ago");
+        assert_eq!(endings.open_at(SERVER, at(1_500), Duration::ZERO, Duration::ZERO), 2);
+        assert_eq!(endings.open_at(SERVER, at(2_500), Duration::ZERO, Duration::ZERO), 1);
+        assert_eq!(
+            endings.open_at(SERVER, at(5_500), Duration::from_secs(5), Duration::ZERO),
+            1,
+            "opened a moment ago"
+        );
+        assert_eq!(
+            endings.open_at(SERVER, at(5_500), Duration::ZERO, Duration::from_secs(1)),
+            1,
+            "opened a moment later"
+        );
     }
 
     #[test]
