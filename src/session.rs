@@ -9,6 +9,7 @@ pub mod joiner;
 pub mod leg;
 pub mod liveness;
 pub mod neighbours;
+pub mod opening;
 pub mod over;
 pub mod records;
 pub mod slab;

@@ -1,5 +1,7 @@
 //! Opening handshakes: what is asked and answered, and which leg it belongs to.
 
+use std::borrow::Cow;
+
 use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
 use crate::h2;
@@ -12,6 +14,7 @@ use crate::session::flow::{App, Flow};
 use crate::session::joiner::{Match, PlainRequest, Waiting};
 use crate::session::leg::{JoinReason, Request, Response};
 use crate::session::neighbours::{Note, PlainExchange};
+use crate::session::opening::Opening;
 use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
 use crate::stream::Role;
@@ -20,25 +23,24 @@ impl Watch<'_> {
     /// The head of a request is complete.
     pub(super) fn request(&mut self, id: FlowId, request: dialogue::Request) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        if flow.is_attempt() && flow.response.is_none() {
+        if flow.is_attempt() && !flow.opening.is_answered() {
             return; // pipelined behind an attempt that is not answered yet
         }
         // A session without a request has found this connection behind one of its legs: this is what it waited for.
-        if flow.session.is_some() && (flow.request.is_some() || flow.response.is_some()) {
+        if flow.session.is_some() && (flow.opening.is_asked() || flow.opening.is_answered()) {
             self.freeze_attempt(id);
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let offer = Offer::read(&request.head);
         let attempt = offer.is_attempt();
         flow.earlier_requests = request.index;
-        flow.request = Some(Box::new(Request {
+        flow.opening = Opening::of(Request {
             head: request.head,
             offer,
             begun: request.begun,
             moment: request.moment,
             cut: request.cut,
-        }));
-        flow.response = None;
+        });
         if attempt { self.attempt(id) } else { self.plain_request(id) }
     }
 
@@ -52,7 +54,7 @@ impl Watch<'_> {
                 // The other copy is followed; this one would only tell everything a second time.
                 if let Some(flow) = self.tracker.flows.find_mut(id) {
                     flow.app = App::Inert;
-                    flow.request = None;
+                    flow.opening = Opening::default();
                     flow.rare().shadow = true;
                 }
                 return;
@@ -92,7 +94,7 @@ impl Watch<'_> {
             return;
         }
         let Some(place) = self.tracker.place(id) else { return };
-        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        let Some(request) = self.tracker.flows.find(id).and_then(Flow::request).map(Cow::into_owned) else { return };
         self.emit(&Event::Request(place, &request));
     }
 
@@ -102,9 +104,9 @@ impl Watch<'_> {
         }
         let Some(place) = self.tracker.place(id) else { return };
         let Some(flow) = self.tracker.flows.find(id) else { return };
-        let Some(response) = flow.response.clone() else { return };
-        let request = flow.request.clone();
-        self.emit(&Event::Response(place, request.as_deref(), &response));
+        let Some(response) = flow.response().map(Cow::into_owned) else { return };
+        let request = flow.request().map(Cow::into_owned);
+        self.emit(&Event::Response(place, request.as_ref(), &response));
     }
 
     /// A request for something else: remembered, for a proxy may have made it of an attempt.
@@ -121,7 +123,7 @@ impl Watch<'_> {
 
     pub(super) fn waiting_of(&self, id: FlowId) -> Option<Waiting> {
         let flow = self.tracker.flows.find(id)?;
-        let request = flow.request.as_ref()?;
+        let request = flow.request()?;
         let ends = flow.endpoints();
         Some(Waiting {
             flow: id,
@@ -142,13 +144,13 @@ impl Watch<'_> {
         }
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let answers_current = response.request.is_none_or(|index| index == flow.earlier_requests);
-        if !answers_current && flow.request.is_some() {
+        if !answers_current && flow.opening.is_asked() {
             return;
         }
         let moment = response.moment;
-        let request = flow.request.as_deref().filter(|_| response.request.is_some());
-        let answer = Answer::read(&response.head, request.map(|request| &request.head));
-        flow.response = Some(Box::new(Response {
+        let request = flow.request().filter(|_| response.request.is_some());
+        let answer = Answer::read(&response.head, request.as_ref().map(|request| &request.head));
+        flow.opening.answer(Response {
             head: response.head,
             answer,
             begun: response.begun,
@@ -156,7 +158,7 @@ impl Watch<'_> {
             body: Box::default(),
             head_bytes: response.head_bytes,
             cut: response.cut,
-        }));
+        });
         // An answer that opens a WebSocket makes a session even where the request was not captured, or not all of it.
         if flow.is_websocket_answer() {
             self.ensure_session(id);
@@ -176,7 +178,7 @@ impl Watch<'_> {
     /// An exchange that is no leg, so far.
     fn plain_answered(&mut self, id: FlowId) {
         let Some(flow) = self.tracker.flows.find(id) else { return };
-        let (Some(request), Some(response)) = (&flow.request, &flow.response) else { return };
+        let (Some(request), Some(response)) = (flow.request(), flow.response()) else { return };
         let exchange = PlainExchange {
             connection: flow.connection,
             client: flow.client(),
@@ -195,10 +197,10 @@ impl Watch<'_> {
         let bound = self.tracker.limits.body_bytes;
         let somebody_waits = self.tracker.joiner.is_anybody_waiting();
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        if flow.session.is_none() && flow.request.is_some() && !somebody_waits {
+        if flow.session.is_none() && flow.opening.is_asked() && !somebody_waits {
             return;
         }
-        let Some(response) = &mut flow.response else { return };
+        let Some(response) = flow.opening.response_mut() else { return };
         let room = bound.saturating_sub(response.body.len());
         if room > 0 {
             let mut body = String::from(std::mem::take(&mut response.body));
@@ -212,25 +214,23 @@ impl Watch<'_> {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         flow.app = match kind {
             TunnelKind::Connect if flow.session.is_none() => {
-                flow.request = None;
-                flow.response = None;
+                flow.opening = Opening::default();
                 App::Waiting
             }
-            TunnelKind::Upgrade if flow.session.is_none() && is_h2c(flow.response.as_deref()) => {
-                (flow.request, flow.response) = (None, None);
+            TunnelKind::Upgrade if flow.session.is_none() && is_h2c(flow.response().as_deref()) => {
+                flow.opening = Opening::default();
                 let connection = h2::Connection::new(&self.tracker.limits);
                 return self.h2_begins(id, connection);
             }
             TunnelKind::Upgrade if flow.session.is_some() => {
-                let whole = flow.response.as_ref().filter(|response| !response.cut);
-                let agreed = whole.map(|response| response.answer.deflate);
-                let moment = flow.response.as_ref().map_or(flow.opened, |response| response.moment);
+                let response = flow.response();
+                let moment = response.as_ref().map_or(flow.opened, |response| response.moment);
+                let agreed = response.filter(|response| !response.cut).map(|response| response.answer.deflate);
+                self.tracker.kinds.pack(&mut flow.opening);
                 App::Tunnel(Box::new(TunnelState::new(agreed, moment)))
             }
             // What is switched to was cut off: frames will tell.
-            TunnelKind::Upgrade if flow.response.as_ref().is_some_and(|response| response.cut) => {
-                App::Probing(Box::default())
-            }
+            TunnelKind::Upgrade if flow.response().is_some_and(|response| response.cut) => App::Probing(Box::default()),
             _ => App::Inert,
         };
     }
@@ -247,7 +247,7 @@ impl Watch<'_> {
     pub(super) fn incomplete_head(&mut self, id: FlowId, role: Role, head: IncompleteHead) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         match role {
-            Role::Client if flow.request.is_none() || flow.response.is_some() => {
+            Role::Client if !flow.opening.is_asked() || flow.opening.is_answered() => {
                 flow.rare().incomplete_request = Some((head.bytes, head.preview));
             }
             Role::Client => {}
@@ -263,8 +263,8 @@ impl Watch<'_> {
         const QUOTED: usize = 256;
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         // Who greets before it was asked: an upgrade request may still come.
-        let greets = flow.syn_seen && flow.request.is_none() && flow.rare().first_bytes.client.is_none();
-        if flow.response.is_some() || (flow.session.is_none() && !greets) {
+        let greets = flow.syn_seen && !flow.opening.is_asked() && flow.rare().first_bytes.client.is_none();
+        if flow.opening.is_answered() || (flow.session.is_none() && !greets) {
             return;
         }
         flow.rare().odd_answer.get_or_insert_with(|| text(&bytes[..bytes.len().min(QUOTED)]).into());

@@ -50,7 +50,7 @@ impl Watch<'_> {
     pub(super) fn give_up_waiting(&mut self, id: FlowId, now: Timestamp) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         if let Some(ticket) = flow.ticket.take() {
-            if flow.response.is_none() {
+            if !flow.opening.is_answered() {
                 self.join_plain_behind(id);
             }
             self.tracker.joiner.answer(ticket, now);
@@ -88,9 +88,9 @@ impl Watch<'_> {
                 }
             }
             App::Http(dialogue) => {
-                if flow.session.is_none() || flow.response.is_some() {
+                if flow.session.is_none() || flow.opening.is_answered() {
                     if let Some(head) = dialogue.incomplete_head(Role::Client)
-                        && flow.request.is_none()
+                        && !flow.opening.is_asked()
                     {
                         flow.rare().incomplete_request = Some((head.bytes, head.preview));
                     }
@@ -153,9 +153,9 @@ impl Watch<'_> {
             }
             return;
         }
-        let refused = flow.response.as_ref().is_some_and(|response| (400..600).contains(&response.head.status));
+        let refused = flow.opening.status().is_some_and(|status| (400..600).contains(&status));
         let half_seen = refused && facts.unseen_side() == Some(flow.side(Role::Client));
-        if flow.request.is_none() && (flow.response.is_none() || half_seen) {
+        if !flow.opening.is_asked() && (!flow.opening.is_answered() || half_seen) {
             self.tracker.strays.add(flow.take_leg(facts));
         }
     }
@@ -273,7 +273,7 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
     let mut fronts = Vec::new();
     for (index, entry) in record.entries.iter().enumerate() {
         let EntryState::Done(leg) = &entry.state else { continue };
-        let Some(request) = leg.request() else {
+        let Some(asked) = leg.asked() else {
             fronts.extend(sent_away((id, index), leg));
             continue;
         };
@@ -301,7 +301,7 @@ pub(super) fn fronts_of(id: SessionId, record: &Record) -> Vec<Front<(SessionId,
                 }
             }
         };
-        let (owner, asked) = ((id, index), request.moment.at);
+        let (owner, asked) = ((id, index), asked.at);
         let opened = (!leg.is_reused()).then(|| leg.first().at);
         fronts.push(Front { owner, client: leg.client(), server: leg.server(), opened, asked, until, seeks });
     }

@@ -1,5 +1,6 @@
 //! Legs become one session while their client waits: by the key, or by the request where there is none.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::engine::event::Event;
@@ -64,26 +65,26 @@ impl Watch<'_> {
     /// The answer to an attempt is here, or will never come, and no leg behind it is known: a proxy may have made a plain request of
     /// it, without the key.
     pub(super) fn join_plain_behind(&mut self, id: FlowId) {
-        let asked = self.tracker.flows.find(id).and_then(|flow| Some(flow.request.as_ref()?.moment.at));
+        let asked = self.tracker.flows.find(id).and_then(|flow| Some(flow.request()?.moment.at));
         if !asked.is_some_and(|asked| self.tracker.joiner.is_plain_since(asked)) || self.has_back(id).unwrap_or(true) {
             return;
         }
         let Some(waiting) = self.waiting_of(id) else { return };
         let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
-        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        let Some(request) = self.tracker.flows.find(id).and_then(Flow::request).map(Cow::into_owned) else { return };
         let best = candidates
             .into_iter()
             .filter_map(|candidate| {
                 let flow = self.tracker.flows.find(candidate.flow)?;
                 let same = flow.connection == candidate.connection && flow.session.is_none();
-                let score = if same { likeness(&request, flow.request.as_deref()?, waiting.client.ip) } else { 0 };
+                let score = if same { likeness(&request, &*flow.request()?, waiting.client.ip) } else { 0 };
                 (score > 0).then_some((score, candidate.flow))
             })
             .max_by_key(|(score, _)| *score);
         if let Some((_, back)) = best {
             self.join_behind(id, back, JoinReason::Request);
             self.tell_request(back);
-            if self.tracker.flows.find(back).is_some_and(|flow| flow.response.is_some()) {
+            if self.tracker.flows.find(back).is_some_and(|flow| flow.opening.is_answered()) {
                 self.tell_response(back);
             }
         }
@@ -96,13 +97,13 @@ impl Watch<'_> {
         if candidates.is_empty() {
             return;
         }
-        let Some(request) = self.tracker.flows.find(id).and_then(|flow| flow.request.clone()) else { return };
+        let Some(request) = self.tracker.flows.find(id).and_then(Flow::request).map(Cow::into_owned) else { return };
         let only = candidates.len() == 1;
         let best = candidates
             .into_iter()
             .filter_map(|front| {
                 let flow = self.tracker.flows.find(front.flow)?;
-                let asked = flow.request.as_deref().filter(|_| flow.connection == front.connection)?;
+                let asked = &*flow.request().filter(|_| flow.connection == front.connection)?;
                 let alone = !self.has_back(front.flow)?;
                 let near = self.tracker.joiner.hosts().may_be_one(front.server.ip, waiting.client.ip);
                 let alike = if have_one_key(asked, &request) { likeness(asked, &request, front.client.ip) } else { 0 };

@@ -92,7 +92,7 @@ impl Tracker {
     /// An attempt in clear: one of its legs may be encrypted.
     pub(super) fn list_attempt(&mut self, id: FlowId) {
         let Some(flow) = self.flows.find_mut(id) else { return };
-        let Some(asked) = flow.request.as_ref().map(|request| request.moment.at) else { return };
+        let Some(asked) = flow.request().map(|request| request.moment.at) else { return };
         if flow.rare.as_ref().is_some_and(|rare| rare.listed.is_some()) || flow.is_encrypted() {
             return;
         }

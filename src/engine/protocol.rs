@@ -80,7 +80,7 @@ impl Watch<'_> {
     /// What this side says is not HTTP.
     fn not_http(&mut self, id: FlowId, role: Role, first: FirstBytes, bytes: &[u8], moment: Moment) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
-        let nothing_before = flow.request.is_none() && flow.response.is_none();
+        let nothing_before = !flow.opening.is_asked() && !flow.opening.is_answered();
         flow.rare().first_bytes[role].get_or_insert(first);
         match first {
             FirstBytes::TlsHandshake | FirstBytes::TlsRecord if nothing_before => {

@@ -115,10 +115,10 @@ impl Tracker {
             let ends = [(0, true), (last_of(record), false)];
             for (entry, is_back) in ends {
                 let Some(EntryState::Done(leg)) = record.entries.get(entry).map(|entry| &entry.state) else { continue };
-                let Some(request) = leg.request().filter(|request| !request.cut) else { continue };
+                let Some((line, asked)) = leg.whole_line().zip(leg.asked()) else { continue };
                 servers_differ |= *server.get_or_insert(leg.server()) != leg.server();
-                let loose = Loose { session, entry, asked: request.moment.at, opened: leg.first().at };
-                let group = groups.entry(request.head.target()).or_default();
+                let loose = Loose { session, entry, asked: asked.at, opened: leg.first().at };
+                let group = groups.entry(line.target()).or_default();
                 if is_back { group.backs.push(loose) } else { group.fronts.push(loose) }
             }
         }
@@ -139,7 +139,7 @@ impl Tracker {
             return None;
         }
         let (front, back) = (self.leg_at(front)?, self.leg_at(back)?);
-        let (asked, remade) = (front.request()?, back.request()?);
+        let (asked, remade) = (&*front.request()?, &*back.request()?);
         let elsewhere = front.server() != back.server() && front.client() != back.client();
         if !elsewhere || remade.moment <= asked.moment || share_a_key(asked, remade) {
             return None;

@@ -19,6 +19,7 @@ use crate::session::flow::{App, Flow};
 use crate::session::joiner::Joiner;
 use crate::session::leg::EndOf;
 use crate::session::neighbours::Note;
+use crate::session::opening::Kinds;
 use crate::session::records::Records;
 use crate::session::slab::{FlowId, Slab};
 use crate::stream::{Pair, Side, StreamEvent};
@@ -41,6 +42,7 @@ pub struct Tracker {
     pub(super) records: Records,
     pub(super) joiner: Joiner,
     pub(super) heads: Option<Box<HeadStore>>,
+    pub(super) kinds: Kinds,
     pub(super) scratch: Scratch,
     /// For the judge: what it has not heard yet.
     pub(super) matters: Vec<Matter>,
@@ -78,6 +80,7 @@ impl Tracker {
             records: Records::default(),
             joiner: Joiner::new(limits.bystanders),
             heads: Some(Box::new(HeadStore::new(limits))),
+            kinds: Kinds::default(),
             scratch: Scratch::new(limits),
             matters: Vec::new(),
             strays: Strays::new(STRAYS),

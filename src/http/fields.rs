@@ -50,6 +50,16 @@ impl Fields {
         (self.lines.name_aside() == Some(known)).then(|| self.aside.as_bytes())
     }
 
+    /// The value that is kept aside, that of Sec-WebSocket-Key or Sec-WebSocket-Accept; empty where none is.
+    pub fn value_aside(&self) -> &[u8] {
+        self.aside.as_bytes()
+    }
+
+    /// Puts another value in its place; what is too long for it is cut.
+    pub fn put_aside(&mut self, value: &[u8]) {
+        self.aside = Aside::new(value);
+    }
+
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         let (text, places) = (self.lines.text(), self.lines.places());
@@ -136,6 +146,16 @@ impl Fields {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.lines.places().is_empty()
+    }
+
+    /// Where they are: the same for all that share their memory.
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.lines).addr()
+    }
+
+    /// The length of the lines in bytes, but for the value that is kept aside.
+    pub fn length(&self) -> usize {
+        self.lines.text().len()
     }
 
     /// Whether these share their memory with those.

@@ -27,10 +27,10 @@ impl RequestHead {
         &self.line
     }
 
-    /// The target without its query.
-    pub fn path(&self) -> &str {
-        let target = self.target();
-        target.split_once('?').map_or(target, |(path, _)| path)
+    /// Makes this the head with another line, and another value in the place of the one that is kept aside.
+    pub fn put(&mut self, line: &RequestLine, aside: &[u8]) {
+        self.line = line.clone();
+        self.fields.put_aside(aside);
     }
 
     /// The query, without the question mark.
@@ -76,6 +76,11 @@ impl ResponseHead {
     /// From its parts; `lines` are the field lines.
     pub fn new(version: Version, status: u16, reason: &str, lines: &str) -> ResponseHead {
         ResponseHead { line: Arc::new(StatusLine::new(version, status, reason)), fields: Fields::new(lines) }
+    }
+
+    /// Whether this shares its memory with that: they say the same, but for the value that is kept aside.
+    pub fn shares_with(&self, other: &ResponseHead) -> bool {
+        Arc::ptr_eq(&self.line, &other.line) && self.fields.shares_with(&other.fields)
     }
 }
 

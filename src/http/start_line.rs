@@ -69,6 +69,12 @@ impl RequestLine {
         self.0.get(self.method_length() + 1..self.0.len() - version_length).unwrap_or_default()
     }
 
+    /// The target without its query.
+    pub fn path(&self) -> &str {
+        let target = self.target();
+        target.split_once('?').map_or(target, |(path, _)| path)
+    }
+
     /// The version; `None` for an HTTP/0.9 request line or one that names something else.
     pub fn version(&self) -> Option<Version> {
         let (words, version) = self.0.as_bytes().split_last_chunk::<VERSION_LENGTH>()?;

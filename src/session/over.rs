@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::http::head::RequestLine;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
 use crate::session::leg::{EndOf, Leg, LegEnd, Request, Response, Tunnel};
@@ -52,10 +53,26 @@ impl Over {
     }
 
     /// Its request.
-    pub fn request(&self) -> Option<&Request> {
+    pub fn request(&self) -> Option<Cow<'_, Request>> {
         match self {
-            Over::Told(leg) => leg.request.as_deref(),
-            Over::Kept(kept) => kept.flow.request.as_deref(),
+            Over::Told(leg) => leg.request.as_deref().map(Cow::Borrowed),
+            Over::Kept(kept) => kept.flow.request(),
+        }
+    }
+
+    /// When its request was complete.
+    pub fn asked(&self) -> Option<Moment> {
+        match self {
+            Over::Told(leg) => leg.request.as_ref().map(|request| request.moment),
+            Over::Kept(kept) => kept.flow.opening.asked(kept.flow.spoken_since()),
+        }
+    }
+
+    /// The line of its request, where the capture has all of its head.
+    pub fn whole_line(&self) -> Option<&RequestLine> {
+        match self {
+            Over::Told(leg) => leg.request.as_ref().filter(|request| !request.cut).map(|request| request.head.line()),
+            Over::Kept(kept) => kept.flow.opening.line().filter(|_| !kept.flow.opening.is_cut()),
         }
     }
 
@@ -68,16 +85,19 @@ impl Over {
     }
 
     /// Its answer.
-    pub fn response(&self) -> Option<&Response> {
+    pub fn response(&self) -> Option<Cow<'_, Response>> {
         match self {
-            Over::Told(leg) => leg.response.as_deref(),
-            Over::Kept(kept) => kept.flow.response.as_deref(),
+            Over::Told(leg) => leg.response.as_deref().map(Cow::Borrowed),
+            Over::Kept(kept) => kept.flow.response(),
         }
     }
 
     /// When its answer was complete.
     pub fn answered(&self) -> Option<Moment> {
-        Some(self.response()?.moment)
+        match self {
+            Over::Told(leg) => leg.response.as_ref().map(|response| response.moment),
+            Over::Kept(kept) => kept.flow.opening.answered(kept.flow.spoken_since()),
+        }
     }
 
     /// The last packet of its connection.
@@ -115,14 +135,14 @@ impl Ended for Over {
     fn path(&self) -> Option<&str> {
         match self {
             Over::Told(leg) => leg.path(),
-            Over::Kept(kept) => kept.flow.request.as_ref().map(|request| request.head.path()),
+            Over::Kept(kept) => kept.flow.opening.line().map(RequestLine::path),
         }
     }
 
     fn status(&self) -> Option<u16> {
         match self {
             Over::Told(leg) => leg.status(),
-            Over::Kept(kept) => kept.flow.response.as_ref().map(|response| response.head.status),
+            Over::Kept(kept) => kept.flow.opening.status(),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use crate::session::Session;
 use crate::session::leg::{Leg, Tunnel};
+use crate::session::opening::{Both, ByKind};
 
 /// Room that is empty now. Facts are spelled out for a moment only: in room that is used again they cost no allocation.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Spare {
     legs: Vec<Leg>,
     #[expect(clippy::vec_box, reason = "a leg has its tunnel in a box, which moves to and fro as it is")]
     tunnels: Vec<Box<Tunnel>>,
+    /// Handshakes, the last one of each kind: the next one says nearly the same.
+    pub(super) openings: ByKind<Both>,
 }
 
 /// Room kept for as many tunnels: few sessions have more legs.
@@ -17,9 +20,18 @@ const TUNNELS: usize = 4;
 impl Spare {
     /// Takes the room of a session that nobody needs any more.
     pub fn take_back(&mut self, session: Session) {
-        self.legs = session.legs;
-        let free = TUNNELS.saturating_sub(self.tunnels.len());
-        self.tunnels.extend(self.legs.drain(..).filter_map(|leg| leg.tunnel).take(free));
+        let Spare { legs, tunnels, openings } = self;
+        *legs = session.legs;
+        for leg in legs.drain(..) {
+            if tunnels.len() < TUNNELS {
+                tunnels.extend(leg.tunnel);
+            }
+            if let (Some(request), Some(response)) = (leg.request, leg.response)
+                && let Some(place) = openings.place_for(&request, &response)
+            {
+                *place = Some((request, response));
+            }
+        }
     }
 
     /// Room for this many legs.

@@ -27,12 +27,12 @@ pub(super) struct Candidate<'t> {
 impl Tracker {
     pub(super) fn candidate(&self, id: FlowId) -> Option<Candidate<'_>> {
         let flow = self.flows.find(id)?;
-        let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), &flow.request) {
+        let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), flow.request()) {
             (Some(tls), None) if !tls.is_decrypting() => Course::encrypted(flow.opened.at, &tls.sizes())?,
             (_, Some(request)) => Course::in_clear(&InClear {
                 opened: flow.opened.at,
                 asked: request.moment.at,
-                answered: flow.response.as_ref().map(|response| (response.begun.at, response.head_bytes)),
+                answered: flow.response().map(|response| (response.begun.at, response.head_bytes)),
                 tunnel: match &flow.app {
                     App::Tunnel(tunnel) => {
                         Some(ByRole { client: tunnel.sent(Role::Client), server: tunnel.sent(Role::Server) })
@@ -155,7 +155,7 @@ impl Tracker {
     /// front. Of several, the one that asked at about the same time.
     pub(super) fn partner_by_key(&self, id: FlowId) -> Option<(FlowId, bool)> {
         let flow = self.flows.find(id)?;
-        let request = |flow: &Flow| flow.request.as_ref().map(|request| (request.head.nonce(), request.moment.at));
+        let request = |flow: &Flow| flow.request().map(|request| (request.head.nonce(), request.moment.at));
         let (Some(key), asked) = request(flow)? else { return None };
         let from = asked.minus(FORWARDING);
         let mut found = self.partners.before(from, asked);
@@ -167,7 +167,7 @@ impl Tracker {
             let fits = other != id && other_key == Some(key) && leg.server() != flow.server() && other_session;
             let in_front = at < asked;
             // Test tools use one key again and again: a leg in front was waiting for its answer.
-            let answered = leg.response.as_ref().map(|response| response.begun.at);
+            let answered = leg.response().map(|response| response.begun.at);
             let over = answered.or((leg.ended != Timestamp::ZERO).then_some(leg.ended));
             let waited = over.is_none_or(|over| over.plus(TOLERANCE) >= asked);
             let free = if in_front { !self.is_behind(id) && waited } else { !self.is_behind(other) };
@@ -194,5 +194,5 @@ fn only_whole(judged: &[(Likeness, FlowId)]) -> Option<FlowId> {
 
 /// Whether nobody reads what is said on it.
 fn is_dark(flow: &Flow) -> bool {
-    flow.request.is_none() && flow.is_encrypted()
+    !flow.opening.is_asked() && flow.is_encrypted()
 }
