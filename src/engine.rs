@@ -44,7 +44,7 @@ use crate::tls::secrets::ClientRandom;
 use crate::wire::{Dissected, Dissector, Ignored};
 
 /// What a courier takes at once: enough that waking who waits for it costs little a session.
-const LOAD: usize = 256;
+const LOAD: usize = 1024;
 
 /// Room for a load, and for what one packet adds to it last.
 const ROOM: usize = LOAD + LOAD / 8;

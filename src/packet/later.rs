@@ -8,6 +8,12 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Later([u32; 3]);
 
+impl Default for Later {
+    fn default() -> Later {
+        Later::NONE
+    }
+}
+
 impl Later {
     const NANOS: i64 = 1 << 55;
     const PACKETS: i64 = 1 << 39;

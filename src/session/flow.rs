@@ -48,31 +48,32 @@ pub struct Multiplex {
 }
 
 /// One connection, or one stream of an HTTP/2 connection, while it is followed.
+#[repr(C, align(64))] // what every packet touches comes first, in one cache line
 pub struct Flow {
-    /// The connection.
-    pub connection: ConnectionId,
+    /// What is spoken.
+    pub app: App,
+    /// What most connections do not have.
+    pub rare: Option<Box<Rare>>,
+    /// The session that it is a leg of.
+    pub session: Option<SessionId>,
     /// Its ends, originator first.
     pub ends: KeptEnds,
     /// Which side the client is.
     pub client_side: Side,
     /// Whether the capture saw the SYN: then the originator is the client.
     pub syn_seen: bool,
-    /// Its first packet.
-    pub opened: Moment,
-    /// The session that it is a leg of.
-    pub session: Option<SessionId>,
     /// How many proxies are in front of it.
     pub depth: u8,
-    /// Its place among those that wait for an answer.
-    pub ticket: Option<Ticket>,
-    /// What is spoken.
-    pub app: App,
-    /// What was asked and answered.
-    pub opening: Opening,
-    /// What most connections do not have.
-    pub rare: Option<Box<Rare>>,
     /// Requests on this connection before the one that matters, which is its number.
     pub earlier_requests: u32,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its first packet.
+    pub opened: Moment,
+    /// Its place among those that wait for an answer.
+    pub ticket: Option<Ticket>,
+    /// What was asked and answered.
+    pub opening: Opening,
     /// When the first FIN or RST came; [`Timestamp::ZERO`] before it.
     pub ended: Timestamp,
 }
@@ -281,5 +282,6 @@ mod tests {
     #[test]
     fn a_flow_is_small() {
         assert_eq!(size_of::<Option<Flow>>(), 128);
+        assert_eq!(std::mem::offset_of!(Flow, connection), 64);
     }
 }

@@ -58,7 +58,7 @@ struct Rare {
     /// Bytes in the packet of the 101, behind it.
     frame_with_answer: bool,
     /// The last byte before one side ended, where the other went on.
-    last_before_end: Option<Moment>,
+    last_before_end: Later,
 }
 
 impl TunnelState {
@@ -144,7 +144,7 @@ impl TunnelState {
 
     /// The last byte in either direction before one side ended, where the other went on.
     pub fn last_before_end(&self) -> Option<Moment> {
-        self.both.rare.as_ref()?.last_before_end
+        self.both.rare.as_ref()?.last_before_end.moment(self.both.opened)
     }
 
     /// What `role` sent so far: how many bytes, and when its last frame began.
@@ -243,9 +243,11 @@ impl Both {
     /// One side has ended, and the other has more to say.
     #[cold]
     fn goes_on(&mut self) {
-        let last = self.last_byte.moment(self.opened);
-        let rare = self.rare();
-        rare.last_before_end = rare.last_before_end.or(last);
+        let last = self.last_byte;
+        let before = &mut self.rare().last_before_end;
+        if !before.is_some() {
+            *before = last;
+        }
     }
 
     fn last_silence(&self) -> Option<(Duration, Moment)> {
