@@ -51,6 +51,13 @@ impl Talk {
         self
     }
 
+    /// The connection is forgotten.
+    fn over(mut self) -> Talk {
+        let Talk { dialogue, heads, told, .. } = &mut self;
+        dialogue.give_up_waiting(heads, &mut |event| told.push(in_words(&event)));
+        self
+    }
+
     fn finish(mut self, role: Role) -> Talk {
         self.say(role, StreamEvent::Finished);
         self
@@ -66,7 +73,7 @@ impl Talk {
 
     #[track_caller]
     fn told(self, expected: &[&str]) {
-        assert_eq!(self.told, expected);
+        assert_eq!(self.over().told, expected);
     }
 }
 
@@ -210,6 +217,35 @@ fn a_chunked_body_with_extensions_and_trailers() {
         "server body 2",
         "server end",
     ]);
+}
+
+#[test]
+fn an_answer_that_stands_before_its_request_waits_for_it() {
+    Talk::new().server([SWITCHING, "first"].concat()).client(UPGRADE).client("second").told(&[
+        "#2-#2 request 0 GET /ws HTTP/1.1",
+        "client end",
+        "#1-#1 response 0 101 Switching Protocols",
+        "server end",
+        "tunnel",
+        "#1 tunnel server first",
+        "#3 tunnel client second",
+    ]);
+}
+
+#[test]
+fn an_answer_whose_request_is_not_captured_waits_until_the_client_says_something_else() {
+    let answer = ["#1-#1 response ? 101 Switching Protocols", "server end", "tunnel"];
+    let other = Talk::new().server(SWITCHING).client("\u{81}\0");
+    assert_eq!(other.told, [&answer[..], &["#2 tunnel client \\xc2\\x81\\x00"]].concat());
+    let lost = Talk::new().server(SWITCHING).gap(Client, 100);
+    assert_eq!(lost.told, [&answer[..], &["#2 tunnel client Gap(100, NotCaptured)"]].concat());
+    assert_eq!(Talk::new().server(SWITCHING).over().told, answer);
+}
+
+#[test]
+fn an_answer_whose_request_is_not_captured_does_not_wait_for_ever() {
+    let talk = (0..200).fold(Talk::new().server(SWITCHING), |talk, _| talk.server("."));
+    assert_eq!(talk.told.len(), 203);
 }
 
 #[test]

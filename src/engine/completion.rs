@@ -79,6 +79,7 @@ impl Watch<'_> {
     /// What decoders and dialogues held back comes out, and connections whose other half was never seen are judged.
     pub(super) fn last_words(&mut self, id: FlowId, connection: &Connection) {
         self.encrypted_ends(id, connection.last());
+        self.dialogue_ends(id);
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         match &flow.app {
             App::Probing(_) => {

@@ -27,13 +27,30 @@ impl Watch<'_> {
         self.dialogue(id, role, moment, event);
     }
 
-    /// HTTP/1: takes the dialogue out of the flow while it speaks, so that what it tells can change the flow.
+    /// HTTP/1: what is said goes to the dialogue of the flow.
     pub(super) fn dialogue(&mut self, id: FlowId, role: Role, moment: Moment, event: StreamEvent<'_>) {
+        self.speak(id, |dialogue, heads, listener| dialogue.handle(role, event, moment, heads, listener));
+    }
+
+    /// Nothing more is said: what the dialogue of the flow kept back comes out.
+    pub(super) fn dialogue_ends(&mut self, id: FlowId) {
+        let Some(flow) = self.tracker.flows.find(id) else { return };
+        if matches!(&flow.app, App::Http(dialogue) if dialogue.holds_answer()) {
+            self.speak(id, |dialogue, heads, listener| dialogue.give_up_waiting(heads, listener));
+        }
+    }
+
+    /// Takes the dialogue out of the flow while it speaks, so that what it tells can change the flow.
+    fn speak(
+        &mut self,
+        id: FlowId,
+        about: impl FnOnce(&mut http::Dialogue, &mut http::HeadStore, &mut dyn FnMut(http::Event<'_>)),
+    ) {
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         let App::Http(mut dialogue) = std::mem::replace(&mut flow.app, App::Inert) else { return };
         flow.app = App::Speaking;
         let Some(mut heads) = self.tracker.heads.take() else { return };
-        dialogue.handle(role, event, moment, &mut heads, &mut |event| self.told(id, event));
+        about(&mut dialogue, &mut heads, &mut |event| self.told(id, event));
         self.tracker.heads = Some(heads);
         let Some(flow) = self.tracker.flows.find_mut(id) else { return };
         // What was told may have made a tunnel, or another protocol, of the connection.

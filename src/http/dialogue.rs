@@ -1,5 +1,6 @@
 //! One connection that speaks HTTP/1.x, heard from outside.
 
+mod ahead;
 mod heads;
 
 use std::mem;
@@ -26,6 +27,10 @@ pub struct Dialogue {
     waiting: Queue,
     /// What the client sent behind an upgrade request that has no answer yet.
     early: Option<Box<Early>>,
+    /// What the server said that answers a request which the capture has later.
+    ahead: Option<Box<Early>>,
+    /// Whether answers come although no request does.
+    unasked: bool,
     tunnel: Option<TunnelKind>,
     mid_stream: bool,
 }
@@ -55,7 +60,7 @@ enum State {
     LongHead(Box<OpenHead>),
     /// In a body.
     Body(Body),
-    /// Behind an upgrade request, until its answer says what the bytes are.
+    /// Behind an upgrade request, until its answer says what the bytes are; an answer, until its request is there.
     Held,
     /// Somewhere: a segment that begins with a message will tell.
     Search,
@@ -104,7 +109,12 @@ impl Dialogue {
         heads: &mut HeadStore,
         listener: &mut dyn FnMut(Event<'_>),
     ) {
-        self.stream(role, event, &mut Call { moment, heads, listener });
+        let call = &mut Call { moment, heads, listener };
+        match role {
+            Role::Client if self.ahead.is_some() => self.client_catches_up(event, call),
+            Role::Server if self.is_ahead(event) => self.hold_answer(event, call),
+            _ => self.stream(role, event, call),
+        }
     }
 
     /// What the client sent behind its upgrade request while there is no answer, in pieces with their packets.
@@ -222,6 +232,7 @@ impl Dialogue {
             Ok(Some(body)) => self.halves[Role::Client].state = State::Body(body),
             Err(()) => self.lose(Role::Client, call),
         }
+        self.release_answer(call);
     }
 
     fn await_answer(&mut self, request: Waiting, call: &mut Call<'_>) {

@@ -48,6 +48,19 @@ impl Early {
         true
     }
 
+    /// Whether all of this can be kept.
+    pub(crate) fn has_room(&self, event: StreamEvent<'_>, most: usize) -> bool {
+        match event {
+            StreamEvent::Data(bytes) => self.takes_bytes() && self.bytes.len() + bytes.len() <= most,
+            _ => self.pieces.len() < Self::PIECES,
+        }
+    }
+
+    /// The packet of the first of it.
+    pub(crate) fn begun(&self) -> Option<Moment> {
+        self.pieces.first().map(|&(moment, _)| moment)
+    }
+
     fn takes_bytes(&self) -> bool {
         let goes_on = matches!(self.pieces.last(), Some((_, Piece::Bytes(_))));
         !self.full && (self.pieces.len() < Self::PIECES || goes_on)
