@@ -130,6 +130,20 @@ fn every_packet_comes_twice() {
     });
 }
 
+/// As where each direction comes from a queue of its own: the data change places, the times stay in order.
+#[test]
+fn two_packets_stand_in_the_wrong_order() {
+    nobody_is_blamed("in place of the packet before it", |packets, index| {
+        let mut packets = packets.to_vec();
+        if let Some(before) = index.checked_sub(1) {
+            packets.swap(before, index);
+            let at = packets[before].at;
+            packets[before].at = std::mem::replace(&mut packets[index].at, at);
+        }
+        packets
+    });
+}
+
 #[test]
 fn the_beginning_was_not_captured() {
     nobody_is_blamed("from", |packets, index| packets[index..].to_vec());

@@ -240,7 +240,10 @@ pub fn reaction(session: &Session, index: usize) -> String {
             format!("the {word} answered {} and then {}", response.head.status, end.deed())
         }
         (Some(response), _) => format!("the {word} answered {}", response.head.status),
-        (None, Some(end)) if end.by == crate::stream::Role::Server => format!("the {word} closed without an answer"),
+        (None, _) if leg.half(Role::Server).has_holes() || !leg.both_directions_seen() => {
+            format!("what the {word} answered was not captured")
+        }
+        (None, Some(end)) if end.by == Role::Server => format!("the {word} closed without an answer"),
         (None, _) => format!("the {word} gave no answer"),
     }
 }

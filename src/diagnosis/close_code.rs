@@ -25,7 +25,7 @@ pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evid
         // The client's Close is among the bytes that are missing: it may have come first.
         Role::Server => {
             let unseen = |leg: &Leg| leg.tunnel.as_ref().is_none_or(|tunnel| tunnel.sides.client.close.is_none());
-            let lost = |leg: &Leg| leg.half(Role::Client).gap_bytes > 0;
+            let lost = |leg: &Leg| leg.half(Role::Client).gap_bytes > 0 || !leg.both_directions_seen();
             session.legs.iter().all(unseen) && session.legs.iter().any(lost)
         }
     };

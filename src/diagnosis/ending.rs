@@ -57,7 +57,7 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
         last_byte = tunnel.last_bytes().filter(|moment| *moment <= end.moment).fold(last_byte, Moment::max);
         for role in Role::BOTH {
             if let Some(this) = &tunnel.sides[role].close
-                && this.moment <= end.moment
+                && (this.moment <= end.moment || (index == leg && end.is_behind(role, this.moment)))
                 && close.is_none_or(|(_, _, first)| this.moment < first.moment)
             {
                 close = Some((index, role, this));
@@ -152,7 +152,8 @@ impl<'a> Ending<'a> {
     }
 
     /// Whether the Close frame may be among the bytes that the capture lacks: it comes right before the end; or one came
-    /// out behind a proxy, and proxies make none of their own; or no frame could be read at all. On an encrypted leg none can.
+    /// out behind a proxy, and proxies make none of their own; or no frame could be read at all; or the other side, whose
+    /// packets were not captured, sent it. On an encrypted leg none can be read.
     fn close_was_missed(&self) -> bool {
         let passed_on = |leg: &Leg| leg.tunnel.as_ref().is_some_and(|tunnel| tunnel.sides[self.end.by].close.is_some());
         // A hole is told when a later packet shows it: that may be behind the end.
@@ -160,7 +161,8 @@ impl<'a> Ending<'a> {
         let room = self.on().half(self.end.by).gap_bytes > 0 && (late || self.idle() < RIGHT_BEFORE);
         let unread = self.tunnel().is_some_and(|tunnel| is_unread(&tunnel.sides[self.end.by]));
         let hidden = self.tunnel().is_none() || self.on().has_holes();
-        room || unread || (hidden && self.session.legs.iter().any(passed_on))
+        let unseen = !self.on().both_directions_seen();
+        room || unread || unseen || (hidden && self.session.legs.iter().any(passed_on))
     }
 
     /// The leg of the first FIN or RST.
@@ -228,6 +230,30 @@ mod tests {
     fn closer(session: &TestSession) -> Who {
         let (leg, role, _) = first_close(&session.session).unwrap();
         who(&session.session, leg, role)
+    }
+
+    #[test]
+    fn a_fin_is_behind_the_close_of_its_sender_wherever_the_capture_has_it() {
+        let closed = |by: Role| {
+            session().client_leg(|leg| {
+                let leg = leg.request(ASKED).response(SWITCHED).open().after_ms(100).fin(by);
+                leg.after_ms(1).close(Role::Client, 1001, "")
+            })
+        };
+        assert!(ending_without_close(&closed(Role::Client).session).is_none());
+        assert!(ending_without_close(&closed(Role::Server).session).is_some());
+    }
+
+    #[test]
+    fn who_ended_tls_left_first() {
+        let session = session().client_leg(|leg| {
+            let leg = leg.tls(|tls| tls.decrypted_by = Some("keylog")).request(ASKED).response(SWITCHED).open();
+            let leg = leg.after_ms(100);
+            let now = leg.now();
+            leg.tls(|tls| tls.close_notify.client = Some(now)).after_ms(1).fin(Role::Server).fin(Role::Client)
+        });
+        let end = super::ending(&session.session).unwrap();
+        assert_eq!((end.end.by, end.flag()), (Role::Client, "close_notify"));
     }
 
     #[test]

@@ -68,7 +68,10 @@ pub fn makes_own_handshake(front: &Leg, back: &Leg) -> bool {
 impl<'a> Hop<'a> {
     /// Whether the proxy got its WebSocket in the end: whatever it changed did no harm.
     pub fn works(&self) -> bool {
-        let opened = |leg: &Leg| leg.response.as_deref().is_some_and(|response| answer::opens_tunnel(leg, response));
+        let opened = |leg: &Leg| match leg.response.as_deref() {
+            Some(response) => answer::opens_tunnel(leg, response),
+            None => leg.tunnel.is_some(),
+        };
         (opened(self.front) || opened(self.back)) && !answer::was_dropped_at_once(self.back)
     }
 

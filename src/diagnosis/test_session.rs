@@ -178,8 +178,9 @@ impl TestSession {
 
     /// Another leg behind the client's leg: the proxy tries again.
     pub fn attempt(mut self, tell: impl FnOnce(TestLeg) -> TestLeg) -> TestSession {
-        let index = self.session.legs.len();
+        let (index, last) = (self.session.legs.len(), self.session.last_leg().tcp.last);
         self.session.legs.push(leg::new(index, Some(0)));
+        self.session.legs[index].tcp.syn = Some(last);
         self.told(index, tell)
     }
 

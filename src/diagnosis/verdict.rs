@@ -5,9 +5,10 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use crate::diagnosis::Finding;
+use crate::diagnosis::ending::ending_without_close;
 use crate::diagnosis::parties;
-use crate::diagnosis::wording::{Count, Span, quote};
-use crate::session::leg::Tunnel;
+use crate::diagnosis::wording::{Count, Messages, Span, quote};
+use crate::session::leg::{Counted, Tunnel};
 use crate::session::{Leg, Outcome, Session, Via, Who};
 use crate::stream::Role;
 
@@ -41,8 +42,7 @@ impl Display for Unexplained<'_> {
                 quiet(session, f)
             }
             Outcome::Aborted => {
-                f.write_str("ended without a Close frame ")?;
-                ended_by(session, f)?;
+                how_it_ended(session, f)?;
                 write!(f, " after {age}")?;
                 talk(session, f)
             }
@@ -80,6 +80,19 @@ fn closed_by(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
+/// `ended by the client (fin)`, and what of a closing handshake there was.
+fn how_it_ended(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
+    if tunnels(session).any(|tunnel| tunnel.first_close.is_some()) {
+        closed_by(session, f)?;
+        return f.write_str(", which was not answered,");
+    }
+    f.write_str(match ending_without_close(session) {
+        Some(_) => "ended without a Close frame ",
+        None => "ended ",
+    })?;
+    ended_by(session, f)
+}
+
 fn ended_by(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
     match session.ended_by {
         Some(ended) if ended.who != Who::Unknown => write!(f, "by the {} ({})", ended.who.name(), ended.via.name()),
@@ -89,18 +102,19 @@ fn ended_by(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// `, 12 messages each way`.
 fn talk(session: &Session, f: &mut Formatter<'_>) -> fmt::Result {
-    let Some(tunnel) = tunnels(session).next() else { return Ok(()) };
-    let messages = |role| {
-        let side = &tunnel.sides[role];
-        side.messages.text + side.messages.binary
-    };
-    let (client, server) = (messages(Role::Client), messages(Role::Server));
-    match (client, server) {
+    let legs = || session.legs.iter().filter_map(|leg| Some((leg, leg.tunnel.as_deref()?)));
+    let Some((leg, tunnel)) = legs().next() else { return Ok(()) };
+    let all_counted = Role::BOTH.into_iter().all(|role| leg.counted(role) == Counted::All);
+    match (tunnel.messages(Role::Client), tunnel.messages(Role::Server)) {
+        _ if !all_counted => write!(f, "{}", Messages(leg, tunnel))?,
         (0, 0) => f.write_str(", no messages")?,
-        _ if client == server => write!(f, ", {} each way", Count(client, "message"))?,
-        _ => write!(f, ", {} from the client and {server} from the server", Count(client, "message"))?,
+        (client, server) if client == server => write!(f, ", {} each way", Count(client, "message"))?,
+        (client, server) => {
+            write!(f, ", {} from the client and {server} from the server", Count(client, "message"))?;
+        }
     }
-    if tunnel.handshake_seen { Ok(()) } else { f.write_str("; it was open before the capture began") }
+    let began_before = legs().all(|(leg, tunnel)| leg.request.is_none() && !tunnel.handshake_seen);
+    if began_before { f.write_str("; it was open before the capture began") } else { Ok(()) }
 }
 
 /// The silence at the end, when it is long.
@@ -165,6 +179,20 @@ mod tests {
         assert_eq!(said(&short), "the request for /ws got no answer that the capture shows");
         let unseen = session().outcome(Outcome::Unreachable);
         assert_eq!(said(&unseen), "no connection to the server 10.0.0.1:80 came up");
+    }
+
+    #[test]
+    fn what_the_capture_lacks_is_not_counted() {
+        let talked = |leg: TestLeg| leg.messages(Role::Client, 2).messages(Role::Server, 3);
+        let open = || session().client_leg(|leg| talked(leg.request(ASKED).response(SWITCHED).open()));
+        let counted = |session: TestSession| said(&session).split_once(", ").unwrap().1.to_owned();
+        let holes = open().client_leg(|leg| leg.hole(Role::Server, 10));
+        assert_eq!(counted(holes), "2 messages from the client, at least 3 from the server");
+        let unseen = open().client_leg(|leg| leg.unseen(Role::Client));
+        assert_eq!(counted(unseen), "what the client sent was not captured, 3 messages from the server");
+        let left =
+            open().client_leg(|leg| leg.close(Role::Client, 1001, "").fin(Role::Client)).outcome(Outcome::Aborted);
+        assert!(said(&left).starts_with("closed by the client with 1001 going away, which was not answered, after "));
     }
 
     #[test]

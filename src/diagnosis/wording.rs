@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::decimal;
+use crate::session::Leg;
+use crate::session::leg::{Counted, Tunnel};
+use crate::stream::Role;
 
 /// A duration as a person says it: `48 µs`, `0.3 ms`, `24 ms`, `3.2 s`, `5 min 3 s`, `2 h 5 min`, `12 d 3 h`.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,34 @@ pub struct Count(pub u64, pub &'static str);
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// `, at least 12 messages from the client, 3 from the server`: the messages of a WebSocket, where the capture may lack some.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages<'a>(pub &'a Leg, pub &'a Tunnel);
+
+impl fmt::Display for Messages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Messages(leg, tunnel) = *self;
+        let mut named = false;
+        for role in Role::BOTH {
+            let (name, count) = (role.name(), tunnel.messages(role));
+            let counted = leg.counted(role);
+            f.write_str(match counted {
+                Counted::Unseen => ", what ",
+                Counted::AtLeast if count > 0 => ", at least ",
+                _ => ", ",
+            })?;
+            match counted {
+                Counted::Unseen => write!(f, "the {name} sent was not captured")?,
+                Counted::AtLeast if count == 0 => write!(f, "no whole message from the {name}")?,
+                _ if named => write!(f, "{count} from the {name}")?,
+                _ => write!(f, "{} from the {name}", Count(count, "message"))?,
+            }
+            named |= counted != Counted::Unseen;
+        }
+        Ok(())
     }
 }
 

@@ -47,8 +47,9 @@ impl Watch<'_> {
     /// Somebody wants a WebSocket: finds out which session this is, and tells.
     fn attempt(&mut self, id: FlowId) {
         let Some(waiting) = self.waiting_of(id) else { return };
-        let named = self.tracker.flows.find(id).and_then(Flow::proxy_header);
-        let found = self.tracker.joiner.find(&waiting);
+        let flow = self.tracker.flows.find(id);
+        let named = flow.and_then(Flow::proxy_header);
+        let found = self.tracker.joiner.find(&waiting, flow.and_then(Flow::dialled));
         match (found, named) {
             (Some(Match::SameAs(_)), _) => {
                 // The other copy is followed; this one would only tell everything a second time.

@@ -24,7 +24,7 @@ pub fn is_aside(legs: &[Leg], index: usize) -> bool {
             let is_about = || is_forward_auth(aside) && names(aside, asked.head.target());
             let lost = lost_upgrade(aside);
             (other_path && (is_about() || lost && gave_leave()))
-                || (lost && !lost_upgrade(asked) && is_copy(leg, aside, front))
+                || (lost && !lost_upgrade(asked) && (is_copy(leg, aside, front) || was_not_needed(legs, index, front)))
         }
         // The request that it asks about cannot be read.
         None => names_another(aside) && (is_forward_auth(aside) || lost_upgrade(aside)),
@@ -54,6 +54,24 @@ fn is_copy(leg: &Leg, aside: &Request, front: &Leg) -> bool {
     let answered_late =
         |answer: &Response| answer.moment.at > told.moment.at.plus(TOLERANCE) && !left_before(answer.moment);
     aside.moment > told.moment || leg.response.as_deref().is_some_and(answered_late)
+}
+
+/// Whether the WebSocket does not come of this: the proxy opened it without an answer that could, or asked another server for it
+/// meanwhile. Who tries again waits until an attempt has failed.
+fn was_not_needed(legs: &[Leg], index: usize, front: &Leg) -> bool {
+    let works = front.tunnel.as_deref().is_some_and(|tunnel| tunnel.failed_from_the_start().is_none());
+    let this = &legs[index];
+    let beside = |other: &Leg| {
+        let kept = other.request.as_deref().is_some_and(|request| !lost_upgrade(request));
+        kept && other.behind == this.behind && waited_for(other, this) && waited_for(this, other)
+    };
+    works || legs.iter().any(beside)
+}
+
+/// Whether `one` was asked before `other` was answered or over.
+fn waited_for(one: &Leg, other: &Leg) -> bool {
+    let over = other.response.as_deref().map(|answer| answer.moment).or(other.first_end().map(|end| end.moment));
+    one.request.as_deref().is_some_and(|request| over.is_none_or(|over| request.moment < over))
 }
 
 fn lost_upgrade(request: &Request) -> bool {
@@ -132,6 +150,24 @@ mod tests {
         };
         assert!(second_is_aside(&late(90)));
         assert!(!second_is_aside(&late(1)), "the proxy may have waited for it");
+    }
+
+    #[test]
+    fn what_went_out_beside_the_request_is_a_copy() {
+        let copy = ASIDE.replace("/verify", "/ws");
+        let missing = "HTTP/1.1 404 Not Found\n\n";
+        let beside = |answered: u64, asked: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(90).response(missing))
+                .backend_leg(|leg| leg.request(&copy).after_ms(answered).response(missing))
+                .attempt(|leg| leg.after_ms(asked).request(FORWARDED).after_ms(20).response(missing))
+        };
+        assert!(second_is_aside(&beside(30, 5)));
+        assert!(!second_is_aside(&beside(30, 60)), "a second attempt");
+        let works = session()
+            .client_leg(|leg| leg.request(ASKED).open().messages(Role::Client, 1))
+            .backend_leg(|leg| leg.request(&copy).response(missing));
+        assert!(second_is_aside(&works), "the 101 was not captured, frames were");
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::http::handshake::{Accept, Upgrade};
-use crate::packet::Moment;
-use crate::session::leg::{Leg, Outcome};
+use crate::session::leg::{EndOf, Leg, LegEnd, Outcome};
 use crate::session::neighbours::ending::Ended;
 use crate::session::{Confidence, EndedBy, Party, Phase, Via, Who};
 use crate::stream::{Role, Side};
@@ -64,7 +63,7 @@ fn outcome_of_tunnel(leg: &Leg) -> Outcome {
 pub fn ended_by(legs: &[Leg], outcome: Outcome) -> Option<EndedBy> {
     match outcome {
         Outcome::Closed | Outcome::Aborted => Some(end_of_tunnel(legs)),
-        Outcome::Open => end_of_open(legs),
+        Outcome::Open => None,
         Outcome::Rejected => Some(refusal(legs)),
         Outcome::Unanswered => Some(first_end(legs, Phase::Opening).unwrap_or(silence(legs, Phase::Opening))),
         Outcome::Unreachable => Some(failed_connection(legs)),
@@ -82,13 +81,15 @@ fn who(legs: &[Leg], party: Party) -> Who {
     }
 }
 
-/// The first FIN or RST on any leg, in the order of capture.
-fn first_tcp_end(legs: &[Leg]) -> Option<(Moment, Party, EndKind)> {
-    let mut first: Option<(Moment, Party, EndKind)> = None;
-    for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| !leg.is_aside) {
+/// The first FIN or RST on any leg, in the order of capture: where a WebSocket was open, on those that had it or may have.
+fn first_tcp_end(legs: &[Leg]) -> Option<(usize, LegEnd)> {
+    let mut first: Option<(usize, LegEnd)> = None;
+    let was_open = legs.iter().any(|leg| leg.tunnel.is_some());
+    let counts = |leg: &Leg| !leg.is_aside && (!was_open || leg.tunnel.is_some() || leg.outcome == Outcome::Encrypted);
+    for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| counts(leg)) {
         leg.each_end(|end| {
-            if first.is_none_or(|(moment, ..)| end.moment < moment) {
-                first = Some((end.moment, Party { leg: index, role: end.by }, end.kind));
+            if first.is_none_or(|(_, first)| end.moment < first.moment) {
+                first = Some((index, end));
             }
         });
     }
@@ -136,7 +137,9 @@ fn end_of_tunnel(legs: &[Leg]) -> EndedBy {
     let close = first_close(legs);
     let end = first_tcp_end(legs);
     if let Some((party, close)) = close
-        && end.is_none_or(|(end, ..)| close.moment <= end)
+        && end.is_none_or(|(leg, end)| {
+            close.moment <= end.moment || (leg == party.leg && end.is_behind(party.role, close.moment))
+        })
     {
         let confidence = confidence(legs);
         return EndedBy { who: who(legs, party), via: Via::CloseFrame, phase: Phase::Closing, confidence };
@@ -145,19 +148,14 @@ fn end_of_tunnel(legs: &[Leg]) -> EndedBy {
     first_end(legs, phase).unwrap_or(silence(legs, phase))
 }
 
-/// A session that nobody ended may still be dead: data goes out again and again and nothing comes back.
-fn end_of_open(legs: &[Leg]) -> Option<EndedBy> {
-    let dead =
-        legs.iter().any(|leg| Side::BOTH.into_iter().any(|side| leg.tcp.halves[side].unanswered_retransmissions >= 4));
-    dead.then_some(EndedBy { who: Who::Network, via: Via::Timeout, phase: Phase::Open, confidence: Confidence::Medium })
-}
-
 fn first_end(legs: &[Leg], phase: Phase) -> Option<EndedBy> {
-    let (moment, party, kind) = first_tcp_end(legs)?;
-    let stream_reset = legs[party.leg].h2.as_ref().and_then(|h2| h2.reset);
-    let via = match kind {
+    let (leg, end) = first_tcp_end(legs)?;
+    let stream_reset = legs[leg].h2.as_ref().and_then(|h2| h2.reset);
+    let party = Party { leg, role: end.by };
+    let via = match end.kind {
+        EndKind::Fin if end.of == EndOf::Tls => Via::TlsAlert,
         EndKind::Fin => Via::Fin,
-        EndKind::Rst if stream_reset.is_some_and(|(_, _, at)| at == moment) => Via::H2Reset,
+        EndKind::Rst if stream_reset.is_some_and(|(_, _, at)| at == end.moment) => Via::H2Reset,
         EndKind::Rst => Via::Rst,
     };
     Some(EndedBy { who: who(legs, party), via, phase, confidence: confidence(legs) })

@@ -138,6 +138,11 @@ impl Flow {
         self.endpoints()[self.client_side]
     }
 
+    /// When its connection was dialled, if that was for the request that matters.
+    pub fn dialled(&self) -> Option<Timestamp> {
+        (self.syn_seen && self.earlier_requests == 0).then_some(self.opened.at)
+    }
+
     /// The server's endpoint.
     pub fn server(&self) -> Endpoint {
         self.endpoints()[self.client_side.peer()]

@@ -193,8 +193,8 @@ impl Joiner {
         self.hosts.learn(server, client);
     }
 
-    /// Where an attempt belongs that has just been made.
-    pub fn find(&self, new: &Waiting) -> Option<Match> {
+    /// Where an attempt belongs that has just been made, on a connection that was dialled for it at `dialled`.
+    pub fn find(&self, new: &Waiting, dialled: Option<Timestamp>) -> Option<Match> {
         let same_key = new.key.and_then(|key| self.by_key.get(&key))?;
         let mut best: Option<&Waiting> = None;
         let others = same_key.iter().filter_map(|ticket| self.waiting.find(ticket));
@@ -207,7 +207,7 @@ impl Joiner {
             }
             // Of several that wait the last one is the deepest: a chain of proxies asks in turn.
             best = match best {
-                Some(best) if self.rank(best, new) >= self.rank(other, new) => Some(best),
+                Some(best) if self.rank(best, new, dialled) >= self.rank(other, new, dialled) => Some(best),
                 _ => Some(other),
             };
         }
@@ -276,11 +276,13 @@ impl Joiner {
             .map(|attempt| attempt.flow)
     }
 
-    /// A leg that leads to where the new one comes from is a better front than one that does not, and one with Upgrade than one
-    /// that a proxy would have to make it for; then the later one.
-    fn rank(&self, front: &Waiting, new: &Waiting) -> (bool, bool, bool, Timestamp) {
+    /// A leg that leads to where the new one comes from is a better front than one that does not, one whose request came
+    /// before the new connection was dialled than one that was sent to somebody meanwhile, and one with Upgrade than one that a
+    /// proxy would have to make it for; then the later one.
+    fn rank(&self, front: &Waiting, new: &Waiting, dialled: Option<Timestamp>) -> (bool, bool, bool, bool, Timestamp) {
         let near = self.hosts.may_be_one(front.server.ip, new.client.ip);
-        (front.answered.is_none(), near, front.upgrade || !new.upgrade, front.asked)
+        let dialled_for_it = dialled.is_none_or(|dialled| front.asked <= dialled);
+        (front.answered.is_none(), near, dialled_for_it, front.upgrade || !new.upgrade, front.asked)
     }
 
     fn forget(&mut self, ticket: Ticket) {

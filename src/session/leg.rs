@@ -181,6 +181,17 @@ impl H2Facts {
     }
 }
 
+/// How far the messages of a side could be counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// All of them.
+    All,
+    /// Those that the capture has whole: there were more bytes.
+    AtLeast,
+    /// None: no packet of this side was captured.
+    Unseen,
+}
+
 /// One leg.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -314,8 +325,13 @@ impl Leg {
     pub fn first_end(&self) -> Option<LegEnd> {
         match self.h2 {
             Some(_) => self.ends().next(),
-            None => self.tcp.ends.first().map(|end| self.close_notify_before(end).unwrap_or(self.end_of_tcp(end))),
+            None => self.close_notify().or_else(|| self.tcp_ends().next()),
         }
+    }
+
+    /// The close_notify that the first FIN only answers, where it could be read.
+    pub fn close_notify(&self) -> Option<LegEnd> {
+        self.tcp.ends.first().and_then(|end| self.close_notify_before(end))
     }
 
     /// What made the sender of this FIN end the connection: its peer had ended TLS before.
@@ -379,6 +395,16 @@ impl Leg {
         let cut = Side::BOTH.into_iter().any(|side| self.tcp.halves[side].cut_bytes > 0);
         let from_the_beginning = self.tunnel.as_ref().is_none_or(|tunnel| tunnel.handshake_seen);
         from_the_beginning && self.both_directions_seen() && !cut
+    }
+
+    /// How far the messages of `role` could be counted.
+    pub fn counted(&self, role: Role) -> Counted {
+        let lost = || self.tunnel.as_deref().is_some_and(|tunnel| tunnel.sides[role].lost_bytes > 0);
+        match () {
+            () if self.tcp.unseen_side() == Some(self.side(role)) => Counted::Unseen,
+            () if self.half(role).has_holes() || lost() => Counted::AtLeast,
+            () => Counted::All,
+        }
     }
 
     /// Whether bytes of either side are missing from the capture, by loss or by the snap length.

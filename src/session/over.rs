@@ -180,6 +180,13 @@ impl Ended for Over {
             Over::Kept(kept) => kept.tunnel()?.close(role),
         }
     }
+
+    fn is_read(&self) -> bool {
+        match self {
+            Over::Told(leg) => leg.is_read(),
+            Over::Kept(_) => true,
+        }
+    }
 }
 
 impl Kept {

@@ -65,6 +65,7 @@ fn is_well(session: &Session) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::diagnosis::rules::encrypted_no_keys;
     use crate::diagnosis::test_session::*;
 
     use crate::session::SessionId;
@@ -110,6 +111,13 @@ pub(super) mod tests {
         let alone = || example().alone();
         assert!(alone().check(&RULE).is_none());
         assert!(again(alone(), 1001).check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_where_nothing_could_be_read() {
+        let unread = encrypted_no_keys::tests::example().client_leg(|leg| leg.fin(Role::Server));
+        assert_eq!(unread.session.outcome, Outcome::Encrypted);
+        assert!(again(unread, 1008).check(&RULE).is_none());
     }
 
     #[test]

@@ -33,6 +33,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     if close_before(&frame) || session.legs[leg].half(by).has_holes() {
         return None;
     }
+    if !session.legs[leg].both_directions_seen() {
+        return None; // the receiver may have left first
+    }
     if first.by != by && first.moment < leg_end.moment {
         return None; // the receiver left first
     }

@@ -2,7 +2,8 @@
 
 use crate::diagnosis::wording::Count;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, parties};
-use crate::session::{Leg, Proxy};
+use crate::packet::Moment;
+use crate::session::{Leg, Proxy, Session};
 use crate::stream::Role;
 
 /// `upstream-retried`.
@@ -29,7 +30,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let Proxy { front_index, front, back_index, back } = session.proxies().find(|proxy| {
         // Two that worked are two sessions of a tool that sends one key again and again.
-        proxy.back.tunnel.is_none() && !parties::is_last_attempt(session, proxy.back_index) && has_failed(proxy.back)
+        proxy.back.tunnel.is_none() && has_failed(proxy.back) && was_tried_again(session, proxy)
     })?;
     let attempts = session.proxies().filter(|proxy| proxy.front_index == front_index).count() as u64;
     let proxy = parties::server_of(session, front_index)?;
@@ -53,6 +54,20 @@ fn has_failed(back: &Leg) -> bool {
         Some(status) => status >= 300,
         None => !back.has_holes(),
     }
+}
+
+/// Whether the proxy made another attempt when this one had failed. What went out meanwhile is no second one.
+fn was_tried_again(session: &Session, proxy: &Proxy<'_>) -> bool {
+    let back = proxy.back;
+    let failed = back.response.as_deref().map(|response| response.moment).or(back.first_end().map(|end| end.moment));
+    let is_later = |other: &Proxy<'_>| other.front_index == proxy.front_index && other.back_index > proxy.back_index;
+    session.proxies().filter(is_later).any(|other| failed.is_none_or(|failed| failed <= begun(other.back)))
+}
+
+/// When an attempt began: when its connection was dialled, or with the request on one that had been used before.
+fn begun(leg: &Leg) -> Moment {
+    let asked = leg.request.as_deref().map(|request| request.begun).filter(|_| leg.earlier_requests > 0);
+    asked.or(leg.tcp.syn).unwrap_or(leg.tcp.first)
 }
 
 fn how_it_failed(back: &Leg) -> String {
@@ -96,6 +111,23 @@ pub(super) mod tests {
             .attempt(|leg| leg.refused());
         assert_eq!(session.ids(), ["upstream-refused", RULE.id]);
         assert_eq!(session.finding(RULE.id).unwrap().severity, Severity::Note);
+    }
+
+    #[test]
+    fn is_silent_where_the_other_request_went_out_before_this_one_failed() {
+        let beside = |asked: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).response(SWITCHED).open())
+                .backend_leg(|leg| leg.request(FORWARDED).after_ms(20).response("HTTP/1.1 404 Not Found\n\n"))
+                .attempt(|leg| {
+                    let leg = leg.after_ms(asked);
+                    let now = leg.now();
+                    let leg = leg.with(|leg| leg.tcp.syn = Some(now));
+                    leg.request(FORWARDED).after_ms(50).response(SWITCHED).open()
+                })
+        };
+        assert!(beside(100).check(&RULE).is_some());
+        assert!(beside(10).check(&RULE).is_none());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! One line an event.
 
+use crate::diagnosis::wording::Messages;
 use crate::engine::event::{Event, Message, MessageKind, Place};
 use crate::output::clock::Clock;
 use crate::output::line::{DIM, Line, outcome_style};
 use crate::output::phrase;
 use crate::packet::Moment;
-use crate::session::leg::{Request, Response};
+use crate::session::leg::{Counted, Request, Response};
 use crate::session::{Outcome, Session, SessionId};
-use crate::stream::{ByRole, Role};
+use crate::stream::Role;
 use crate::time::Timestamp;
 
 /// Where the session's tag begins: behind the time and two spaces.
@@ -112,13 +113,15 @@ impl Layout {
         line.put(if session.outcome == Outcome::Open { " for " } else { " after " });
         let duration = session.end.since(session.start);
         line.duration(duration);
-        let Some(tunnel) = session.first_leg().tunnel.as_deref() else { return };
-        let messages = |role: Role| tunnel.sides[role].messages.text + tunnel.sides[role].messages.binary;
-        let messages = ByRole { client: messages(Role::Client), server: messages(Role::Server) };
+        let leg = session.first_leg();
+        let Some(tunnel) = leg.tunnel.as_deref() else { return };
+        if Role::BOTH.into_iter().any(|role| leg.counted(role) != Counted::All) {
+            return line.put(&Messages(leg, tunnel).to_string());
+        }
         line.put(", ");
-        line.count(messages.client, "message");
+        line.count(tunnel.messages(Role::Client), "message");
         line.put(" from the client, ");
-        line.number(messages.server);
+        line.number(tunnel.messages(Role::Server));
         line.put(" from the server");
     }
 

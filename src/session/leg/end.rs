@@ -31,6 +31,12 @@ pub enum EndOf {
 }
 
 impl LegEnd {
+    /// Whether this came behind something that `by` sent on the same leg: by its packet, or because nothing comes behind a FIN
+    /// of its sender, wherever the capture has it.
+    pub fn is_behind(&self, by: Role, moment: Moment) -> bool {
+        moment <= self.moment || (by == self.by && self.kind == EndKind::Fin)
+    }
+
     /// What was sent.
     pub const fn flag(&self) -> &'static str {
         match (self.of, self.kind) {

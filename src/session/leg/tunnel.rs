@@ -112,12 +112,18 @@ impl Tunnel {
         [self.last_byte, self.last_before_end].into_iter().flatten()
     }
 
+    /// Whole messages of a side.
+    pub fn messages(&self, role: Role) -> u64 {
+        let MessageCounts { text, binary, .. } = self.sides[role].messages;
+        text + binary
+    }
+
     /// The Close frame of a server that opened this WebSocket, sent no message on it and said then that something is wrong:
     /// neither 1000 nor 1001 (RFC 6455 §7.4.1).
     pub fn failed_from_the_start(&self) -> Option<&Close> {
-        let MessageCounts { text, binary, .. } = self.sides.server.messages;
         let close = self.sides.server.close.as_ref()?;
         let wrong = close.code.is_some_and(|code| code > 1001);
-        (self.handshake_seen && text + binary == 0 && wrong && self.first_close == Some(Role::Server)).then_some(close)
+        (self.handshake_seen && self.messages(Role::Server) == 0 && wrong && self.first_close == Some(Role::Server))
+            .then_some(close)
     }
 }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::packet::Moment;
-use crate::session::Session;
 use crate::session::leg::{Leg, LegEnd, SessionId};
+use crate::session::{Outcome, Session, closing};
 use crate::stream::Role;
+use crate::tcp::EndKind;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::ws::facts::Close;
@@ -54,6 +55,8 @@ pub struct Ending {
     pub status: Option<u16>,
     /// Whether a proxy between its legs ended both of them.
     pub proxy_ended: bool,
+    /// Whether any of its legs could be read: else nobody knows how it went.
+    pub is_read: bool,
 }
 
 /// A leg that may be over, in whatever shape it is kept.
@@ -72,10 +75,12 @@ pub trait Ended {
     fn last_byte(&self) -> Option<Moment>;
     /// The last byte in the tunnel before one side ended, where the other went on.
     fn last_before_end(&self) -> Option<Moment>;
-    /// Tells FINs and RSTs in order of capture.
+    /// Tells FINs and RSTs in order of capture, and before them the close_notify that the first one only answers.
     fn each_end(&self, tell: impl FnMut(LegEnd));
     /// The Close frame of `role`, the first one.
     fn close(&self, role: Role) -> Option<&Close>;
+    /// Whether what was said on it could be read: it is no TLS without keys.
+    fn is_read(&self) -> bool;
 }
 
 impl Ended for Leg {
@@ -110,12 +115,16 @@ impl Ended for Leg {
     fn each_end(&self, tell: impl FnMut(LegEnd)) {
         match self.h2 {
             Some(_) => self.ends().for_each(tell),
-            None => self.tcp_ends().for_each(tell),
+            None => self.close_notify().into_iter().chain(self.tcp_ends()).for_each(tell),
         }
     }
 
     fn close(&self, role: Role) -> Option<&Close> {
         self.tunnel.as_ref()?.sides[role].close.as_ref()
+    }
+
+    fn is_read(&self) -> bool {
+        closing::outcome_of(self) != Outcome::Encrypted
     }
 }
 
@@ -135,13 +144,17 @@ impl Ending {
         let ends = Ends::of(legs.clone());
         let end = ends.at;
         let before_end = |at: &Moment| end.is_none_or(|end| at.at <= end);
-        let (mut last_byte, mut close, mut last_leg) = (None, None::<&Close>, first);
-        for leg in legs {
+        let (mut last_byte, mut close, mut last_leg) = (None, None::<(usize, Role, &Close)>, first);
+        let mut is_read = false;
+        for (index, leg) in legs.enumerate() {
+            is_read |= leg.is_read();
             for byte in [leg.last_byte(), leg.last_before_end()] {
                 last_byte = last_byte.max(byte.filter(before_end));
             }
-            for other in Role::BOTH.into_iter().filter_map(|role| leg.close(role)) {
-                close = close.filter(|close| close.moment <= other.moment).or(Some(other));
+            for (role, other) in Role::BOTH.into_iter().filter_map(|role| Some((role, leg.close(role)?))) {
+                if close.is_none_or(|(_, _, close)| other.moment < close.moment) {
+                    close = Some((index, role, other));
+                }
             }
             last_leg = leg;
         }
@@ -156,10 +169,12 @@ impl Ending {
             end,
             ended_by: ends.on_first_leg,
             idle: last_byte.zip(end).map(|(last, end)| end.since(last.at)).unwrap_or_default(),
-            close_frame: close.is_some_and(|close| before_end(&close.moment)),
-            close_code: close.and_then(|close| close.code),
+            close_frame: close
+                .is_some_and(|(leg, role, close)| before_end(&close.moment) || ends.are_behind(leg, role)),
+            close_code: close.and_then(|(_, _, close)| close.code),
             status: first.status(),
             proxy_ended: ends.is_between_legs(),
+            is_read,
         }
     }
 
@@ -178,7 +193,7 @@ impl Ending {
     pub fn is_short_failure(&self) -> bool {
         let short = self.end.is_some_and(|end| end.since(self.start) < SHORT);
         let normal = self.close_frame && matches!(self.close_code, None | Some(1000 | 1001));
-        short && !normal
+        short && !normal && self.is_read
     }
 }
 
@@ -190,8 +205,8 @@ pub const SHORT: Duration = Duration::from_secs(10);
 struct Ends {
     /// When the earliest of them came.
     at: Option<Timestamp>,
-    /// The first one: its moment, the index of its leg, and who sent it.
-    first: Option<(Moment, usize, Role)>,
+    /// The first one, and the index of its leg.
+    first: Option<(usize, LegEnd)>,
     /// Who sent the first one on the first leg.
     on_first_leg: Option<Role>,
     legs: usize,
@@ -211,20 +226,25 @@ impl Ends {
         if self.at.is_none_or(|at| end.moment.at < at) {
             self.at = Some(end.moment.at);
         }
-        if self.first.is_none_or(|(moment, ..)| end.moment < moment) {
-            self.first = Some((end.moment, index, end.by));
+        if self.first.is_none_or(|(_, first)| end.moment < first.moment) {
+            self.first = Some((index, end));
         }
         if index == 0 {
             self.on_first_leg.get_or_insert(end.by);
         }
     }
 
+    /// Whether the first one is behind what this side of that leg sent, wherever the capture has it.
+    fn are_behind(&self, leg: usize, by: Role) -> bool {
+        self.first.is_some_and(|(index, end)| index == leg && end.by == by && end.kind == EndKind::Fin)
+    }
+
     /// Whether the first one comes from a proxy between two legs.
     fn is_between_legs(&self) -> bool {
-        match self.first {
+        match self.first.map(|(index, end)| (index, end.by)) {
             _ if self.legs < 2 => false,
-            Some((_, 0, Role::Client)) | None => false,
-            Some((_, index, Role::Server)) => index + 1 < self.legs,
+            Some((0, Role::Client)) | None => false,
+            Some((index, Role::Server)) => index + 1 < self.legs,
             Some(_) => true,
         }
     }

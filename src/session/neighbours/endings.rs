@@ -162,7 +162,8 @@ impl Endings {
 impl OfServer {
     fn add(&mut self, ending: &Ending) {
         self.cut = self.cut.saturating_add(ending.cut_at().is_some().into());
-        let dropped = ending.opened.is_none() && ending.status.is_none() && ending.ended_by == Some(Role::Server);
+        let unanswered = ending.is_read && ending.opened.is_none() && ending.status.is_none();
+        let dropped = unanswered && ending.ended_by == Some(Role::Server);
         self.dropped = self.dropped.saturating_add(dropped.into());
         self.leads_on |= ending.backend != ending.server;
         if let Some(opened) = ending.opened {
@@ -253,6 +254,7 @@ pub(super) mod tests {
             close_code: None,
             status: Some(101),
             proxy_ended: true,
+            is_read: true,
         }
     }
 
