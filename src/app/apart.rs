@@ -13,7 +13,7 @@ use crate::engine::event::{Sink, Wants};
 use crate::engine::judge::{Courier, Judge, Matter, Rest};
 use crate::limits::Limits;
 
-/// So many loads may wait: a load has up to a hundred sessions of a kilobyte or two.
+/// So many loads may wait: a load has some hundreds of sessions, of about a kilobyte each.
 const WAITING: usize = 4;
 
 /// To the thread that judges.
