@@ -129,6 +129,18 @@ impl<'a> Ending<'a> {
         self.end.moment.at.since(self.last_byte.at)
     }
 
+    /// How long bytes had come, without a pause of a second, when the silence before the end began: those of the opening
+    /// handshake too. What the capture lacks may have come at any time.
+    pub fn talk(&self) -> Duration {
+        let leg = self.on();
+        let resumed = self.tunnel().and_then(|tunnel| tunnel.last_silence).map(|(_, resumed)| resumed);
+        let asked = leg.request.as_deref().map(|request| request.moment);
+        match resumed.or(asked).filter(|_| !leg.has_holes()) {
+            Some(began) => self.last_byte.at.since(began.at),
+            None => Duration::MAX,
+        }
+    }
+
     /// How long it had been open.
     pub fn age(&self) -> Duration {
         self.end.moment.at.since(self.opened.at)

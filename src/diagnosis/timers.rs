@@ -36,7 +36,7 @@ impl Fit {
 }
 
 /// nginx does not set a timer anew within 300 ms of the last time, so that it may fire that much early
-/// (NGX_TIMER_LAZY_DELAY).
+/// (NGX_TIMER_LAZY_DELAY). It was set by a byte all the same: no earlier than the first of those that came last.
 const NGINX_EARLY: Duration = Duration::from_millis(300);
 
 /// Timers of others never fire early; clocks and captures differ by little.
@@ -45,10 +45,11 @@ const EARLY: Duration = Duration::from_millis(10);
 /// How much later than its time a timer fires on a busy machine.
 const LATE: Duration = Duration::from_millis(120);
 
-/// The timer of whole seconds that a silence of this length fits, if one does.
-pub fn fit(silence: Duration, software: Option<Software>) -> Option<Fit> {
+/// The timer of whole seconds that a silence of this length fits, if one does. `talk` is how long bytes had come, without a
+/// pause of a second, when it began.
+pub fn fit(silence: Duration, talk: Duration, software: Option<Software>) -> Option<Fit> {
     let early = match software {
-        Some(Software::Nginx | Software::IngressNginx) | None => NGINX_EARLY,
+        Some(Software::Nginx | Software::IngressNginx) | None => NGINX_EARLY.min(talk.saturating_add(EARLY)),
         Some(_) => EARLY,
     };
     let seconds = (silence + early).as_secs();
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     fn seconds(silence: f64, software: Option<Software>) -> Option<u64> {
-        fit(Duration::from_secs_f64(silence), software).map(|fit| fit.seconds)
+        fit(Duration::from_secs_f64(silence), Duration::MAX, software).map(|fit| fit.seconds)
     }
 
     #[test]
@@ -79,10 +80,18 @@ mod tests {
     }
 
     #[test]
+    fn nginx_fires_no_earlier_than_its_first_byte_allows() {
+        let after_talk_of = |millis| fit(Duration::from_millis(2_810), Duration::from_millis(millis), None).is_some();
+        assert!(after_talk_of(190) && after_talk_of(5_000));
+        assert!(!after_talk_of(1), "one message set the timer");
+    }
+
+    #[test]
     fn defaults_are_known() {
-        assert!(fit(Duration::from_millis(59_900), None).is_some_and(|fit| fit.known.is_some()));
-        assert!(fit(Duration::from_secs(2), None).is_some_and(|fit| fit.known.is_none()));
-        let round = |seconds| fit(Duration::from_secs(seconds), None).is_some_and(Fit::is_round);
+        let after = |millis: u64| fit(Duration::from_millis(millis), Duration::MAX, None);
+        assert!(after(59_900).is_some_and(|fit| fit.known.is_some()));
+        assert!(after(2_000).is_some_and(|fit| fit.known.is_none()));
+        let round = |seconds: u64| after(seconds * 1000).is_some_and(Fit::is_round);
         assert!(round(15) && round(90) && !round(17));
     }
 }

@@ -35,7 +35,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let (leg, by, period, last) = heartbeat(session)?;
     let is_timer = |limit: &&IdleLimit| {
-        limit.silence >= Duration::from_secs(1) && (limit.moments > 1 || timers::fit(limit.silence, None).is_some())
+        limit.silence >= Duration::from_secs(1)
+            && (limit.moments > 1 || timers::fit(limit.silence, Duration::MAX, None).is_some())
     };
     let limit = limits.iter().filter(is_timer).map(|limit| limit.silence).min()?;
     if period * 10 < limit * 9 || period > limit * 2 {

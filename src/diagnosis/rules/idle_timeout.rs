@@ -56,7 +56,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         return None;
     }
     let idle = end.idle();
-    let fit = timers::fit(idle, software)?;
+    let fit = timers::fit(idle, end.talk(), software)?;
     // A longer silence was survived before: then no timer of this length is there.
     if end.survived() > idle + Duration::from_millis(400) {
         return None;
@@ -188,6 +188,18 @@ pub(super) mod tests {
     fn a_silence_of_any_other_length_is_no_timer() {
         assert!(idle_for(3370).check(&RULE).is_none());
         assert_eq!(idle_for(3370).cause(), Some("proxy-closed"));
+    }
+
+    #[test]
+    fn a_silence_that_is_too_short_for_what_set_the_timer_is_none() {
+        assert_eq!(idle_for(1_770).cause(), Some("proxy-closed"), "killed while idle");
+        let talked = |leg: TestLeg| {
+            leg.with(|leg| {
+                let request = leg.request.as_mut().unwrap();
+                request.moment.at = request.moment.at.minus(Duration::from_millis(230));
+            })
+        };
+        assert_eq!(idle_for(1_770).client_leg(talked).backend_leg(talked).cause(), Some(RULE.id));
     }
 
     #[test]
