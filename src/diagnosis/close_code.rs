@@ -17,8 +17,14 @@ pub fn by_code(facts: &Facts<'_>, is_meant: impl Fn(u16) -> bool) -> Option<Evid
     let code = close.code.filter(|&code| is_meant(code))?;
     let said = said(session, leg, role, close, code);
     let age = Span(age(&session.legs[leg], close));
-    let evidence =
-        Evidence::on(leg, said.clone()).packet(close.moment, "the Close frame").verdict(format!("{said} after {age}"));
+    // Jetty and others close with 1001, and say why.
+    let is_idle = close.reason.to_ascii_lowercase().contains("idle");
+    let fix = is_idle
+        .then(|| "send a ping more often than that time, or raise the idle timeout of whoever closed".to_owned());
+    let evidence = Evidence::on(leg, said.clone())
+        .packet(close.moment, "the Close frame")
+        .fix_if(fix)
+        .verdict(format!("{said} after {age}"));
     let may_be_the_clients = match role {
         // Behind a leg of which bytes are missing the proxy may have passed on what its client sent.
         Role::Client => session.legs[leg].behind.is_some_and(|front| session.legs[front].has_holes()),

@@ -3,6 +3,7 @@
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::Meaning;
 use crate::diagnosis::hops;
+use crate::diagnosis::proxies::Software;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Version;
@@ -98,6 +99,9 @@ fn unseen(facts: &Facts<'_>, refusal: &Refusal<'_>) -> &'static str {
     if !(500..600).contains(&refusal.status()) || refusal.session.legs.len() > 1 || by_backend {
         return "";
     }
+    if refusal.page_of() == Some(Software::Nginx) && refusal.status() == 500 {
+        return "; nginx says so itself when worker_connections are not enough, a rewrite goes in circles or an auth_request fails";
+    }
     match facts.neighbours.endings.lead_on(refusal.session.legs[refusal.made_on].server) {
         true => "; no request to its backend is in the capture for this one, as there is for others",
         false => "; what happened behind it is not in the capture",
@@ -158,6 +162,12 @@ pub(super) mod tests {
     fn says_that_the_leg_behind_is_missing() {
         let session = answered("HTTP/1.1 500 Internal Server Error\n\n");
         assert!(session.diagnose().verdict.ends_with("is not in the capture"));
+    }
+
+    #[test]
+    fn knows_why_nginx_says_500_itself() {
+        let page = NGINX_502.replace("502 Bad Gateway", "500 Internal Server Error");
+        assert!(answered(&page).diagnose().verdict.contains("worker_connections"));
     }
 
     #[test]

@@ -98,15 +98,18 @@ fn says_ping_timeout(tunnel: &Tunnel, by: Role) -> bool {
     tunnel.sides[by].close.as_ref().is_some_and(|close| close.reason.contains("ping timeout"))
 }
 
-/// engine.io's server asks with `2` and its client answers with `3`: the only heartbeat here that must be answered.
+/// engine.io's server asks with `2` and its client answers with `3`; Phoenix' client asks, and its server replies. In other
+/// protocols either side may ask, or nobody has to answer.
 fn heartbeat(tunnel: &Tunnel, leg: usize, by: Role) -> Option<Waiting> {
     let (asked, answered): (&Heartbeats, &Heartbeats) =
         (&tunnel.sides[by].heartbeats, &tunnel.sides[by.peer()].heartbeats);
-    if asked.protocol != Some(HeartbeatProtocol::EngineIo) || by != Role::Server {
-        return None;
-    }
+    let what = match (asked.protocol?, by) {
+        (HeartbeatProtocol::EngineIo, Role::Server) => "engine.io ping",
+        (HeartbeatProtocol::Phoenix, Role::Client) => "Phoenix heartbeat",
+        _ => return None,
+    };
     let since = asked.last.filter(|last| answered.last.is_none_or(|answer| answer < *last))?;
-    Some(Waiting { leg, by, since, count: 1, what: "engine.io ping" })
+    Some(Waiting { leg, by, since, count: 1, what })
 }
 
 #[cfg(test)]
@@ -138,6 +141,33 @@ pub(super) mod tests {
         let diagnosis = example().diagnose();
         assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
         assert!(diagnosis.verdict.starts_with("the client"), "{}", diagnosis.verdict);
+    }
+
+    #[test]
+    fn a_server_that_does_not_reply_to_a_heartbeat_of_phoenix_hangs() {
+        let beating = |answered: bool| {
+            session()
+                .client_leg(|leg| {
+                    let leg = leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 1).after_ms(1000);
+                    let now = leg.now();
+                    let beats = Heartbeats {
+                        protocol: Some(HeartbeatProtocol::Phoenix),
+                        count: 1,
+                        first: Some(now),
+                        last: Some(now),
+                    };
+                    let leg = leg.with(|leg| {
+                        let sides = &mut leg.tunnel.as_mut().unwrap().sides;
+                        sides.client.heartbeats = beats;
+                        if answered {
+                            sides.server.heartbeats = beats;
+                        }
+                    });
+                    leg.after_ms(30_000).fin(Role::Client)
+                })
+                .outcome(Outcome::Aborted)
+        };
+        assert_eq!((beating(false).cause(), beating(true).cause()), (Some(RULE.id), Some("fin-without-close")));
     }
 
     #[test]
