@@ -26,7 +26,11 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "a control frame that is fragmented or longer than 125 bytes"))
+    let what = match found.violation.kind {
+        ViolationKind::ControlTooLong(bytes) => format!("a control frame of {bytes} bytes, where 125 are the most"),
+        _ => "a control frame that is fragmented".to_owned(),
+    };
+    Some(evidence(facts, &found, &what))
 }
 
 #[cfg(test)]
@@ -36,5 +40,12 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         violated(Role::Client, ViolationKind::FragmentedControl)
+    }
+
+    #[test]
+    fn tells_its_length() {
+        let detail =
+            violated(Role::Client, ViolationKind::ControlTooLong(130)).finding(RULE.id).unwrap().evidence.detail;
+        assert!(detail.contains("of 130 bytes"), "{detail}");
     }
 }

@@ -28,7 +28,11 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "fragments out of order"))
+    let what = match found.violation.kind {
+        ViolationKind::ContinuationWithoutStart => "a continuation frame of no message",
+        _ => "a new message before the one before it was complete",
+    };
+    Some(evidence(facts, &found, what))
 }
 
 #[cfg(test)]

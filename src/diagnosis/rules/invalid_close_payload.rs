@@ -27,7 +27,11 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "a Close frame whose payload is one byte, or whose code must not be on the wire"))
+    let what = match found.violation.kind {
+        ViolationKind::CloseCode(code) => format!("a Close frame with code {code}, which must not be on the wire"),
+        _ => "a Close frame with a payload of one byte".to_owned(),
+    };
+    Some(evidence(facts, &found, &what))
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "text that is not UTF-8"))
+    let what = match found.violation.kind {
+        ViolationKind::ReasonUtf8 => "a Close frame whose reason is not UTF-8",
+        _ => "text that is not UTF-8",
+    };
+    Some(evidence(facts, &found, what))
 }
 
 #[cfg(test)]

@@ -28,7 +28,14 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "a frame with reserved bits that no agreed extension explains"))
+    let ViolationKind::ReservedBits(bits) = found.violation.kind else { return None };
+    let names = [(0b100, "RSV1"), (0b010, "RSV2"), (0b001, "RSV3")];
+    let set: Vec<&str> = names.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect();
+    Some(evidence(
+        facts,
+        &found,
+        &format!("a frame with {} set, which no agreed extension explains", set.join(" and ")),
+    ))
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ fn is_meant(_: Role, kind: ViolationKind) -> bool {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let found = find(facts.session, is_meant)?;
-    Some(evidence(facts, &found, "a frame with a reserved opcode"))
+    let ViolationKind::ReservedOpcode(opcode) = found.violation.kind else { return None };
+    Some(evidence(facts, &found, &format!("a frame with the reserved opcode {opcode}")))
 }
 
 #[cfg(test)]
