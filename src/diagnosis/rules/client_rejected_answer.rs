@@ -6,6 +6,7 @@ use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::http::handshake::{Accept, SubprotocolAnswer, Upgrade};
+use crate::http::head::Version;
 use crate::session::Confidence;
 use crate::session::leg::Response;
 use crate::stream::Role;
@@ -43,14 +44,23 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let stayed = Span(stayed);
     let client = parties::client_of(facts.session, 0)?;
+    // HTTP/1.0 has no 101 (RFC 9110 §15.2). Some proxies pass it on with the version of their backend.
+    let is_old = response.head.version == Version::HTTP_10;
+    let (correct, reason) = match is_old {
+        true => {
+            ("correct but for its version, HTTP/1.0", "some clients, such as Python's websockets, refuse that version")
+        }
+        false => ("correct", "the reason is in the client"),
+    };
+    let fix =
+        is_old.then(|| "let the server answer in HTTP/1.1: it answers in the version in which it is asked".to_owned());
     Some(
-        Evidence::on(0, format!("the 101 is correct; the client left {stayed} later, without a frame"))
+        Evidence::on(0, format!("the 101 is {correct}; the client left {stayed} later, without a frame"))
             .packet(response.moment, "the 101")
             .packet(end.moment, "the client leaves")
             .confidence(Confidence::Medium)
-            .verdict(format!(
-                "{client} left {stayed} after a correct 101 and never sent a frame: the reason is in the client"
-            )),
+            .fix_if(fix)
+            .verdict(format!("{client} left {stayed} after a 101 that is {correct}, and never sent a frame: {reason}")),
     )
 }
 
@@ -71,6 +81,13 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         session().client_leg(|leg| leg.request(ASKED).response(SWITCHED).open().fin(Role::Client))
+    }
+
+    #[test]
+    fn does_not_blame_the_client_for_leaving_a_101_of_http10() {
+        let old = example().client_leg(|leg| leg.response(&SWITCHED.replace("HTTP/1.1", "HTTP/1.0")));
+        assert_eq!(old.cause(), Some(RULE.id));
+        assert!(old.diagnose().verdict.contains("HTTP/1.0") && !old.diagnose().verdict.contains("in the client"));
     }
 
     #[test]
