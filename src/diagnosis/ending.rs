@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::diagnosis::parties::{self, Name};
+use crate::diagnosis::timers;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts};
 use crate::h2::ErrorCode;
@@ -81,12 +82,19 @@ pub fn ending_without_close(session: &Session) -> Option<Ending<'_>> {
 pub fn left_without_close(facts: &Facts<'_>, kind: EndKind) -> Option<Evidence> {
     let end = facts.ending_without_close().filter(|end| end.end.kind == kind && end.who != Who::Proxy)?;
     let (who, flag, idle, age) = (end.name(), end.sent(), Span(end.idle()), Span(end.age()));
+    let timer = end.timer_in_between();
+    let hint = timer.map(|(seconds, whose)| format!("; {seconds} s of silence is also when {whose} would end it"));
+    let hint = hint.unwrap_or_default();
+    let fix = timer.map(|(seconds, _)| {
+        format!("look for a proxy or a load balancer with a timer of {seconds} s in front of the server; send a ping more often than half of that")
+    });
     Some(
-        Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame"))
+        Evidence::on(end.leg, format!("{who} sent {flag} {idle} after the last byte, and no Close frame{hint}"))
             .packet(end.last_byte, "the last byte")
             .packet(end.end.moment, format!("the {flag}"))
+            .fix_if(fix)
             .verdict(format!(
-                "{who} ended the session with {flag} after {age}, {idle} after the last byte, without a Close frame"
+                "{who} ended the session with {flag} after {age}, {idle} after the last byte, without a Close frame{hint}"
             )),
     )
 }
@@ -127,6 +135,13 @@ impl<'a> Ending<'a> {
     /// How long nothing had been said when it ended, in either direction on any leg.
     pub fn idle(&self) -> Duration {
         self.end.moment.at.since(self.last_byte.at)
+    }
+
+    /// The usual timer that the silence fits, and whose it is, where the server ended the session: what stands between cannot
+    /// be told from it. `None` when a longer silence was survived.
+    fn timer_in_between(&self) -> Option<(u64, &'static str)> {
+        let fit = timers::fit(self.idle(), self.talk(), None).filter(|_| self.who == Who::Server)?;
+        (self.survived() <= self.idle()).then_some((fit.seconds, fit.known?))
     }
 
     /// How long bytes had come, without a pause of a second, when the silence before the end began: those of the opening

@@ -29,9 +29,24 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     pub(crate) fn example() -> TestSession {
         backend_left(EndKind::Fin)
+    }
+
+    #[test]
+    fn names_the_timers_that_the_silence_fits() {
+        let left_after = |milliseconds| {
+            let session = session().client_leg(|leg| {
+                let leg = leg.request(ASKED).response(SWITCHED).open().messages(Role::Client, 1);
+                leg.after_ms(milliseconds).fin(Role::Server)
+            });
+            session.finding(RULE.id).unwrap()
+        };
+        assert!(left_after(60_000).evidence.detail.contains("an AWS load balancer"));
+        assert!(left_after(60_000).fix.contains("a timer of 60 s"));
+        assert!(!left_after(61_000).evidence.detail.contains("would end it"));
     }
 
     #[test]
