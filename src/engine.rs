@@ -260,6 +260,7 @@ impl Engine {
     fn counts(&self) -> Summary {
         let mut ignored = self.ignored;
         ignored.not_websocket = self.tracker.not_websocket;
+        ignored.cut_bytes = self.table.counters().cut_bytes;
         ignored.duplicates = self.table.duplicates();
         let fragments = self.dissector.counts();
         ignored.fragments = fragments.fragments_expired + fragments.fragments_evicted;

@@ -10,7 +10,6 @@ use crate::diagnosis::{Evidence, Facts};
 use crate::h2::ErrorCode;
 use crate::packet::Moment;
 use crate::session::leg::{Direction, EndOf, LegEnd, Tunnel};
-use crate::session::neighbours::ending::Ended;
 use crate::session::{Leg, Outcome, Session, Who, closing};
 use crate::stream::Role;
 use crate::tcp::EndKind;
@@ -44,13 +43,12 @@ pub fn ending(session: &Session) -> Option<Ending<'_>> {
     let (_, _, nearest) = open().next()?;
     let mut first_end: Option<(usize, LegEnd)> = None;
     for (index, leg) in session.legs.iter().enumerate() {
-        leg.each_end(|end| {
-            // Frames that cannot be read pass over an encrypted leg all the same, and its end is one.
-            let counts = leg.tunnel.is_some() || (leg.outcome == Outcome::Encrypted && end.moment > nearest.opened);
-            if counts && first_end.is_none_or(|(_, first)| end.moment < first.moment) {
-                first_end = Some((index, end));
-            }
-        });
+        let Some(end) = leg.first_end() else { continue };
+        // Frames that cannot be read pass over an encrypted leg all the same, and its end is one.
+        let counts = leg.tunnel.is_some() || (leg.outcome == Outcome::Encrypted && end.moment > nearest.opened);
+        if counts && first_end.is_none_or(|(_, first)| end.moment < first.moment) {
+            first_end = Some((index, end));
+        }
     }
     let (leg, end) = first_end?;
     let (opened, mut last_byte, mut close) = (nearest.opened, nearest.opened, None::<(usize, Role, &Close)>);
@@ -310,6 +308,15 @@ mod tests {
         assert_eq!(dropped.session.legs[0].outcome, Outcome::Encrypted);
         let end = ending_without_close(&dropped.session).expect("it ended without a Close");
         assert_eq!((end.leg, end.who), (0, Who::Client));
+        let mut polite = leaves_encrypted(false);
+        let front = &mut polite.session.legs[0];
+        let fin = std::mem::take(&mut front.tcp.ends)[0];
+        let later =
+            crate::tcp::End { side: fin.side.peer(), moment: Moment { at: fin.moment.at, ..fin.moment }, ..fin };
+        front.tcp.ends.push(later);
+        front.tls.as_mut().unwrap().close_notify.client =
+            Some(Moment { packet: fin.moment.packet, at: fin.moment.at.minus(Duration::from_millis(1)) });
+        assert_eq!(ending_without_close(&polite.session).unwrap().who, Who::Client, "its close_notify came before");
         assert!(ending_without_close(&leaves_encrypted(true).session).is_none(), "its Close came out behind the proxy");
     }
 

@@ -168,6 +168,8 @@ pub struct IgnoredCounts {
     pub duplicates: u64,
     /// Connections that carried no WebSocket.
     pub not_websocket: u64,
+    /// Bytes of connections that the snap length cut off, and with them what would show a WebSocket.
+    pub cut_bytes: u64,
     /// Packets that a filter did not select.
     pub filtered: u64,
 }

@@ -81,17 +81,18 @@ fn who(legs: &[Leg], party: Party) -> Who {
     }
 }
 
-/// The first FIN or RST on any leg, in the order of capture: where a WebSocket was open, on those that had it or may have.
+/// The first FIN or RST on any leg, in the order of capture, or the close_notify that it answers: where a WebSocket was open, on
+/// those that had it or may have.
 fn first_tcp_end(legs: &[Leg]) -> Option<(usize, LegEnd)> {
     let mut first: Option<(usize, LegEnd)> = None;
     let was_open = legs.iter().any(|leg| leg.tunnel.is_some());
     let counts = |leg: &Leg| !leg.is_aside && (!was_open || leg.tunnel.is_some() || leg.outcome == Outcome::Encrypted);
     for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| counts(leg)) {
-        leg.each_end(|end| {
-            if first.is_none_or(|(_, first)| end.moment < first.moment) {
-                first = Some((index, end));
-            }
-        });
+        if let Some(end) = leg.first_end()
+            && first.is_none_or(|(_, first)| end.moment < first.moment)
+        {
+            first = Some((index, end));
+        }
     }
     first
 }

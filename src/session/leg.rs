@@ -321,7 +321,7 @@ impl Leg {
         LegEnd { by: self.role_of(end.side), kind: end.kind, of: EndOf::Connection, moment: end.moment }
     }
 
-    /// The first FIN or RST; or the close_notify that a FIN only answers, where it could be read.
+    /// The first FIN or RST; or the close_notify that a FIN only answers, where it could be read or is known by its shape.
     pub fn first_end(&self) -> Option<LegEnd> {
         match self.h2 {
             Some(_) => self.ends().next(),
@@ -337,7 +337,9 @@ impl Leg {
     /// What made the sender of this FIN end the connection: its peer had ended TLS before.
     fn close_notify_before(&self, fin: &End) -> Option<LegEnd> {
         let by = self.role_of(fin.side).peer();
-        let tls = self.tls.as_deref().filter(|tls| tls.decrypted_by.is_some() && fin.kind == EndKind::Fin)?;
+        // By its shape, two bytes, it could be an empty frame of a server; those of a client are longer (RFC 6455 §5.1).
+        let known = |tls: &&TlsFacts| tls.decrypted_by.is_some() || by == Role::Client;
+        let tls = self.tls.as_deref().filter(|_| fin.kind == EndKind::Fin).filter(known)?;
         let left = |role: Role| tls.close_notify[role].filter(|notify| *notify < fin.moment);
         let moment = left(by).filter(|notify| left(by.peer()).is_none_or(|own| *notify < own))?;
         Some(LegEnd { by, kind: EndKind::Fin, of: EndOf::Tls, moment })

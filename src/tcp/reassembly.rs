@@ -282,6 +282,7 @@ impl<L: Listener> Reception<'_, L> {
     fn cut(&mut self, side: Side, bytes: Bytes<'_>) {
         let missing = u64::from(bytes.length) - bytes.captured.len() as u64;
         self.trouble(side).cut_bytes += missing;
+        self.shared.counters.cut_bytes += missing;
         self.tell(side, bytes.moment, StreamEvent::Gap(missing, GapCause::Cut));
     }
 

@@ -31,6 +31,8 @@ pub struct Counters {
     pub invalid_resets: u64,
     /// Bytes that the capture lacks.
     pub gap_bytes: u64,
+    /// Bytes that the snap length cut off.
+    pub cut_bytes: u64,
     /// Holes given up: too many segments waited.
     pub held_segments: u64,
     /// Holes given up: too many bytes waited.

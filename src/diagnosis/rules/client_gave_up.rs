@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::diagnosis::{answer, parties};
+use crate::packet::Moment;
 use crate::session::{Confidence, Leg, Outcome, Session};
 use crate::stream::Role;
 use crate::time::Timestamp;
@@ -33,17 +34,18 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let leg = session.first_leg();
     let late = leg.response.as_ref().filter(|response| answer::came_too_late(leg, response));
-    if late.is_none() && (leg.outcome != Outcome::Unanswered || leg.response.is_some()) {
+    let unread = unread_request(session);
+    if late.is_none() && unread.is_none() && (leg.outcome != Outcome::Unanswered || leg.response.is_some()) {
         return None;
     }
-    let request = leg.request.as_deref()?;
+    let asked = unread.or(leg.request.as_deref().map(|request| request.moment))?;
     let end = leg.first_end().filter(|end| end.by == Role::Client)?;
     let server = leg.half(Role::Server);
     let may_be_answered = leg.odd_answer.is_some() || server.has_holes() || !leg.is_readable();
-    if (may_be_answered && late.is_none()) || server.packets == 0 {
+    if (may_be_answered && late.is_none() && unread.is_none()) || server.packets == 0 {
         return None;
     }
-    let waited = Span(end.moment.at.since(request.moment.at));
+    let waited = Span(end.moment.at.since(asked.at));
     let flag = end.flag();
     let twin = twin(facts, end.moment.at);
     let followed = match twin {
@@ -56,7 +58,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let behind = behind(session);
     let evidence =
         Evidence::on(0, format!("{flag} from the client {waited} after its request, no answer yet{behind}{followed}"))
-            .packet(request.moment, "the request")
+            .packet(asked, "the request")
             .packet(end.moment, "the client leaves")
             .confidence(if twin.is_some() { Confidence::High } else { Confidence::Medium })
             .verdict(format!(
@@ -66,6 +68,16 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     // A proxy that never reached its backend had nothing to answer.
     let unreachable = session.legs.iter().any(|leg| leg.behind.is_some() && leg.outcome == Outcome::Unreachable);
     Some(if unreachable { evidence.not_cause() } else { evidence })
+}
+
+/// When a request was passed on that cannot be read where the client sent it, and neither the backend nor, by the sizes of
+/// its records, the proxy had answered.
+fn unread_request(session: &Session) -> Option<Moment> {
+    let front = session.first_leg();
+    let tls = front.tls.as_deref().filter(|_| front.outcome == Outcome::Encrypted && !front.has_holes())?;
+    let back = &session.legs[parties::behind(session, 0)?];
+    let request = back.request.as_deref().filter(|_| back.response.is_none() && !back.answer_begun())?;
+    (tls.bytes.server == 0 && front.first_end()?.moment > request.moment).then_some(request.moment)
 }
 
 /// What the backend was doing meanwhile.
@@ -97,6 +109,23 @@ pub(super) mod tests {
         session()
             .client_leg(|leg| leg.request(ASKED).after_ms(1500).fin(Role::Client))
             .backend_leg(|leg| leg.request(FORWARDED).after_ms(1500).fin(Role::Client))
+    }
+
+    #[test]
+    fn a_request_that_only_the_proxy_could_read_is_one_too() {
+        let waiting = |answer: u64| {
+            let front = |leg: TestLeg| {
+                let leg = leg.tls(|_| {}).server_hello("TLS 1.3");
+                let now = leg.now();
+                let leg = leg.tls(|tls| (tls.handshake_done, tls.bytes.server) = (Some(now), answer));
+                leg.after_ms(1500).fin(Role::Client)
+            };
+            session()
+                .client_leg(front)
+                .backend_leg(|leg| leg.request(FORWARDED).after_ms(1600).fin(Role::Client))
+                .cause()
+        };
+        assert_eq!((waiting(0), waiting(300)), (Some(RULE.id), None));
     }
 
     #[test]

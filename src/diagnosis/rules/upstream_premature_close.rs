@@ -6,6 +6,7 @@ use crate::diagnosis::rules::no_answer::as_engine_io_does;
 use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::packet::Moment;
 use crate::session::leg::{LegEnd, Request};
 use crate::stream::Role;
 
@@ -33,26 +34,29 @@ pub(super) const RACE: Duration = Duration::from_millis(50);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (attempt, asked, end) = last_attempts(facts.session).find_map(|attempt| {
-        let (asked, end) = closed_without_answer(&attempt)?;
+        let Some((asked, end)) = closed_without_answer(&attempt) else {
+            let (asked, end) = closed_without_a_record(&attempt)?;
+            return Some((attempt, Asked { at: asked, request: None }, end));
+        };
         let is_race = attempt.back.earlier_requests > 0
             && !attempt.back.answer_begun()
             && end.moment.at.since(asked.moment.at) <= RACE;
-        (!is_race).then_some((attempt, asked, end))
+        (!is_race).then_some((attempt, Asked { at: asked.moment, request: Some(asked) }, end))
     })?;
-    let after = Span(end.moment.at.since(asked.moment.at));
+    let after = Span(end.moment.at.since(asked.at.at));
     let flag = end.deed();
     let backend = attempt.backend();
     let (without, before) = match attempt.back.answer_begun() {
         true => ("in the middle of its answer", "before its answer was complete"),
         false => ("no byte of an answer", "without an answer"),
     };
-    let as_engine_io = as_engine_io_does(asked, end.moment);
+    let as_engine_io = asked.request.map(|request| as_engine_io_does(request, end.moment)).unwrap_or_default();
     Some(
         Evidence::on(
             attempt.back_index,
             format!("{backend} {flag} {after} after the request, {without}{as_engine_io}"),
         )
-        .packet(asked.moment, "the proxy's request")
+        .packet(asked.at, "the proxy's request")
         .packet(end.moment, "the backend closes")
         .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
         .verdict(format!(
@@ -61,6 +65,22 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             attempt.outcome().trim_start_matches("it ")
         )),
     )
+}
+
+/// A request of a proxy: when, and what, where it could be read.
+struct Asked<'a> {
+    at: Moment,
+    request: Option<&'a Request>,
+}
+
+/// The same in TLS that cannot be read: the last record of the proxy, and the end that the backend made without any of its own.
+fn closed_without_a_record(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
+    let (back, tls) = (attempt.back, attempt.back.tls.as_deref()?);
+    let asked = tls.last_record.client.filter(|_| tls.handshake_done.is_some() && tls.decrypted_by.is_none());
+    let (asked, _) = asked.filter(|_| tls.bytes.server == 0 && back.request.is_none() && !back.has_holes())?;
+    let refused = attempt.front.status().is_some_and(|status| status >= 500);
+    let end = back.first_end().filter(|end| end.by == Role::Server && end.moment > asked && refused)?;
+    Some((asked, end))
 }
 
 /// The request, and the end that the backend made of it.
@@ -85,6 +105,23 @@ pub(super) mod tests {
         session()
             .client_leg(|leg| leg.request(ASKED).response(NGINX_502).fin(Role::Client))
             .backend_leg(|leg| leg.request(FORWARDED).after_ms(3).fin(Role::Server))
+    }
+
+    #[test]
+    fn a_backend_that_says_nothing_in_tls_does_it_too() {
+        let back = |answer: u64| {
+            session().client_leg(|leg| leg.request(ASKED).after_ms(200).response(NGINX_502)).backend_leg(|leg| {
+                let leg = leg.tls(|_| {}).server_hello("TLS 1.2");
+                let now = leg.now();
+                let leg = leg.tls(|tls| {
+                    (tls.handshake_done, tls.last_record.client) = (Some(now), Some((now, 155)));
+                    (tls.bytes.client, tls.bytes.server) = (155, answer);
+                });
+                leg.after_ms(50).fin(Role::Server)
+            })
+        };
+        assert_eq!(back(0).cause(), Some(RULE.id));
+        assert_eq!(back(400).cause(), Some("handshake-rejected"), "it answered, nobody knows what");
     }
 
     #[test]

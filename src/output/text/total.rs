@@ -92,6 +92,12 @@ fn remarks(line: &mut Line, summary: &Summary) {
     }
     if summary.sessions.iter().all(|(_, count)| *count == 0) {
         remark(line, ignored.not_websocket, "connection", " without a websocket.");
+        if ignored.cut_bytes > 0 {
+            line.next(0);
+            line.put("The snap length cut off ");
+            line.put(&phrase::bytes(ignored.cut_bytes));
+            line.put(" of what they said, which may be one: capture whole packets, -s 0.");
+        }
         remark(line, ignored.not_tcp, "packet", " of something other than TCP.");
         remark(line, ignored.not_ip, "packet", " of something other than IP.");
         remark(line, ignored.filtered, "packet", " left out by the filter.");
@@ -161,6 +167,16 @@ mod tests {
             "2 sessions: 2 closed.  7 packets, none lost.\nA bound was reached: sessions kept, 3 times.\n\
              Forgotten to make room for newer ones: 5 attempts."
         );
+    }
+
+    #[test]
+    fn what_was_cut_off_may_have_been_one() {
+        let ignored = IgnoredCounts { not_websocket: 2, cut_bytes: 900, ..IgnoredCounts::default() };
+        let summary = Summary { packets: 40, ignored, ..Summary::default() };
+        let text = written(&summary, Tally::default());
+        assert!(text.contains("\nThe snap length cut off 900 B of what they said"), "{text}");
+        let sessions = vec![("closed", 1)];
+        assert!(!written(&Summary { sessions, ..summary }, Tally::default()).contains("snap length"));
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Ignored {
             fragments,
             duplicates,
             not_websocket,
+            cut_bytes: _,
             filtered,
         } = ignored;
         Ignored { not_ip, not_tcp, cut, malformed, unknown_link, fragments, duplicates, not_websocket, filtered }
