@@ -77,7 +77,10 @@ fn unread_request(session: &Session) -> Option<Moment> {
     let tls = front.tls.as_deref().filter(|_| front.outcome == Outcome::Encrypted && !front.has_holes())?;
     let back = &session.legs[parties::behind(session, 0)?];
     let request = back.request.as_deref().filter(|_| back.response.is_none() && !back.answer_begun())?;
-    (tls.bytes.server == 0 && front.first_end()?.moment > request.moment).then_some(request.moment)
+    let end = front.first_end()?.moment;
+    // A proxy may answer a client that has left.
+    let unanswered = tls.records.server.first().is_none_or(|&(at, _)| at > end.at);
+    (unanswered && end > request.moment).then_some(request.moment)
 }
 
 /// What the backend was doing meanwhile.
@@ -117,7 +120,11 @@ pub(super) mod tests {
             let front = |leg: TestLeg| {
                 let leg = leg.tls(|_| {}).server_hello("TLS 1.3");
                 let now = leg.now();
-                let leg = leg.tls(|tls| (tls.handshake_done, tls.bytes.server) = (Some(now), answer));
+                let answered = now.at.plus(Duration::from_millis(answer));
+                let leg = leg.tls(|tls| {
+                    tls.handshake_done = Some(now);
+                    tls.records.server.push((answered, 300));
+                });
                 leg.after_ms(1500).fin(Role::Client)
             };
             session()
@@ -125,7 +132,7 @@ pub(super) mod tests {
                 .backend_leg(|leg| leg.request(FORWARDED).after_ms(1600).fin(Role::Client))
                 .cause()
         };
-        assert_eq!((waiting(0), waiting(300)), (Some(RULE.id), None));
+        assert_eq!((waiting(1600), waiting(300)), (Some(RULE.id), None));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::session::Leg;
 use crate::session::leg::Response;
+use crate::stream::Role;
+use crate::tcp::EndKind;
 
 /// `upstream-header-too-large`.
 pub const RULE: Rule = Rule {
@@ -25,6 +28,9 @@ pub const RULE: Rule = Rule {
 
 /// The smallest default buffer of a proxy: a page of memory, for nginx.
 const BUFFER: u32 = 4096;
+
+/// The smallest buffer that anybody sets.
+const LEAST: u32 = 1000;
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let (attempt, response) =
@@ -55,7 +61,16 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 fn thrown_away<'a>(attempt: &LastAttempt<'a>) -> Option<&'a Response> {
     let response = attempt.back.response.as_deref()?;
     let refused = attempt.front.status() == Some(502) && response.head.status != 502;
-    (refused && response.head_bytes >= BUFFER - 1).then_some(response)
+    let large =
+        response.head_bytes >= BUFFER - 1 || (response.head_bytes >= LEAST && was_not_read(attempt.back, response));
+    (refused && large).then_some(response)
+}
+
+/// Whether the proxy had not read all of a head behind which nothing came: only then does its close send an RST (RFC 1122
+/// §4.2.2.13).
+fn was_not_read(back: &Leg, response: &Response) -> bool {
+    let reset = back.first_end().is_some_and(|end| end.by == Role::Client && end.kind == EndKind::Rst);
+    reset && back.tls.is_none() && back.half(Role::Server).bytes == u64::from(response.head_bytes)
 }
 
 #[cfg(test)]
@@ -77,6 +92,21 @@ pub(super) mod tests {
     #[test]
     fn outranks_the_status() {
         assert_eq!(example().ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn a_reset_shows_that_a_smaller_buffer_was_full() {
+        let left = |rst: bool| {
+            answered_with(3000).backend_leg(|leg| {
+                let leg = if rst { leg.rst(Role::Client) } else { leg.fin(Role::Client) };
+                leg.with(|leg| {
+                    let side = leg.side(Role::Server);
+                    leg.tcp.halves[side].bytes = leg.response.as_ref().unwrap().head_bytes.into();
+                })
+            })
+        };
+        assert_eq!(left(true).cause(), Some(RULE.id));
+        assert_eq!(left(false).cause(), Some("handshake-rejected"));
     }
 
     #[test]
