@@ -76,11 +76,14 @@ struct Asked<'a> {
 /// The same in TLS that cannot be read: the last record of the proxy, and the end that the backend made without any of its own.
 fn closed_without_a_record(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)> {
     let (back, tls) = (attempt.back, attempt.back.tls.as_deref()?);
-    let asked = tls.last_record.client.filter(|_| tls.handshake_done.is_some() && tls.decrypted_by.is_none());
-    let (asked, _) = asked.filter(|_| tls.bytes.server == 0 && back.request.is_none() && !back.has_holes())?;
     let refused = attempt.front.status().is_some_and(|status| status >= 500);
-    let end = back.first_end().filter(|end| end.by == Role::Server && end.moment > asked && refused)?;
-    Some((asked, end))
+    let unread = back.request.is_none() && tls.decrypted_by.is_none() && !back.has_holes();
+    let end = back.first_end().filter(|end| end.by == Role::Server && unread && refused && tls.bytes.server == 0)?;
+    // Behind the end a proxy says close_notify, which is a record too.
+    let said = tls.last_record.client.map(|(asked, _)| asked).filter(|asked| *asked < end.moment);
+    let begun = tls.records.client.first().is_some_and(|&(at, _)| at <= end.moment.at);
+    let asked = tls.handshake_done.filter(|_| begun)?;
+    Some((said.unwrap_or(asked), end))
 }
 
 /// The request, and the end that the backend made of it.
@@ -116,6 +119,7 @@ pub(super) mod tests {
                 let leg = leg.tls(|tls| {
                     (tls.handshake_done, tls.last_record.client) = (Some(now), Some((now, 155)));
                     (tls.bytes.client, tls.bytes.server) = (155, answer);
+                    tls.records.client.push((now.at, 155));
                 });
                 leg.after_ms(50).fin(Role::Server)
             })
