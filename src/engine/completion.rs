@@ -211,6 +211,11 @@ impl Watch<'_> {
         let Some(session) = flow.session.take() else { return };
         let ticket = flow.ticket.take();
         flow.rare().earlier_legs.push((session, leg));
+        if flow.promised() == Some(session) {
+            // The promise was kept: the next attempt is another session.
+            flow.rare().promised = None;
+            self.tracker.promises.retain(|&(promised, _)| promised != session);
+        }
         if let Some(ticket) = ticket {
             self.tracker.joiner.answer(ticket, self.tracker.now);
         }

@@ -9,6 +9,7 @@ mod fitting;
 use std::collections::BTreeSet;
 
 use crate::engine::tracker::{Tracker, Watch};
+use crate::session::flow::Listed;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
 use crate::time::Timestamp;
@@ -82,7 +83,7 @@ impl Tracker {
         let Some(flow) = self.flows.find_mut(id) else { return };
         let (opened, client, server) = (flow.opened.at, flow.client(), flow.server());
         if self.partners.begins(id, opened) {
-            flow.rare().listed = Some((opened, None));
+            flow.rare().listed = Some(Listed { opened, asked: None, in_clear: false });
         }
         // A proxy may have dialled for one of these, in clear, whose attempt waits for its answer.
         let waiting: Vec<FlowId> = self.joiner.waiting_at(opened, client.ip, server).take(LOOKED_AT).collect();
@@ -97,7 +98,7 @@ impl Tracker {
             return;
         }
         if self.partners.asks(id, asked) {
-            flow.rare().listed = Some((flow.opened.at, Some(asked)));
+            flow.rare().listed = Some(Listed { opened: flow.opened.at, asked: Some(asked), in_clear: true });
             self.partners.in_clear += 1;
         }
     }
@@ -106,7 +107,7 @@ impl Tracker {
     fn list_request(&mut self, id: FlowId) {
         let Some(flow) = self.flows.find_mut(id) else { return };
         let Some(rare) = &mut flow.rare else { return };
-        let (Some(tls), Some((_, asked @ None))) = (&rare.tls, &mut rare.listed) else { return };
+        let (Some(tls), Some(Listed { asked: asked @ None, .. })) = (&rare.tls, &mut rare.listed) else { return };
         let Some(&(at, _)) = tls.sizes().records.client.first() else { return };
         if self.partners.asks(id, at) {
             *asked = Some(at);
@@ -116,12 +117,12 @@ impl Tracker {
     /// The connection is no partner for anybody any more.
     pub(super) fn unlist(&mut self, id: FlowId) {
         let Some(flow) = self.flows.find_mut(id) else { return };
-        let encrypted = flow.is_encrypted();
-        let Some((opened, asked)) = flow.rare.as_mut().and_then(|rare| rare.listed.take()) else { return };
-        if encrypted {
-            self.partners.opened.remove(&(opened, id));
-        } else {
+        let listed = flow.rare.as_mut().and_then(|rare| rare.listed.take());
+        let Some(Listed { opened, asked, in_clear }) = listed else { return };
+        if in_clear {
             self.partners.in_clear -= 1;
+        } else {
+            self.partners.opened.remove(&(opened, id));
         }
         if let Some(asked) = asked {
             self.partners.asked.remove(&(asked, id));

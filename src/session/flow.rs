@@ -99,12 +99,23 @@ pub struct Rare {
     pub promised: Option<SessionId>,
     /// Whether another copy of this connection is followed instead.
     pub shadow: bool,
-    /// When it began and when it asked, while it is looked at as a possible partner of other legs.
-    pub listed: Option<(Timestamp, Option<Timestamp>)>,
+    /// While it is looked at as a possible partner of other legs.
+    pub listed: Option<Listed>,
     /// How many records there were when its partner was looked for last.
     pub looked_at: u64,
     /// After bytes were missed where a message begins: what follows may be frames of a WebSocket.
     pub adoption: Option<Box<ws::Adoption>>,
+}
+
+/// By what a connection is listed among possible partners of legs.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// When it began.
+    pub opened: Timestamp,
+    /// When it asked, as soon as it has.
+    pub asked: Option<Timestamp>,
+    /// Whether it is an attempt in clear.
+    pub in_clear: bool,
 }
 
 impl Flow {

@@ -106,3 +106,33 @@ fn behind_a_hole_of_unknown_size_no_text_is_made_up() {
     assert!(server.violations.is_empty(), "{:?}", server.violations);
     assert!(!findings.iter().any(|id| id.contains("opcode") || id.contains("utf8")), "{findings:?}");
 }
+
+#[test]
+fn a_number_that_was_promised_is_given_once() {
+    let mut leg = TlsLeg::new(&Setup::tls13().configure(), CLIENT, SERVER);
+    let mut script = leg.connect(Script::new());
+    script = leg.say(script, Client, Script::REQUEST.as_bytes());
+    let start = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: ";
+    let refusal = format!("{start}{:-<1$}\r\n\r\n", "", Script::RESPONSE.len() - start.len() - 4);
+    script = leg.say(script, Server, refusal.as_bytes());
+    script = leg.say(script, Client, Script::REQUEST.as_bytes());
+    script = leg.say(script, Server, Script::RESPONSE.as_bytes());
+    for number in 0..5 {
+        script = leg.say(script, Client, &text(format!("question {number}")).bytes(Client));
+        script = leg.say(script, Server, &text(format!("answer {number}")).bytes(Server));
+    }
+    let (last, keys) = (script.packets().len(), leg.keys());
+    let mut promised = Vec::new();
+    let told = run_with(&script, false, |engine, told, index| {
+        if index == 0 {
+            engine.secrets(Origin::KeyLog, b"", told).unwrap();
+        }
+        if index == last {
+            promised = engine.snapshot(&[]).sessions.iter().map(|session| session.id).collect();
+            engine.secrets(Origin::KeyLog, keys.as_bytes(), told).unwrap();
+        }
+    });
+    let sessions: Vec<_> = told.sessions.iter().map(|(session, _)| (session.id.0, session.outcome)).collect();
+    assert_eq!(promised.len(), 1, "by its sizes it is a WebSocket");
+    assert_eq!(sessions, [(promised[0].0, Outcome::Rejected), (promised[0].0 + 1, Outcome::Open)]);
+}
