@@ -27,8 +27,8 @@ pub struct Dialogue {
     waiting: Queue,
     /// What the client sent behind an upgrade request that has no answer yet.
     early: Option<Box<Early>>,
-    /// What the server said that answers a request which the capture has later.
-    ahead: Option<Box<Early>>,
+    /// An answer to a request which the capture has later.
+    ahead: Option<Box<ahead::Answer>>,
     /// Whether answers come although no request does.
     unasked: bool,
     tunnel: Option<TunnelKind>,
@@ -112,7 +112,6 @@ impl Dialogue {
         let call = &mut Call { moment, heads, listener };
         match role {
             Role::Client if self.ahead.is_some() => self.client_catches_up(event, call),
-            Role::Server if self.is_ahead(event) => self.hold_answer(event, call),
             _ => self.stream(role, event, call),
         }
     }
@@ -153,6 +152,7 @@ impl Dialogue {
         match self.halves[role].state {
             State::Inert => {}
             State::Tunnel => call.tell(Event::TunnelStream(role, call.moment, event)),
+            State::Held if role == Role::Server => self.hold_behind_answer(event, call),
             State::Held => self.hold(event, call),
             _ => match event {
                 StreamEvent::Data(bytes) => self.data(role, bytes, call),
@@ -251,6 +251,9 @@ impl Dialogue {
             // Nobody switches before the request is complete: the capture lacks a part of it.
             self.halves[Role::Client].torn = true;
             self.cut_head(Role::Client, call);
+        }
+        if self.is_ahead() {
+            return self.hold_answer(head, came, call.moment);
         }
         let asked = self.waiting.first();
         let body = Body::of_response(&head, asked.is_some_and(|asked| asked.is_head));

@@ -56,11 +56,6 @@ impl Early {
         }
     }
 
-    /// The packet of the first of it.
-    pub(crate) fn begun(&self) -> Option<Moment> {
-        self.pieces.first().map(|&(moment, _)| moment)
-    }
-
     fn takes_bytes(&self) -> bool {
         let goes_on = matches!(self.pieces.last(), Some((_, Piece::Bytes(_))));
         !self.full && (self.pieces.len() < Self::PIECES || goes_on)

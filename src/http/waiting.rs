@@ -63,6 +63,11 @@ impl Queue {
         self.first.as_ref()
     }
 
+    /// Whether no request waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.unremembered == 0
+    }
+
     /// Takes that request away: its final answer came.
     pub(super) fn answered(&mut self) -> Option<Waiting> {
         let request = self.pop();
