@@ -317,8 +317,7 @@ impl Driver {
 
     /// Reads another file instead.
     async fn open(&mut self, path: PathBuf) -> io::Result<()> {
-        if let Err(error) = std::fs::File::open(&path) {
-            let error = format!("cannot open it: {}", without_code(&error));
+        if let Err(error) = can_be_read(&path) {
             self.state.ask_again(Question::Open, &path, error);
             return Ok(());
         }
@@ -345,6 +344,19 @@ impl Driver {
         };
         Ended { summary: self.store.figures.summary, trouble }
     }
+}
+
+/// Whether a file can be read in place of another: to open a pipe is to wait for who writes to it.
+fn can_be_read(path: &Path) -> Result<(), String> {
+    let cannot = |error: io::Error| format!("cannot open it: {}", without_code(&error));
+    let kind = std::fs::metadata(path).map_err(cannot)?.file_type();
+    if kind.is_dir() {
+        return Err("it is a directory".into());
+    }
+    if !kind.is_file() {
+        return Err("it is no regular file; pipes are read with -r".into());
+    }
+    std::fs::File::open(path).map(drop).map_err(cannot)
 }
 
 /// A path as a shell reads it: `~` is home.
@@ -377,4 +389,18 @@ async fn next(events: &mut EventStream) -> Option<io::Result<Event>> {
 fn inject_panic() {
     #[cfg(debug_assertions)]
     assert!(std::env::var_os("WSFLOW_PANIC").is_none(), "WSFLOW_PANIC is set");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_block_or_is_no_file_is_not_opened() {
+        let refused = |path: &str| can_be_read(Path::new(path)).unwrap_err();
+        assert_eq!(refused("/"), "it is a directory");
+        assert!(refused("/dev/null").starts_with("it is no regular file"));
+        assert!(refused("/no/such/file").starts_with("cannot open it: "));
+        assert_eq!(can_be_read(Path::new("Cargo.toml")), Ok(()));
+    }
 }

@@ -28,13 +28,14 @@ pub struct Hop<'a> {
 
 /// The proxies of a session, from the client on, whose own requests were captured whole: what is not in them was not sent.
 /// The request in front of a proxy may lack a part: what is in it was sent. The first proxy that changed something is guilty
-/// of it. Where another attempt of the same proxy opened a WebSocket, what was sent before had no effect.
+/// of it. Where another attempt of the same proxy opened a WebSocket, what was sent before had no effect; where nothing has come
+/// of a request yet, it may be one by which the proxy asks for leave.
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
         let crate::session::Proxy { front_index, front, back_index, back } = proxy;
         let (asked, forwarded) = (front.request.as_deref()?, back.request.as_deref()?);
         let superseded = front.tunnel.is_some() && back.tunnel.is_none() && parties::was_followed(session, back_index);
-        (!forwarded.cut && !superseded).then_some(Hop {
+        (!forwarded.cut && !superseded && !is_undecided(front, back)).then_some(Hop {
             session,
             front_index,
             front,
@@ -44,6 +45,14 @@ pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
             forwarded,
         })
     })
+}
+
+/// Whether the capture shows neither what came of a request for another path, without Upgrade, nor what its proxy made of it.
+fn is_undecided(front: &Leg, back: &Leg) -> bool {
+    let (Some(asked), Some(made)) = (front.request.as_deref(), back.request.as_deref()) else { return false };
+    let is_other = asked.head.path() != made.head.path() && !asks_for_websocket(made);
+    let waits = |leg: &Leg| leg.response.is_none() && leg.tunnel.is_none() && leg.first_end().is_none();
+    is_other && waits(front) && waits(back)
 }
 
 /// The request nearest to the client that can be read: legs in front of it may be encrypted. `None` when the capture lacks a

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::diagnosis::answer;
 use crate::diagnosis::parties::{self, Name};
+use crate::packet::Moment;
 use crate::session::{Leg, Outcome, Session};
+use crate::time::Timestamp;
 
 /// A leg behind a proxy on which the proxy got no WebSocket, and which was its last attempt.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,14 @@ pub fn last_attempts(session: &Session) -> impl Iterator<Item = LastAttempt<'_>>
         }
         Some(LastAttempt { session, front, front_index, back, back_index })
     })
+}
+
+/// Whether the capture ended before a proxy, whose client waits on `front`, had told it of an attempt that failed then, or made
+/// another one.
+pub fn may_go_on(front: &Leg, failed: Moment, captured_until: Timestamp) -> bool {
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let waits = front.response.is_none() && front.first_end().is_none();
+    waits && captured_until.since(failed.at) < AT_ONCE
 }
 
 impl LastAttempt<'_> {

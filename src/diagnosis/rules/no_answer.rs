@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, upstream};
 use crate::packet::Moment;
 use crate::session::leg::Request;
 use crate::session::{Confidence, Leg, Outcome};
@@ -27,9 +27,6 @@ pub const RULE: Rule = Rule {
     check,
 };
 
-/// A proxy whose backend left has told its client, or tried another one, within this time.
-const RETRYING: Duration = Duration::from_secs(1);
-
 /// A server that is still silent after this time at the end of the capture counts as one that does not answer.
 const LONG: Duration = Duration::from_secs(10);
 
@@ -50,10 +47,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let name = parties::server_of(session, index)?;
     let (what, moment, confidence) = ending(facts, leg)?;
-    let front = session.first_leg();
-    let front_waits = index > 0 && front.response.is_none() && front.first_end().is_none();
-    if front_waits && moment.is_some_and(|end| facts.neighbours.span.1.since(end.at) < RETRYING) {
-        return None; // the capture ended before the proxy had done anything about it
+    let until = facts.neighbours.span.1;
+    if index > 0 && moment.is_some_and(|end| upstream::may_go_on(session.first_leg(), end, until)) {
+        return None;
     }
     let without = if begun { "before its answer was complete" } else { "without a byte of an answer" };
     let never = if begun { "gave no complete answer" } else { "never answered" };

@@ -188,6 +188,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_request_for_something_else_of_which_nothing_has_come_may_ask_for_leave() {
+        let waiting = |request: &str| {
+            session()
+                .client_leg(|leg| leg.request(ASKED))
+                .backend_leg(|leg| leg.request(request))
+                .check(&RULE)
+                .is_some()
+        };
+        assert!(waiting(NO_UPGRADE));
+        assert!(!waiting(&NO_UPGRADE.replace("/ws", "/verify")));
+    }
+
+    #[test]
     fn one_leg_gives_itself_away() {
         let session = session().client_leg(|leg| leg.request(NO_UPGRADE).response(REFUSED));
         assert_eq!(session.cause(), Some(RULE.id));

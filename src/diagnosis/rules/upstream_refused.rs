@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::diagnosis::upstream::{LastAttempt, last_attempts};
+use crate::diagnosis::upstream::{LastAttempt, last_attempts, may_go_on};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::Confidence;
+use crate::time::Timestamp;
 
 /// `upstream-refused`.
 pub const RULE: Rule = Rule {
@@ -26,7 +27,8 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let seen = last_attempts(facts.session).find_map(|attempt| refusal(&attempt));
+    let until = facts.neighbours.span.1;
+    let seen = last_attempts(facts.session).find_map(|attempt| refusal(&attempt, until));
     seen.or_else(|| last_attempts(facts.session).find(LastAttempt::gave_up_at_once).map(|attempt| unseen(&attempt)))
 }
 
@@ -41,9 +43,9 @@ fn unseen(attempt: &LastAttempt<'_>) -> Evidence {
         .verdict(format!("{} likely could not reach its {} {server}: {said}", attempt.proxy(), attempt.backend().word))
 }
 
-fn refusal(attempt: &LastAttempt<'_>) -> Option<Evidence> {
+fn refusal(attempt: &LastAttempt<'_>, captured_until: Timestamp) -> Option<Evidence> {
     let tcp = &attempt.back.tcp;
-    let (syn, refused) = (tcp.syn, tcp.refused?);
+    let (syn, refused) = (tcp.syn, tcp.refused.filter(|&refused| !may_go_on(attempt.front, refused, captured_until))?);
     let after = syn.map(|syn| format!(" after {}", Span(refused.at.since(syn.at)))).unwrap_or_default();
     let times = match attempt.attempts() {
         0 | 1 => String::new(),
@@ -80,6 +82,8 @@ fn fix_for_localhost(ip: IpAddr) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::diagnosis::test_session::*;
     use crate::stream::Role;
 
@@ -95,6 +99,19 @@ pub(super) mod tests {
         let twice = example().attempt(|leg| leg.refused());
         assert!(twice.diagnose().verdict.contains("2 attempts"));
         assert_eq!(twice.finding(RULE.id).unwrap().evidence.leg, Some(2));
+    }
+
+    #[test]
+    fn what_the_proxy_does_about_it_is_waited_for() {
+        let told_ms_later = |millis: u64| {
+            session()
+                .client_leg(|leg| leg.request(ASKED))
+                .backend_leg(|leg| leg.refused())
+                .neighbours(|others| others.span.1 = others.span.1.plus(Duration::from_millis(millis)))
+                .check(&RULE)
+                .is_some()
+        };
+        assert_eq!((told_ms_later(2), told_ms_later(2_000)), (false, true), "localhost is two addresses");
     }
 
     #[test]
