@@ -184,7 +184,9 @@ proptest! {
         for role in [Client, Server] {
             for piece in &watch.seen.pieces[role] {
                 if let crate::seen::Piece::Bytes(bytes) = piece {
-                    prop_assert!(memchr::memmem::find(&dialogue.plain[role], bytes).is_some());
+                    // A record whose type is damaged says that it carries no text: what is before and behind it may meet.
+                    let mut said = dialogue.plain[role].iter();
+                    prop_assert!(bytes.iter().all(|byte| said.any(|other| other == byte)));
                 }
             }
         }
