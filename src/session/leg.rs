@@ -1,8 +1,10 @@
 //! A leg: one WebSocket, or one attempt at one, on one connection; and what is known of it.
 
+mod coverage;
 mod end;
 mod tunnel;
 
+pub use self::coverage::Counted;
 pub use self::end::{EndOf, LegEnd};
 pub use self::tunnel::{Direction, Heartbeats, Pings, Tunnel};
 
@@ -179,17 +181,6 @@ impl H2Facts {
         let reset = self.reset.map(|(by, _, moment)| end(by, EndKind::Rst, of, moment));
         finished.into_iter().flatten().chain(reset)
     }
-}
-
-/// How far the messages of a side could be counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Counted {
-    /// All of them.
-    All,
-    /// Those that the capture has whole: there were more bytes.
-    AtLeast,
-    /// None: no packet of this side was captured.
-    Unseen,
 }
 
 /// One leg.
@@ -384,33 +375,5 @@ impl Leg {
     /// The last payload byte of either side, retransmissions aside.
     pub fn last_data(&self) -> Option<Moment> {
         self.tcp.halves.originator.last_data.max(self.tcp.halves.responder.last_data)
-    }
-
-    /// Whether packets of both sides were seen.
-    pub fn both_directions_seen(&self) -> bool {
-        self.tcp.unseen_side().is_none()
-    }
-
-    /// Whether the frames of the whole leg could be counted: it was seen from its opening handshake on, in both directions,
-    /// and the snap length cut nothing. Bytes that were lost here and there cost only the frames that they hid.
-    pub fn frames_are_complete(&self) -> bool {
-        let cut = Side::BOTH.into_iter().any(|side| self.tcp.halves[side].cut_bytes > 0);
-        let from_the_beginning = self.tunnel.as_ref().is_none_or(|tunnel| tunnel.handshake_seen);
-        from_the_beginning && self.both_directions_seen() && !cut
-    }
-
-    /// How far the messages of `role` could be counted.
-    pub fn counted(&self, role: Role) -> Counted {
-        let lost = || self.tunnel.as_deref().is_some_and(|tunnel| tunnel.sides[role].lost_bytes > 0);
-        match () {
-            () if self.tcp.unseen_side() == Some(self.side(role)) => Counted::Unseen,
-            () if self.half(role).has_holes() || lost() => Counted::AtLeast,
-            () => Counted::All,
-        }
-    }
-
-    /// Whether bytes of either side are missing from the capture, by loss or by the snap length.
-    pub fn has_holes(&self) -> bool {
-        Side::BOTH.into_iter().any(|side| self.tcp.halves[side].has_holes())
     }
 }
