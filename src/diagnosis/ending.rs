@@ -41,16 +41,10 @@ pub struct Ending<'a> {
 pub fn ending(session: &Session) -> Option<Ending<'_>> {
     let open = || session.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg, leg.tunnel.as_deref()?)));
     let (_, _, nearest) = open().next()?;
-    let mut first_end: Option<(usize, LegEnd)> = None;
-    for (index, leg) in session.legs.iter().enumerate() {
-        let Some(end) = leg.first_end() else { continue };
-        // Frames that cannot be read pass over an encrypted leg all the same, and its end is one.
-        let counts = leg.tunnel.is_some() || (leg.outcome == Outcome::Encrypted && end.moment > nearest.opened);
-        if counts && first_end.is_none_or(|(_, first)| end.moment < first.moment) {
-            first_end = Some((index, end));
-        }
-    }
-    let (leg, end) = first_end?;
+    // Frames that cannot be read pass over an encrypted leg all the same, and its end is one.
+    let (leg, end) = closing::first_end_of(&session.legs, |leg, end| {
+        leg.tunnel.is_some() || (leg.outcome == Outcome::Encrypted && end.moment > nearest.opened)
+    })?;
     let (opened, mut last_byte, mut close) = (nearest.opened, nearest.opened, None::<(usize, Role, &Close)>);
     for (index, _, tunnel) in open() {
         last_byte = tunnel.last_bytes().filter(|moment| *moment <= end.moment).fold(last_byte, Moment::max);

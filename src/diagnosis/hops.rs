@@ -51,7 +51,7 @@ pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
 fn is_undecided(front: &Leg, back: &Leg) -> bool {
     let (Some(asked), Some(made)) = (front.request.as_deref(), back.request.as_deref()) else { return false };
     let is_other = asked.head.path() != made.head.path() && !asks_for_websocket(made);
-    let waits = |leg: &Leg| leg.response.is_none() && leg.tunnel.is_none() && leg.first_end().is_none();
+    let waits = |leg: &Leg| leg.settled().is_none() && leg.tunnel.is_none();
     is_other && waits(front) && waits(back)
 }
 

@@ -40,8 +40,7 @@ pub fn last_attempts(session: &Session) -> impl Iterator<Item = LastAttempt<'_>>
 /// another one.
 pub fn may_go_on(front: &Leg, failed: Moment, captured_until: Timestamp) -> bool {
     const AT_ONCE: Duration = Duration::from_secs(1);
-    let waits = front.response.is_none() && front.first_end().is_none();
-    waits && captured_until.since(failed.at) < AT_ONCE
+    front.settled().is_none() && captured_until.since(failed.at) < AT_ONCE
 }
 
 impl LastAttempt<'_> {
@@ -67,6 +66,11 @@ impl LastAttempt<'_> {
             None if self.front.outcome == Outcome::Encrypted => "what it answered is encrypted".to_owned(),
             None => "its client got no answer".to_owned(),
         }
+    }
+
+    /// When the proxy had answered its client.
+    pub fn answered(&self) -> Option<Moment> {
+        self.front.response.as_deref().map(|response| response.moment)
     }
 
     /// Whether the proxy gave up as soon as it had dialled, and nothing that came back was captured: no timer is that short.

@@ -65,8 +65,9 @@ impl Watch<'_> {
     /// The answer to an attempt is here, or will never come, and no leg behind it is known: a proxy may have made a plain request of
     /// it, without the key.
     pub(super) fn join_plain_behind(&mut self, id: FlowId) {
-        let asked = self.tracker.flows.find(id).and_then(|flow| Some(flow.request()?.moment.at));
-        if !asked.is_some_and(|asked| self.tracker.joiner.is_plain_since(asked)) || self.has_back(id).unwrap_or(true) {
+        let asked = self.tracker.flows.find(id).and_then(Flow::asked);
+        if !asked.is_some_and(|asked| self.tracker.joiner.is_plain_since(asked.at)) || self.has_back(id).unwrap_or(true)
+        {
             return;
         }
         let Some(waiting) = self.waiting_of(id) else { return };

@@ -9,6 +9,7 @@ mod fitting;
 use std::collections::BTreeSet;
 
 use crate::engine::tracker::{Tracker, Watch};
+use crate::packet::Moment;
 use crate::session::flow::Listed;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
@@ -93,7 +94,7 @@ impl Tracker {
     /// An attempt in clear: one of its legs may be encrypted.
     pub(super) fn list_attempt(&mut self, id: FlowId) {
         let Some(flow) = self.flows.find_mut(id) else { return };
-        let Some(asked) = flow.request().map(|request| request.moment.at) else { return };
+        let Some(Moment { at: asked, .. }) = flow.asked() else { return };
         if flow.rare.as_ref().is_some_and(|rare| rare.listed.is_some()) || flow.is_encrypted() {
             return;
         }

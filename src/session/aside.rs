@@ -70,8 +70,7 @@ fn was_not_needed(legs: &[Leg], index: usize, front: &Leg) -> bool {
 
 /// Whether `one` was asked before `other` was answered or over.
 fn waited_for(one: &Leg, other: &Leg) -> bool {
-    let over = other.response.as_deref().map(|answer| answer.moment).or(other.first_end().map(|end| end.moment));
-    one.request.as_deref().is_some_and(|request| over.is_none_or(|over| request.moment < over))
+    one.request.as_deref().is_some_and(|request| other.settled().is_none_or(|settled| request.moment < settled))
 }
 
 fn lost_upgrade(request: &Request) -> bool {

@@ -84,17 +84,16 @@ fn who(legs: &[Leg], party: Party) -> Who {
 /// The first FIN or RST on any leg, in the order of capture, or the close_notify that it answers: where a WebSocket was open, on
 /// those that had it or may have.
 fn first_tcp_end(legs: &[Leg]) -> Option<(usize, LegEnd)> {
-    let mut first: Option<(usize, LegEnd)> = None;
     let was_open = legs.iter().any(|leg| leg.tunnel.is_some());
-    let counts = |leg: &Leg| !leg.is_aside && (!was_open || leg.tunnel.is_some() || leg.outcome == Outcome::Encrypted);
-    for (index, leg) in legs.iter().enumerate().filter(|(_, leg)| counts(leg)) {
-        if let Some(end) = leg.first_end()
-            && first.is_none_or(|(_, first)| end.moment < first.moment)
-        {
-            first = Some((index, end));
-        }
-    }
-    first
+    let may_have_been_open = |leg: &Leg| leg.tunnel.is_some() || leg.outcome == Outcome::Encrypted;
+    first_end_of(legs, |leg, _| !leg.is_aside && (!was_open || may_have_been_open(leg)))
+}
+
+/// The first end of those that count, in the order of capture, with the index of its leg.
+pub fn first_end_of(legs: &[Leg], counts: impl Fn(&Leg, &LegEnd) -> bool) -> Option<(usize, LegEnd)> {
+    let of_each = legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg, leg.first_end()?)));
+    let counted = of_each.filter(|(_, leg, end)| counts(leg, end)).map(|(index, _, end)| (index, end));
+    counted.min_by_key(|(_, end)| end.moment)
 }
 
 /// Packets of two legs may stand in a capture in another order than they were sent, by this much.

@@ -188,6 +188,16 @@ impl Flow {
         self.opening.response(self.spoken_since())
     }
 
+    /// When the request was complete.
+    pub fn asked(&self) -> Option<Moment> {
+        self.opening.asked(self.spoken_since())
+    }
+
+    /// When its answer was.
+    pub fn answered(&self) -> Option<Moment> {
+        self.opening.answered(self.spoken_since())
+    }
+
     /// Whether the request asks for a WebSocket.
     pub fn is_attempt(&self) -> bool {
         self.request().is_some_and(|request| request.offer.is_attempt())

@@ -361,6 +361,12 @@ impl Leg {
         self.response.is_none() && !self.answer_broke_off() && (other || self.odd_answer.is_some())
     }
 
+    /// When its request was answered, or its connection ended without an answer. `None` while who asked waits.
+    pub fn settled(&self) -> Option<Moment> {
+        let answered = self.response.as_deref().map(|response| response.moment);
+        answered.or_else(|| self.first_end().map(|end| end.moment))
+    }
+
     /// Whether what is said above TLS could be read without a hole, or there is no TLS.
     pub fn is_readable(&self) -> bool {
         let whole = |tls: &TlsFacts| Role::BOTH.into_iter().all(|role| tls.unread_bytes[role] == 0);

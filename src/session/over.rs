@@ -64,7 +64,7 @@ impl Over {
     pub fn asked(&self) -> Option<Moment> {
         match self {
             Over::Told(leg) => leg.request.as_ref().map(|request| request.moment),
-            Over::Kept(kept) => kept.flow.opening.asked(kept.flow.spoken_since()),
+            Over::Kept(kept) => kept.flow.asked(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Over {
     pub fn answered(&self) -> Option<Moment> {
         match self {
             Over::Told(leg) => leg.response.as_ref().map(|response| response.moment),
-            Over::Kept(kept) => kept.flow.opening.answered(kept.flow.spoken_since()),
+            Over::Kept(kept) => kept.flow.answered(),
         }
     }
 

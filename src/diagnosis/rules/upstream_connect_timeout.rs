@@ -27,7 +27,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let attempt = last_attempts(facts.session).find(is_unanswered)?;
     let tcp = &attempt.back.tcp;
     let syn = tcp.syn?;
-    let given_up = attempt.front.response.as_deref().map(|response| response.moment);
+    let given_up = attempt.answered();
     let left = attempt.front.first_end().map(|end| end.moment);
     let waited = Span(given_up.or(left).unwrap_or(tcp.last).at.since(syn.at));
     let again = Count(u64::from(tcp.syn_retransmissions), "retransmission");

@@ -48,7 +48,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         )
         .packet(response.begun, "the backend's answer begins")
         .packet(response.moment, "its head ends")
-        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.answered(), "the proxy's answer")
         .verdict(format!(
             "{} threw the answer of {} away: {status} with {bytes} bytes of headers; {}{largest}",
             attempt.proxy(),

@@ -33,44 +33,38 @@ pub const RULE: Rule = Rule {
 pub(super) const RACE: Duration = Duration::from_millis(50);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let (attempt, asked, end) = last_attempts(facts.session).find_map(|attempt| {
-        let Some((asked, end)) = closed_without_answer(&attempt) else {
+    let (attempt, asked, request, end) = last_attempts(facts.session).find_map(|attempt| {
+        let Some((request, end)) = closed_without_answer(&attempt) else {
             let (asked, end) = closed_without_a_record(&attempt)?;
-            return Some((attempt, Asked { at: asked, request: None }, end));
+            return Some((attempt, asked, None, end));
         };
-        let is_race = attempt.back.earlier_requests > 0
-            && !attempt.back.answer_begun()
-            && end.moment.at.since(asked.moment.at) <= RACE;
-        (!is_race).then_some((attempt, Asked { at: asked.moment, request: Some(asked) }, end))
+        let asked = request.moment;
+        let is_race =
+            attempt.back.earlier_requests > 0 && !attempt.back.answer_begun() && end.moment.at.since(asked.at) <= RACE;
+        (!is_race).then_some((attempt, asked, Some(request), end))
     })?;
-    let after = Span(end.moment.at.since(asked.at.at));
+    let after = Span(end.moment.at.since(asked.at));
     let flag = end.deed();
     let backend = attempt.backend();
     let (without, before) = match attempt.back.answer_begun() {
         true => ("in the middle of its answer", "before its answer was complete"),
         false => ("no byte of an answer", "without an answer"),
     };
-    let as_engine_io = asked.request.map(|request| as_engine_io_does(request, end.moment)).unwrap_or_default();
+    let as_engine_io = request.map(|request| as_engine_io_does(request, end.moment)).unwrap_or_default();
     Some(
         Evidence::on(
             attempt.back_index,
             format!("{backend} {flag} {after} after the request, {without}{as_engine_io}"),
         )
-        .packet(asked.at, "the proxy's request")
+        .packet(asked, "the proxy's request")
         .packet(end.moment, "the backend closes")
-        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.answered(), "the proxy's answer")
         .verdict(format!(
             "{backend} took the request of {} and {flag} {after} later {before}{as_engine_io}; the proxy {}",
             attempt.proxy(),
             attempt.outcome().trim_start_matches("it ")
         )),
     )
-}
-
-/// A request of a proxy: when, and what, where it could be read.
-struct Asked<'a> {
-    at: Moment,
-    request: Option<&'a Request>,
 }
 
 /// The same in TLS that cannot be read: the last record of the proxy, and the end that the backend made without any of its own.

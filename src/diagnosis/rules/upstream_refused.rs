@@ -38,7 +38,7 @@ fn unseen(attempt: &LastAttempt<'_>) -> Evidence {
     let said = format!("it gave up at once, as after a refusal, which was not captured; {}", attempt.outcome());
     Evidence::on(attempt.back_index, format!("SYN to {server} without an answer: {said}"))
         .packet_if(attempt.back.tcp.syn, "the proxy's SYN")
-        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.answered(), "the proxy's answer")
         .confidence(Confidence::Low)
         .verdict(format!("{} likely could not reach its {} {server}: {said}", attempt.proxy(), attempt.backend().word))
 }
@@ -59,7 +59,7 @@ fn refusal(attempt: &LastAttempt<'_>, captured_until: Timestamp) -> Option<Evide
         )
         .packet_if(syn, "the proxy's SYN")
         .packet(refused, "RST: refused")
-        .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+        .packet_if(attempt.answered(), "the proxy's answer")
         .fix_if(fix_for_localhost(server.ip))
         .verdict(format!(
             "{proxy} could not reach its {} {server}: the connection was refused{after}{times}; {}",

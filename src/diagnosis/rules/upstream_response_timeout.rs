@@ -49,7 +49,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(attempt.back_index, format!("{backend} sent nothing for {}, then the proxy left", Span(waited)))
             .packet(asked.moment, "the proxy's request")
             .packet(end.moment, "the proxy closes")
-            .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer");
+            .packet_if(attempt.answered(), "the proxy's answer");
     let outcome = attempt.front.status().map(|status| format!(" and answered {status}")).unwrap_or_default();
     Some(match at_once {
         true => evidence.fix_if(fix_for_zero(&attempt)).verdict(format!(

@@ -58,8 +58,7 @@ fn has_failed(back: &Leg) -> bool {
 
 /// Whether the proxy made another attempt when this one had failed. What went out meanwhile is no second one.
 fn was_tried_again(session: &Session, proxy: &Proxy<'_>) -> bool {
-    let back = proxy.back;
-    let failed = back.response.as_deref().map(|response| response.moment).or(back.first_end().map(|end| end.moment));
+    let failed = proxy.back.settled();
     let is_later = |other: &Proxy<'_>| other.front_index == proxy.front_index && other.back_index > proxy.back_index;
     session.proxies().filter(is_later).any(|other| failed.is_none_or(|failed| failed <= begun(other.back)))
 }

@@ -30,7 +30,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(attempt.back_index, format!("SYN to {server}: {what}; {}", attempt.outcome()))
             .packet_if(attempt.back.tcp.syn, "the proxy's SYN")
             .packet(error.moment, "the ICMP error")
-            .packet_if(attempt.front.response.as_deref().map(|response| response.moment), "the proxy's answer")
+            .packet_if(attempt.answered(), "the proxy's answer")
             .verdict(format!("{} could not reach {server}: {what}; {}", attempt.proxy(), attempt.outcome())),
     )
 }

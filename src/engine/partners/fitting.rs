@@ -27,11 +27,11 @@ pub(super) struct Candidate<'t> {
 impl Tracker {
     pub(super) fn candidate(&self, id: FlowId) -> Option<Candidate<'_>> {
         let flow = self.flows.find(id)?;
-        let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), flow.request()) {
+        let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), flow.asked()) {
             (Some(tls), None) if !tls.is_decrypting() => Course::encrypted(flow.opened.at, &tls.sizes())?,
-            (_, Some(request)) => Course::in_clear(&InClear {
+            (_, Some(asked)) => Course::in_clear(&InClear {
                 opened: flow.opened.at,
-                asked: request.moment.at,
+                asked: asked.at,
                 answered: flow.response().map(|response| (response.begun.at, response.head_bytes)),
                 tunnel: match &flow.app {
                     App::Tunnel(tunnel) => {

@@ -34,7 +34,12 @@ impl LegEnd {
     /// Whether this came behind something that `by` sent on the same leg: by its packet, or because nothing comes behind a FIN
     /// of its sender, wherever the capture has it.
     pub fn is_behind(&self, by: Role, moment: Moment) -> bool {
-        moment <= self.moment || (by == self.by && self.kind == EndKind::Fin)
+        moment <= self.moment || self.is_last_of(by)
+    }
+
+    /// Whether this is the FIN of that side: it sent everything before.
+    pub fn is_last_of(&self, by: Role) -> bool {
+        by == self.by && self.kind == EndKind::Fin
     }
 
     /// What was sent.

@@ -8,7 +8,6 @@ use crate::packet::Moment;
 use crate::session::leg::{Leg, LegEnd, SessionId};
 use crate::session::{Outcome, Session, closing};
 use crate::stream::Role;
-use crate::tcp::EndKind;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 use crate::ws::facts::Close;
@@ -236,7 +235,7 @@ impl Ends {
 
     /// Whether the first one is behind what this side of that leg sent, wherever the capture has it.
     fn are_behind(&self, leg: usize, by: Role) -> bool {
-        self.first.is_some_and(|(index, end)| index == leg && end.by == by && end.kind == EndKind::Fin)
+        self.first.is_some_and(|(index, end)| index == leg && end.is_last_of(by))
     }
 
     /// Whether the first one comes from a proxy between two legs.
