@@ -14,6 +14,7 @@ pub mod facts;
 pub mod header;
 pub mod heartbeat;
 pub mod mask;
+pub mod masks;
 pub mod message;
 mod misfit;
 pub mod resync;

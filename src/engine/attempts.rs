@@ -228,7 +228,11 @@ impl Watch<'_> {
                 let moment = response.as_ref().map_or(flow.opened, |response| response.moment);
                 let agreed = response.filter(|response| !response.cut).map(|response| response.answer.deflate);
                 self.tracker.kinds.pack(&mut flow.opening);
-                App::Tunnel(Box::new(TunnelState::new(agreed, moment)))
+                let mut tunnel = TunnelState::new(agreed, moment);
+                if !flow.opening.is_asked() || flow.opening.is_cut() {
+                    tunnel.keep_masks();
+                }
+                App::Tunnel(Box::new(tunnel))
             }
             // What is switched to was cut off: frames will tell.
             TunnelKind::Upgrade if flow.response().is_some_and(|response| response.cut) => App::Probing(Box::default()),

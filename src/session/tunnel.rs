@@ -72,9 +72,13 @@ impl TunnelState {
                 .map(|deflate| DeflateDirection { no_context_takeover: no_context_takeover(deflate) }),
             handshake_seen,
         };
+        let mut client = Decoder::new(Role::Client, direction(|deflate| deflate.client_no_context_takeover));
+        if !handshake_seen {
+            client.keep_masks();
+        }
         TunnelState {
             decoders: ByRole {
-                client: Decoder::new(Role::Client, direction(|deflate| deflate.client_no_context_takeover)),
+                client,
                 server: Decoder::new(Role::Server, direction(|deflate| deflate.server_no_context_takeover)),
             },
             both: Both {
@@ -93,6 +97,11 @@ impl TunnelState {
     pub fn join(&mut self, client: &Held, server: &Held) {
         self.decoders.client.join(client);
         self.decoders.server.join(server);
+    }
+
+    /// The opening handshake does not tell whose tunnel this is: its bytes have to.
+    pub fn keep_masks(&mut self) {
+        self.decoders.client.keep_masks();
     }
 
     /// The stream that `role` sends goes on.
@@ -215,6 +224,7 @@ impl TunnelState {
             first_bytes: crate::http::text::text(&frames.first_bytes).into(),
             heartbeats: self.both.heartbeats(role),
             longest_silence: frames.longest_silence,
+            masks: frames.masks,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::ws::deflate::{Inflation, may_be_compressed};
 use crate::ws::facts::{DirectionFacts, FrameCounts, Opcode, OpenFrame, Violation};
 use crate::ws::header::{FrameHeader, MAX_CONTROL, MAX_HEADER, RSV1};
 use crate::ws::mask::MaskingKey;
+use crate::ws::masks::{Masked, Masks};
 use crate::ws::message::FrameListener;
 use crate::ws::resync::{Held, Search};
 use crate::ws::scratch::{CHUNK, Scratch};
@@ -120,6 +121,9 @@ struct Cold {
     /// Whether more of them may come.
     keeps_first_bytes: bool,
     inflation_stopped: u64,
+    /// The keys of masked frames, where who follows the direction wants to know it again.
+    masks: Option<Masks>,
+    keeps_masks: bool,
 }
 
 /// What stays the same while a piece is decoded.
@@ -219,6 +223,11 @@ impl Decoder {
         }
     }
 
+    /// Keeps the masking keys from here on: no opening handshake tells what direction this is.
+    pub fn keep_masks(&mut self) {
+        self.cold().keeps_masks = true;
+    }
+
     /// Joins a stream in its middle: the bytes that were held for it come next, and begin with a frame.
     pub fn join(&mut self, held: &Held) {
         self.count(held.lost);
@@ -242,6 +251,7 @@ impl Decoder {
             more_violations: cold.more_violations,
             first_bytes: cold.first_bytes.clone(),
             inflation_stopped: cold.inflation_stopped,
+            masks: cold.masks,
             ..self.tally.facts(&cold.rare, open_message, opened)
         }
     }
@@ -379,6 +389,9 @@ impl Decoder {
         }
         if let Some(cold) = &mut self.cold {
             cold.trial = cold.trial.saturating_sub(1);
+            if cold.keeps_masks && header.is_masked() {
+                Masks::note(&mut cold.masks, Masked { key: header.key, moment: when.moment });
+            }
         }
     }
 }

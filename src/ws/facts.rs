@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::packet::Moment;
+use crate::ws::masks::Masks;
 
 /// An opcode (RFC 6455 §5.2). Unknown ones keep their value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -194,6 +195,8 @@ pub struct DirectionFacts {
     pub first_bytes: Vec<u8>,
     /// Compressed messages that were not inflated to their end because a bound was reached.
     pub inflation_stopped: u64,
+    /// Its masking keys, where they were to be kept.
+    pub masks: Option<Masks>,
 }
 
 /// Application protocols whose heartbeats are known.

@@ -8,6 +8,7 @@ mod greeting;
 mod healthy;
 mod http2;
 mod joining;
+mod mid_stream;
 mod no_answer;
 mod remade;
 

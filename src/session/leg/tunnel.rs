@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::packet::Moment;
 use crate::stream::{ByRole, Role};
 use crate::ws::facts::{Close, FrameCounts, HeartbeatProtocol, MessageCounts, Opcode, OpenFrame, Violation};
+use crate::ws::masks::Masks;
 
 /// Pings of one side and the pongs that answered them.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +69,8 @@ pub struct Direction {
     pub heartbeats: Heartbeats,
     /// The longest silence between two frames of this side.
     pub longest_silence: Duration,
+    /// Its masking keys, where no opening handshake tells whose tunnel this is.
+    pub masks: Option<Masks>,
 }
 
 /// Heartbeats that an application protocol sends as messages.
