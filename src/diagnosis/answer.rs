@@ -139,7 +139,10 @@ impl<'a> Refusal<'a> {
 
     /// Whether a proxy made it: there is a leg behind it that has another answer or none, or it is a proxy's own page.
     pub fn by_proxy(&self) -> bool {
-        parties::behind(self.session, self.made_on).is_some() || proxies::error_page(self.response).is_some()
+        let behind = parties::behind(self.session, self.made_on).map(|behind| &self.session.legs[behind]);
+        // What the capture lacks of a leg may be this very answer.
+        let has_other = |leg: &Leg| leg.response.is_some() || leg.half(Role::Server).gap_bytes == 0;
+        behind.is_some_and(has_other) || proxies::error_page(self.response).is_some()
     }
 
     /// The status that the proxy got from its backend when it made this answer instead.
@@ -312,5 +315,16 @@ mod tests {
         assert_eq!(said("HTTP/1.1 400 Bad Request\n\nno\nmore"), "400 Bad Request, \"no\"");
         assert_eq!(said("HTTP/1.1 404 Not Found\n\n<html>x"), "404 Not Found");
         assert_eq!(said("HTTP/1.1 400 \n\n"), "400");
+    }
+
+    #[test]
+    fn what_the_capture_lacks_may_be_the_backends_answer() {
+        let unanswered = |hole: u64| {
+            let answer = "HTTP/1.1 404 Not Found\n\n";
+            let front = session().client_leg(|leg| leg.request(ASKED).response(answer));
+            maker(&front.backend_leg(|leg| leg.request(FORWARDED).hole(Role::Server, hole)))
+        };
+        assert_eq!(unanswered(62), "the proxy 10.0.0.1:80");
+        assert_eq!(unanswered(0), "the proxy 10.0.0.1:80 itself");
     }
 }

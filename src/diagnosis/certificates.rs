@@ -173,6 +173,9 @@ pub fn words(failure: &TlsFailure<'_>) -> String {
         Some(certificate) => {
             format!("; the certificate of {} is issued by {}", quote(&certificate.subject), quote(&certificate.issuer))
         }
+        None if failure.leg.half(Role::Server).has_holes() => {
+            "; the certificate is not in the capture as a whole".to_owned()
+        }
         None => "; the certificate is encrypted here and was not read".to_owned(),
     }
 }

@@ -134,7 +134,7 @@ mod tests {
             evidence(&session, "upstream-premature-close")
         };
         assert_eq!(dropped(|leg| leg).confidence, Confidence::High);
-        let holes = dropped(|leg| leg.hole(Role::Server, 100));
+        let holes = dropped(|leg| leg.hole(Role::Client, 100));
         assert_eq!(holes.confidence, Confidence::Medium);
         assert!(holes.detail.ends_with("less sure, because the capture lacks bytes of this leg"));
         let late = dropped(|leg| leg.with(|leg| leg.tcp.syn = None));

@@ -72,12 +72,13 @@ impl Watch<'_> {
         }
         let Some(waiting) = self.waiting_of(id) else { return };
         let candidates: Vec<PlainRequest> = self.tracker.joiner.plain_behind(&waiting).take(64).collect();
-        let Some(request) = self.tracker.flows.find(id).and_then(Flow::request).map(Cow::into_owned) else { return };
+        let Some(front) = self.tracker.flows.find(id) else { return };
+        let Some(request) = front.request().map(Cow::into_owned) else { return };
         let best = candidates
             .into_iter()
             .filter_map(|candidate| {
                 let flow = self.tracker.flows.find(candidate.flow)?;
-                let same = flow.connection == candidate.connection && flow.session.is_none();
+                let same = flow.connection == candidate.connection && flow.session.is_none() && !is_behind(front, flow);
                 let score = if same { likeness(&request, &*flow.request()?, waiting.client.ip) } else { 0 };
                 (score > 0).then_some((score, candidate.flow))
             })
@@ -132,6 +133,15 @@ impl Watch<'_> {
         let index = record.index_of(id)?;
         Some(record.entries.iter().any(|entry| entry.is_behind(index)))
     }
+}
+
+/// Whether it is rather the other way round: `back` asked first, and was not answered first by as much. What captures on
+/// several interfaces do to one of the two times they do to the other as well.
+fn is_behind(front: &Flow, back: &Flow) -> bool {
+    let (Some(ours), Some(theirs)) = (front.asked(), back.asked()) else { return false };
+    let early = ours.at.since(theirs.at);
+    let Some(answered) = front.answered().filter(|_| !early.is_zero()) else { return false };
+    back.answered().is_none_or(|theirs| answered.at.since(theirs.at) < early)
 }
 
 /// Whether two requests do not have different keys, valid or not.

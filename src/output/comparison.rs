@@ -16,6 +16,8 @@ pub enum Change {
     Dropped,
     /// The proxy put it in.
     Added,
+    /// The capture lacks the part of the other head in which it may stand.
+    NotSeen,
 }
 
 impl Change {
@@ -26,6 +28,7 @@ impl Change {
             Change::Changed => "≠",
             Change::Dropped => "-",
             Change::Added => "+",
+            Change::NotSeen => "?",
         }
     }
 }
@@ -39,6 +42,8 @@ pub struct Row<'a> {
     pub front: Option<String>,
     /// What went on.
     pub back: Option<String>,
+    /// It is missing on one side, where the capture lacks a part of the head.
+    not_seen: bool,
 }
 
 impl Row<'_> {
@@ -47,6 +52,7 @@ impl Row<'_> {
         match (&self.front, &self.back) {
             (Some(front), Some(back)) if front == back => Change::Same,
             (Some(_), Some(_)) => Change::Changed,
+            _ if self.not_seen => Change::NotSeen,
             (_, None) => Change::Dropped,
             (None, _) => Change::Added,
         }
@@ -56,7 +62,8 @@ impl Row<'_> {
 /// The request line, the fields that came in their order, then those that were put in. What HTTP/2 has in pseudo-header
 /// fields stands where HTTP/1 has it.
 pub fn compare<'a>(front: &'a Request, back: &'a Request) -> Vec<Row<'a>> {
-    let mut rows = vec![Row { name: "", front: Some(request_line(front)), back: Some(request_line(back)) }];
+    let (came, went) = (Some(request_line(front)), Some(request_line(back)));
+    let mut rows = vec![Row { name: "", front: came, back: went, not_seen: false }];
     let mut seen = HashSet::new();
     for field in front.head.fields.iter().chain(back.head.fields.iter()) {
         let name = match field.name {
@@ -65,8 +72,9 @@ pub fn compare<'a>(front: &'a Request, back: &'a Request) -> Vec<Row<'a>> {
             name => name,
         };
         if seen.insert(name.to_ascii_lowercase()) {
-            let values = |request: &Request| values(request, name);
-            rows.push(Row { name, front: values(front), back: values(back) });
+            let (came, went) = (values(front, name), values(back, name));
+            let not_seen = came.is_none() && front.cut || went.is_none() && back.cut;
+            rows.push(Row { name, front: came, back: went, not_seen });
         }
     }
     rows
@@ -114,5 +122,15 @@ mod tests {
         );
         assert_eq!(rows[0].back.as_deref(), Some("GET /ws HTTP/1.0"));
         assert_eq!(compare(request(1), request(0))[6].change(), Change::Added);
+    }
+
+    #[test]
+    fn what_the_capture_lacks_is_not_dropped() {
+        let (session, _) = samples::stripped();
+        let request = |leg: usize| session.legs[leg].request.clone().expect("the sample has requests");
+        let cut = Request { cut: true, ..*request(1) };
+        let rows = compare(session.legs[0].request.as_deref().expect("see above"), &cut);
+        let upgrade = rows.iter().find(|row| row.name == "Upgrade").expect("the client asks for it");
+        assert_eq!(upgrade.change(), Change::NotSeen);
     }
 }

@@ -115,11 +115,14 @@ pub fn request(request: &Request) -> String {
     if offer.is_complete() && parts.is_empty() && head.method() == "GET" {
         return "asks for websocket".to_owned();
     }
-    if !offer.connection_upgrade {
+    // What is missing may stand in the part that the capture lacks.
+    let named = |name: &str| !request.cut || head.fields.first(name).is_some();
+    if !offer.connection_upgrade && named("Connection") {
         parts.push(field_or_none(head, "Connection"));
     }
     match offer.upgrade {
         Upgrade::WebSocket => {}
+        Upgrade::Absent if request.cut => {}
         Upgrade::Absent => parts.push("no Upgrade".to_owned()),
         Upgrade::Duplicate => parts.push("Upgrade: websocket twice".to_owned()),
         Upgrade::Other => parts.push(field_or_none(head, "Upgrade")),
@@ -127,15 +130,18 @@ pub fn request(request: &Request) -> String {
     if offer.is_attempt() {
         match offer.key {
             Key::Valid => {}
+            Key::Absent if request.cut => {}
             Key::Absent => parts.push("no Sec-WebSocket-Key".to_owned()),
             Key::Malformed => parts.push("malformed Sec-WebSocket-Key".to_owned()),
             Key::Repeated => parts.push("Sec-WebSocket-Key twice".to_owned()),
         }
-        if !offer.version_13 {
+        if !offer.version_13 && named("Sec-WebSocket-Version") {
             parts.push(field_or_none(head, "Sec-WebSocket-Version"));
         }
     }
-    if parts.is_empty() || offer.is_complete() {
+    if request.cut {
+        parts.push("the capture lacks a part of it".to_owned());
+    } else if parts.is_empty() || offer.is_complete() {
         parts.insert(0, "asks for websocket".to_owned());
     }
     parts.join(", ")

@@ -36,8 +36,12 @@ const REQUEST: u64 = 100;
 #[derive(Clone, Debug)]
 pub struct Course {
     opened: Timestamp,
+    /// Whether its beginning was seen: else it was there before `opened`.
+    dialled: bool,
     /// When its request was sent; `None` when TLS never came so far.
     asked: Option<Timestamp>,
+    /// Whether nothing is missing in front of that: else it may have asked earlier.
+    first_asked: bool,
     answered: Option<Timestamp>,
     /// What was sent behind the opening exchange; `None` when there was none, or it cannot be told.
     behind: Option<Behind>,
@@ -104,6 +108,8 @@ impl Likeness {
 pub struct InClear {
     /// The first packet.
     pub opened: Timestamp,
+    /// Whether that began the connection.
+    pub dialled: bool,
     /// When its request was complete.
     pub asked: Timestamp,
     /// When its answer began, and the length of its head.
@@ -125,7 +131,9 @@ impl Course {
         });
         Course {
             opened: leg.opened,
+            dialled: leg.dialled,
             asked: Some(leg.asked),
+            first_asked: true,
             answered: leg.answered.map(|(at, _)| at),
             behind,
             established: leg.answered.map(|_| leg.tunnel.is_some()),
@@ -137,13 +145,23 @@ impl Course {
     }
 
     /// Of an encrypted leg; `None` when it cannot be one on which somebody asks for a WebSocket.
-    pub fn encrypted(opened: Timestamp, sizes: &Sizes<'_>) -> Option<Course> {
+    /// `dialled`: whether its first packet began the connection.
+    pub fn encrypted(opened: Timestamp, dialled: bool, sizes: &Sizes<'_>) -> Option<Course> {
         if !sizes.may_be_http || sizes.asked.is_some() && sizes.request < REQUEST {
             return None;
         }
         let last = ByRole { client: last_said(sizes, Role::Client), server: last_said(sizes, Role::Server) };
         let behind = (sizes.whole && sizes.answered.is_some()).then(|| Behind::encrypted(sizes));
-        Some(Course { opened, asked: sizes.asked, answered: sizes.answered, behind, established: None, last })
+        Some(Course {
+            opened,
+            dialled,
+            asked: sizes.asked,
+            first_asked: sizes.first_asked,
+            answered: sizes.answered,
+            behind,
+            established: None,
+            last,
+        })
     }
 
     /// When its first packet came.
@@ -228,7 +246,10 @@ impl Course {
     fn opening(&self, back: &Course) -> Option<Duration> {
         let asked = self.asked?;
         // A connection that the proxy dialled for this request, else one that it had already.
-        let begun = if back.opened.plus(TOLERANCE) >= asked { back.opened } else { back.asked? };
+        let begun = match back.dialled && back.opened.plus(TOLERANCE) >= asked {
+            true => back.opened,
+            false => back.asked.filter(|_| back.first_asked)?,
+        };
         let mut apart = later(asked, begun, FORWARDING)?;
         apart += match (back.answered, self.answered) {
             (Some(theirs), Some(ours)) => later(theirs, ours, PASSING)?,
@@ -347,4 +368,41 @@ fn later(first: Timestamp, second: Timestamp, most: Duration) -> Option<Duration
 
 fn closeness(apart: Duration) -> Closeness {
     Closeness(std::cmp::Reverse(apart))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Timestamp = Timestamp::from_parts(1, 0);
+
+    fn in_clear(asked: Timestamp) -> Course {
+        Course::in_clear(&InClear { opened: asked, dialled: true, asked, answered: None, tunnel: None })
+    }
+
+    fn encrypted(dialled: bool, first_asked: bool) -> Course {
+        let none = ByRole::default();
+        let sizes = Sizes {
+            asked: Some(SECOND.plus(Duration::from_millis(10))),
+            first_asked,
+            request: 200,
+            answered: None,
+            records: &ByRole::default(),
+            bytes: ByRole::default(),
+            slack: ByRole::default(),
+            count: 1,
+            last: none,
+            whole: first_asked,
+            may_be_http: true,
+        };
+        Course::encrypted(SECOND.plus(Duration::from_millis(1)), dialled, &sizes).expect("it may be a leg")
+    }
+
+    #[test]
+    fn a_connection_was_dialled_for_a_request_only_if_its_beginning_was_seen() {
+        let front = in_clear(SECOND);
+        assert_eq!(front.likeness(&encrypted(true, false), true), Likeness::Possible);
+        assert_eq!(front.likeness(&encrypted(false, true), true), Likeness::Possible, "one that the proxy had already");
+        assert_eq!(front.likeness(&encrypted(false, false), true), Likeness::Contradicted, "it may have asked before");
+    }
 }

@@ -115,6 +115,8 @@ pub const ALERTS_KEPT: usize = 8;
 pub struct Sizes<'a> {
     /// The last record of the first request.
     pub asked: Option<Timestamp>,
+    /// Whether every record of the client in front of that was seen, from the ClientHello on.
+    pub first_asked: bool,
     /// Plaintext bytes of that request.
     pub request: u64,
     /// The first record of the answer to it.

@@ -35,6 +35,8 @@ pub struct Observer {
     secrets_known: usize,
     waiting: Waiting,
     early: EarlyDataHeld,
+    /// Bytes of the client are missing in front of its first record of application data.
+    opening_torn: bool,
     scratch: Vec<u8>,
 }
 
@@ -86,6 +88,7 @@ impl Observer {
             secrets_known: 0,
             waiting: Waiting::default(),
             early: EarlyDataHeld::default(),
+            opening_torn: false,
             scratch: Vec::new(),
         }
     }
@@ -125,6 +128,7 @@ impl Observer {
         out: &mut impl FnMut(Role, Moment, TlsOutput<'_>),
     ) {
         self.look_again(secrets, out);
+        self.opening_torn |= role == Role::Client && self.visible.facts.records.client.is_empty();
         if let Some(step) = self.directions[role].records.gap(bytes) {
             self.step(role, moment, step, secrets, out);
         }
@@ -192,8 +196,9 @@ impl Observer {
     /// Record sizes so far.
     pub fn sizes(&self) -> Sizes<'_> {
         let seen = |role: Role| !self.directions[role].holes;
-        let whole = seen(Role::Client) && seen(Role::Server) && self.negotiation.hellos.client_random.is_some();
-        self.visible.sizes(whole, self.is_tls13())
+        let from_the_start = self.negotiation.hellos.client_random.is_some();
+        let whole = seen(Role::Client) && seen(Role::Server) && from_the_start;
+        Sizes { whole, first_asked: from_the_start && !self.opening_torn, ..self.visible.sizes(self.is_tls13()) }
     }
 
     /// All that is known now.

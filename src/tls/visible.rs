@@ -88,8 +88,8 @@ impl Visible {
         }
     }
 
-    /// Record sizes so far. `whole`: nothing of either side is missing.
-    pub(super) fn sizes(&self, whole: bool, tls13: bool) -> Sizes<'_> {
+    /// Record sizes so far, as if nothing were missing.
+    pub(super) fn sizes(&self, tls13: bool) -> Sizes<'_> {
         let facts = &self.facts;
         let (request, answered) = self.shape.request();
         let asked = facts.records.client.iter().take_while(|(at, _)| answered.is_none_or(|answer| *at <= answer));
@@ -101,6 +101,7 @@ impl Visible {
         };
         Sizes {
             asked: asked.last().map(|&(at, _)| at),
+            first_asked: true,
             request,
             answered,
             records: &facts.records,
@@ -108,7 +109,7 @@ impl Visible {
             slack: ByRole { client: slack(Role::Client), server: slack(Role::Server) },
             count: facts.record_count.client + facts.record_count.server,
             last: facts.last_record,
-            whole,
+            whole: true,
             may_be_http: facts.alpn.as_deref().is_none_or(|protocol| protocol.starts_with("http/1")),
         }
     }

@@ -165,3 +165,31 @@ fn a_pong_behind_a_hole_answers_its_ping() {
     let judged = judge(&script.after_ms(30_000).server(close(1011)).server_fin().client_fin());
     assert!(!judged.ids().contains(&"ping-unanswered"), "{:?}", judged.ids());
 }
+
+/// A client that tries one server and, as soon as it is answered, the other; the snap length cut the first request.
+#[test]
+fn a_cut_request_that_came_first_is_not_behind() {
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    const OTHER_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEA==";
+    let script = Script::new()
+        .leg((HERE, 40_001), (HERE, 80))
+        .request(asking(KEY, ""))
+        .snapped(14 + 20 + 20 + 40)
+        .leg((HERE, 40_002), (HERE, 9000))
+        .request(asking(OTHER_KEY, ""))
+        .response(switching_protocols(OTHER_KEY))
+        .leg((HERE, 40_001), (HERE, 80))
+        .response(switching_protocols(KEY));
+    let judged = judge(&script);
+    assert_eq!(judged.0.len(), 2, "{:?}", judged.verdicts());
+}
+
+#[test]
+fn a_proxy_that_leaves_its_backends_101_has_its_own_reason() {
+    let asked = asking(KEY, "X-Forwarded-For: 10.0.0.7\r\n");
+    let judged =
+        judge(&Script::new().leg(DIAL, BACKEND).request(asked).response(switching_protocols(KEY)).client_fin());
+    assert_eq!(judged.cause(), Some("client-rejected-answer"));
+    let verdict = &judged.verdicts()[0];
+    assert!(verdict.starts_with("the proxy") && verdict.ends_with("the reason is in the proxy"), "{verdict}");
+}

@@ -44,20 +44,22 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     }
     let stayed = Span(stayed);
     let client = parties::client_of(facts.session, 0)?;
+    let word = client.word;
     // HTTP/1.0 has no 101 (RFC 9110 §15.2). Some proxies pass it on with the version of their backend.
     let is_old = response.head.version == Version::HTTP_10;
     let (correct, reason) = match is_old {
         true => {
-            ("correct but for its version, HTTP/1.0", "some clients, such as Python's websockets, refuse that version")
+            let refuse = "some clients, such as Python's websockets, refuse that version".to_owned();
+            ("correct but for its version, HTTP/1.0", refuse)
         }
-        false => ("correct", "the reason is in the client"),
+        false => ("correct", format!("the reason is in the {word}")),
     };
     let fix =
         is_old.then(|| "let the server answer in HTTP/1.1: it answers in the version in which it is asked".to_owned());
     Some(
-        Evidence::on(0, format!("the 101 is {correct}; the client left {stayed} later, without a frame"))
+        Evidence::on(0, format!("the 101 is {correct}; the {word} left {stayed} later, without a frame"))
             .packet(response.moment, "the 101")
-            .packet(end.moment, "the client leaves")
+            .packet(end.moment, format!("the {word} leaves"))
             .confidence(Confidence::Medium)
             .fix_if(fix)
             .verdict(format!("{client} left {stayed} after a 101 that is {correct}, and never sent a frame: {reason}")),

@@ -8,6 +8,7 @@ use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
 use crate::session::Confidence;
+use crate::session::leg::TlsAlert;
 use crate::stream::Role;
 use crate::tcp::EndKind;
 
@@ -38,8 +39,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         let (what, moment) = how_it_ended(facts, &failure)?;
         Some((failure, what, moment))
     })?;
-    let progress = match (failure.tls.server_hello, failure.leg.half(Role::Server).bytes) {
+    let server = failure.leg.half(Role::Server);
+    let progress = match (failure.tls.server_hello, server.bytes) {
         (Some(_), _) => "after the ServerHello",
+        (None, _) if server.gap_bytes > 0 => "and what came back for the ClientHello is not in the capture",
         (None, 0) => "and no byte came back for the ClientHello",
         (None, _) => "before a ServerHello",
     };
@@ -65,11 +68,15 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 }
 
 fn how_it_ended(facts: &Facts<'_>, failure: &TlsFailure<'_>) -> Option<(String, Option<Moment>)> {
-    let fatal = failure.tls.alerts.iter().find(|alert| alert.description != Some(0) && alert.level != Some(1));
-    if let Some(alert) = fatal {
+    let missed = Role::BOTH.into_iter().any(|role| failure.leg.half(role).gap_bytes > 0);
+    let is_fatal = |alert: &&TlsAlert| match alert.description {
+        Some(description) => description != 0 && alert.level != Some(1),
+        // Behind a handshake that is complete in what the capture lacks it would be a close_notify.
+        None => !missed,
+    };
+    if let Some(alert) = failure.tls.alerts.iter().find(is_fatal) {
         return Some((format!("the {} sent {}", alert.by.name(), alert_words(alert)), Some(alert.moment)));
     }
-    let missed = Role::BOTH.into_iter().any(|role| failure.leg.half(role).gap_bytes > 0);
     if missed {
         // The handshake may be complete in what the capture lacks.
         return None;
@@ -119,5 +126,22 @@ pub(super) mod tests {
         assert!(up.check(&RULE).is_none());
         assert!(example().client_leg(|leg| leg.unseen(Role::Server)).check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_about_an_unread_alert_behind_a_hole() {
+        let unread = |leg: TestLeg| {
+            leg.with(|leg| {
+                let moment = leg.tcp.last;
+                let alert = TlsAlert { by: Role::Client, level: None, description: None, moment };
+                leg.tls.as_mut().expect("it has TLS").alerts.push(alert);
+            })
+        };
+        let failed = |hole: u64| {
+            let hello = |leg: TestLeg| leg.tls(|_| {}).hole(Role::Server, hole);
+            session().client_leg(|leg| unread(hello(leg)).fin(Role::Client))
+        };
+        assert!(failed(1235).check(&RULE).is_none(), "a close_notify looks like that");
+        assert_eq!(failed(0).cause(), Some(RULE.id));
     }
 }

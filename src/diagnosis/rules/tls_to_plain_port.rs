@@ -57,7 +57,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// How the server showed that it does not speak TLS.
 fn answered_in_clear(facts: &Facts<'_>, leg: &Leg) -> Option<(String, Option<Moment>, Confidence)> {
-    if leg.tls.as_ref().is_some_and(|tls| tls.server_hello.is_some()) {
+    // A ServerHello that the capture lacks was there all the same where the records behind it were read.
+    if leg.tls.as_ref().is_some_and(|tls| tls.server_hello.is_some() || tls.decrypted_by.is_some()) {
         return None;
     }
     if let Some(response) = &leg.response {
@@ -170,5 +171,15 @@ pub(super) mod tests {
         });
         assert!(refused.check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_about_an_answer_that_was_decrypted() {
+        let refused = session().client_leg(|leg| {
+            let leg = leg.tls(|tls| tls.decrypted_by = Some("keylog")).hole(Role::Server, 800);
+            let leg = leg.request(ASKED).response("HTTP/1.1 404 Not Found\n\n");
+            leg.with(|leg| leg.first_bytes.client = Some(FirstBytes::TlsHandshake))
+        });
+        assert!(refused.check(&RULE).is_none());
     }
 }

@@ -84,8 +84,9 @@ fn closed_without_a_record(attempt: &LastAttempt<'_>) -> Option<(Moment, LegEnd)
 pub(super) fn closed_without_answer<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let back = attempt.back;
     let asked = back.request.as_deref()?;
-    let answered = back.response.is_some() || back.answer_is_alien();
-    if answered || !back.is_readable() || (back.answer_begun() && back.half(Role::Server).has_holes()) {
+    // What the capture lacks may be the answer.
+    let answered = back.response.is_some() || back.answer_is_alien() || back.half(Role::Server).has_holes();
+    if answered || !back.is_readable() {
         return None;
     }
     let end = back.first_end().filter(|end| end.by == Role::Server)?;
@@ -148,7 +149,7 @@ pub(super) mod tests {
 
     #[test]
     fn is_less_sure_when_the_capture_has_holes() {
-        let session = example().backend_leg(|leg| leg.hole(Role::Server, 300));
+        let session = example().backend_leg(|leg| leg.hole(Role::Client, 300));
         let finding = session.finding(RULE.id).unwrap();
         assert_eq!(finding.evidence.confidence, Confidence::Medium);
         assert!(finding.evidence.detail.ends_with("the capture lacks bytes of this leg"));
@@ -162,5 +163,12 @@ pub(super) mod tests {
         assert!(proxy_left.check(&RULE).is_none());
         assert!(refused_with("HTTP/1.1 500 x\n\n").check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_where_the_capture_lacks_what_the_backend_said() {
+        let holed = |leg: TestLeg| leg.request(FORWARDED).hole(Role::Server, 62).fin(Role::Server);
+        let session = session().client_leg(|leg| leg.request(ASKED).response(NGINX_502)).backend_leg(holed);
+        assert!(session.check(&RULE).is_none());
     }
 }

@@ -74,7 +74,9 @@ fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     // In TLS tickets come behind the request too.
     let plain = back.h2.is_none() && back.tls.is_none();
     let spoke = |last: Moment| last > asked.moment && last.at < end.moment.at;
-    let answered = !back.is_readable() || (plain && back.half(Role::Server).last_data.is_some_and(spoke));
+    let server = back.half(Role::Server);
+    // What the capture lacks may be the answer.
+    let answered = !back.is_readable() || server.gap_bytes > 0 || (plain && server.last_data.is_some_and(spoke));
     // A page or a redirect may stand in for a 504: it comes as the proxy leaves.
     let told = attempt.front.response.as_deref();
     let waited = end.moment.at.since(asked.moment.at) > AT_ONCE;
@@ -133,5 +135,13 @@ pub(super) mod tests {
             .backend_leg(|leg| leg.request(FORWARDED).after_ms(1501).fin(Role::Client));
         assert!(client.check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_where_the_capture_lacks_what_the_backend_said() {
+        let holed = |leg: TestLeg| leg.request(FORWARDED).hole(Role::Server, 62).after_ms(2000).fin(Role::Client);
+        let front = |leg: TestLeg| leg.request(ASKED).after_ms(2000).response(NGINX_502);
+        let session = session().client_leg(front).backend_leg(holed);
+        assert!(session.check(&RULE).is_none());
     }
 }

@@ -28,9 +28,12 @@ impl Tracker {
     pub(super) fn candidate(&self, id: FlowId) -> Option<Candidate<'_>> {
         let flow = self.flows.find(id)?;
         let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), flow.asked()) {
-            (Some(tls), None) if !tls.is_decrypting() => Course::encrypted(flow.opened.at, &tls.sizes())?,
+            (Some(tls), None) if !tls.is_decrypting() => {
+                Course::encrypted(flow.opened.at, flow.syn_seen, &tls.sizes())?
+            }
             (_, Some(asked)) => Course::in_clear(&InClear {
                 opened: flow.opened.at,
+                dialled: flow.syn_seen,
                 asked: asked.at,
                 answered: flow.response().map(|response| (response.begun.at, response.head_bytes)),
                 tunnel: match &flow.app {

@@ -99,6 +99,7 @@ impl Section<'_> {
                 Change::Changed => "changed",
                 Change::Dropped => "**not forwarded**",
                 Change::Added => "added",
+                Change::NotSeen => "not seen",
             };
             writeln!(page, "| {sign} | {} | {} |", shown(&row.front), shown(&row.back))?;
         }

@@ -203,7 +203,7 @@ fn side_by_side(
 ) {
     let half = half(width).max(8);
     let style = match change {
-        Change::Same => state.theme.dim(),
+        Change::Same | Change::NotSeen => state.theme.dim(),
         Change::Changed => state.theme.warning(),
         Change::Dropped => state.theme.bad(),
         Change::Added => state.theme.good(),
