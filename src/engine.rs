@@ -16,6 +16,7 @@ pub mod late_joins;
 pub mod multiplex;
 pub mod partners;
 pub mod protocol;
+mod recognition;
 pub mod remade;
 pub mod snapshot;
 pub mod strays;
@@ -292,11 +293,12 @@ impl Engine {
 
     /// What made room for newer of its kind.
     fn forgotten(&self) -> Vec<(&'static str, u64)> {
-        let Tracker { strays, partners, joiner, .. } = &self.tracker;
+        let Tracker { strays, partners, joiner, sightings, .. } = &self.tracker;
         let mut forgotten = vec![
             ("connections without a session", strays.overflows),
             ("encrypted legs", partners.overflows),
             ("attempts", joiner.overflows),
+            ("frames of legs joined in mid-stream", sightings.overflows),
             ("ended TCP connections", self.table.counters().evicted_ended),
         ];
         forgotten.retain(|(_, count)| *count > 0);

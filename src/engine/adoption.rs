@@ -4,7 +4,7 @@ use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
 use crate::http::FirstBytes;
 use crate::packet::Moment;
-use crate::session::flow::App;
+use crate::session::flow::{App, Loose};
 use crate::session::slab::FlowId;
 use crate::session::tunnel::TunnelState;
 use crate::stream::{Role, Side, StreamEvent};
@@ -55,6 +55,7 @@ impl Watch<'_> {
         let mut tunnel = TunnelState::new(None, moment);
         tunnel.join(&held[client], &held[client.peer()]);
         flow.app = App::Tunnel(Box::new(tunnel));
+        flow.rare().loose = Some(Loose::default());
         for role in Role::BOTH {
             flow.rare().first_bytes[role].get_or_insert(FirstBytes::WebSocket);
         }

@@ -10,7 +10,7 @@ use crate::http::dialogue::{self, IncompleteHead, TunnelKind};
 use crate::http::handshake::{Answer, Offer, Upgrade};
 use crate::http::text::text;
 use crate::packet::Moment;
-use crate::session::flow::{App, Flow};
+use crate::session::flow::{App, Flow, Loose};
 use crate::session::joiner::{Match, PlainRequest, Waiting};
 use crate::session::leg::{JoinReason, Request, Response};
 use crate::session::neighbours::{Note, PlainExchange};
@@ -231,6 +231,7 @@ impl Watch<'_> {
                 let mut tunnel = TunnelState::new(agreed, moment);
                 if !flow.opening.is_asked() || flow.opening.is_cut() {
                     tunnel.keep_masks();
+                    flow.rare().loose = Some(Loose::default());
                 }
                 App::Tunnel(Box::new(tunnel))
             }

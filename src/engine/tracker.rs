@@ -8,6 +8,7 @@ use crate::engine::event::{Event, Place, Sink, Wants};
 use crate::engine::judge::Matter;
 use crate::engine::late_joins::JoinedLate;
 use crate::engine::partners::Partners;
+use crate::engine::recognition::Sightings;
 use crate::engine::strays::Strays;
 use crate::engine::tunnels::{self, Room};
 use crate::http::HeadStore;
@@ -55,6 +56,8 @@ pub struct Tracker {
     pub(super) secrets: Option<tls::SecretStore>,
     /// Legs that may belong to an encrypted one.
     pub(super) partners: Partners,
+    /// Frames of legs that stand alone because their opening handshake was not seen.
+    pub(super) sightings: Sightings,
     /// Sessions that were joined when the capture was over, for whoever was told of them while it went on.
     pub(super) joined_late: Vec<JoinedLate>,
     /// Numbers of sessions that were told of encrypted connections before they were found to be some.
@@ -89,6 +92,7 @@ impl Tracker {
             uncounted: Vec::new(),
             secrets: Some(tls::SecretStore::new(limits)),
             partners: Partners::default(),
+            sightings: Sightings::default(),
             joined_late: Vec::new(),
             promises: Vec::new(),
             now: Timestamp::ZERO,
@@ -191,7 +195,10 @@ impl Watch<'_> {
         let Some(flow) = flows.find_mut(id) else { return };
         let role = flow.role_of(side);
         match &flow.app {
-            App::Tunnel(_) => tunnels::go_on(flow, side, moment, event, room),
+            App::Tunnel(_) => {
+                tunnels::go_on(flow, side, moment, event, room);
+                self.recognise(id, moment);
+            }
             App::Inert | App::Speaking => {}
             App::H2(_) => self.multiplex(id, role, moment, event),
             App::Http(_) => {
@@ -243,7 +250,7 @@ impl Listener for Watch<'_> {
         let (flows, room) = self.split();
         match flows.find_mut(id) {
             Some(flow) if flow.is_encrypted() => self.encrypted(id, side, moment, event),
-            Some(flow) if flow.is_tunnel() => tunnels::go_on(flow, side, moment, event, room),
+            Some(flow) if flow.is_tunnel() && flow.rare.is_none() => tunnels::go_on(flow, side, moment, event, room),
             _ => self.application(id, side, moment, event),
         }
         if !self.tracker.streams_over.is_empty() {

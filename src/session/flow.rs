@@ -105,6 +105,23 @@ pub struct Rare {
     pub looked_at: u64,
     /// After bytes were missed where a message begins: what follows may be frames of a WebSocket.
     pub adoption: Option<Box<ws::Adoption>>,
+    /// While only the bytes in its tunnel can tell which other legs go with it.
+    pub loose: Option<Loose>,
+}
+
+/// A leg whose frames may be known again on another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Loose {
+    /// Frames that are looked at, yet.
+    pub frames: u8,
+    /// On which one a frame was seen last.
+    pub met: Option<FlowId>,
+}
+
+impl Default for Loose {
+    fn default() -> Loose {
+        Loose { frames: 32, met: None }
+    }
 }
 
 /// By what a connection is listed among possible partners of legs.

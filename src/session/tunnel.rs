@@ -10,6 +10,7 @@ use crate::session::liveness::PingTracker;
 use crate::stream::{ByRole, Role, StreamEvent};
 use crate::time::Timestamp;
 use crate::ws::facts::{Close, Opcode};
+use crate::ws::masks::Masks;
 use crate::ws::{Agreed, Control, Decoder, DeflateDirection, FrameListener, Held, Message, Scratch, heartbeat};
 
 /// A pause that is worth to be remembered, in nanoseconds.
@@ -102,6 +103,11 @@ impl TunnelState {
     /// The opening handshake does not tell whose tunnel this is: its bytes have to.
     pub fn keep_masks(&mut self) {
         self.decoders.client.keep_masks();
+    }
+
+    /// The masking keys, where they are kept.
+    pub fn masks(&self) -> Option<Masks> {
+        self.decoders.client.masks()
     }
 
     /// The stream that `role` sends goes on.

@@ -228,6 +228,11 @@ impl Decoder {
         self.cold().keeps_masks = true;
     }
 
+    /// The masking keys, where they are kept.
+    pub fn masks(&self) -> Option<Masks> {
+        self.cold.as_ref()?.masks
+    }
+
     /// Joins a stream in its middle: the bytes that were held for it come next, and begin with a frame.
     pub fn join(&mut self, held: &Held) {
         self.count(held.lost);

@@ -45,8 +45,12 @@ fn judge(script: &Script) -> Judged {
 }
 
 fn judge_packets(packets: &[OwnedPacket]) -> Judged {
+    judge_with(EngineOptions::default(), packets)
+}
+
+fn judge_with(options: EngineOptions, packets: &[OwnedPacket]) -> Judged {
     let mut judged = Judged::default();
-    let mut engine = Engine::new(&Limits::default(), EngineOptions::default(), judged.wants());
+    let mut engine = Engine::new(&Limits::default(), options, judged.wants());
     for (number, packet) in packets.iter().enumerate() {
         // Those of several scripts have numbers of their own.
         let packet = Packet { number: PacketNumber(number as u64 + 1), ..packet.packet() };

@@ -1,10 +1,11 @@
 //! WebSockets that were open on both sides of a proxy before the capture began.
 
+use wsflow::engine::EngineOptions;
 use wsflow::script::{Script, switching_protocols, text};
 use wsflow::session::LegRole::{ClientProxy, ProxyBackend};
 use wsflow::session::leg::JoinReason;
 
-use super::{Judged, judge};
+use super::{Judged, judge, judge_with};
 
 type Address = ([u8; 4], u16);
 
@@ -67,8 +68,21 @@ fn who_says_the_same_at_the_same_time_is_known_by_the_masking_keys() {
     for n in 0..4 {
         script = visitors.into_iter().fold(script, |script, visitor| said(script, visitor, n, visitor.key(n)));
     }
-    let judged = judge(&visitors.into_iter().fold(script, left));
-    assert_eq!(ports(&judged), [[40_001, 50_001], [40_002, 50_002], [40_003, 50_003]]);
+    let script = visitors.into_iter().fold(script, left);
+    for live in [false, true] {
+        let judged = judge_with(EngineOptions { live, ..EngineOptions::default() }, &script.packets());
+        assert_eq!(ports(&judged), [[40_001, 50_001], [40_002, 50_002], [40_003, 50_003]], "live: {live}");
+    }
+}
+
+/// The last frame tells it when the capture is over, where there were too few while it went on.
+#[test]
+fn one_frame_is_enough_in_the_end() {
+    let (one, other) = (Visitor(1), Visitor(2));
+    let script = joined(joined(Script::new(), one), other);
+    let script = said(said(script, one, 1, one.key(1)), other, 1, other.key(1));
+    let script = pushed(pushed(script, one), other);
+    assert_eq!(ports(&judge(&left(left(script, one), other))), [[40_001, 50_001], [40_002, 50_002]]);
 }
 
 /// The capture began when the first message was past the client's leg, and lost the last one before the proxy.
@@ -82,6 +96,23 @@ fn one_frame_that_both_legs_have_is_enough() {
     }
     let judged = judge(&left(left(script, one), other));
     assert_eq!(ports(&judged), [[40_001, 50_001], [40_002, 50_002]]);
+}
+
+/// Four bytes: with many clients, two of them choose the same ones now and then.
+#[test]
+fn one_key_that_two_clients_share_is_chance() {
+    let (one, other) = (Visitor(1), Visitor(2));
+    let direct = |script: Script| script.leg(one.client(), FRONT).mid_stream().leg(other.dial(), BACKEND).mid_stream();
+    let script = (0..4).fold(direct(Script::new()), |script, n| {
+        let key = |visitor: Visitor| if n == 2 { [9; 4] } else { visitor.key(n) };
+        let script = script.leg(one.client(), FRONT).client(text("hello").masked_with(key(one)));
+        let script = script.leg(other.dial(), BACKEND).client(text("other").masked_with(key(other)));
+        script.server(text("and so on")).leg(one.client(), FRONT).server(text("something happened"))
+    });
+    for live in [false, true] {
+        let judged = judge_with(EngineOptions { live, ..EngineOptions::default() }, &script.packets());
+        assert_eq!(ports(&judged), [[40_001], [50_002]], "live: {live}");
+    }
 }
 
 /// Some clients mask with one key, or with one that changes nothing.
@@ -136,7 +167,10 @@ fn a_connection_seen_before_and_behind_a_nat_is_told_once() {
         script = script.leg(visitor.client(), CALLED).server(text("something happened"));
     }
     let script = left(script.leg(visitor.client(), CALLED).client_fin(), visitor);
-    let judged = judge(&script.leg(visitor.client(), CALLED).server_fin());
-    assert_eq!(ports(&judged), [[40_001, 50_001]]);
-    assert_eq!(judged.only().0.legs[0].server.ip.to_string(), "192.0.2.1", "what was called first");
+    let script = script.leg(visitor.client(), CALLED).server_fin();
+    for live in [false, true] {
+        let judged = judge_with(EngineOptions { live, ..EngineOptions::default() }, &script.packets());
+        assert_eq!(ports(&judged), [[40_001, 50_001]], "live: {live}");
+        assert_eq!(judged.only().0.legs[0].server.ip.to_string(), "192.0.2.1", "what was called first");
+    }
 }
