@@ -140,8 +140,11 @@ impl<'a> Refusal<'a> {
     /// Whether a proxy made it: there is a leg behind it that has another answer or none, or it is a proxy's own page.
     pub fn by_proxy(&self) -> bool {
         let behind = parties::behind(self.session, self.made_on).map(|behind| &self.session.legs[behind]);
-        // What the capture lacks of a leg may be this very answer.
-        let has_other = |leg: &Leg| leg.response.is_some() || leg.half(Role::Server).gap_bytes == 0;
+        // What the capture lacks of a leg, or nobody can read, may be this very answer.
+        let has_other = |leg: &Leg| {
+            let unread = leg.tls.as_deref().is_some_and(|tls| tls.decrypted_by.is_none() && tls.bytes.server > 0);
+            leg.response.is_some() || (leg.half(Role::Server).gap_bytes == 0 && !unread)
+        };
         behind.is_some_and(has_other) || proxies::error_page(self.response).is_some()
     }
 
@@ -189,13 +192,18 @@ pub fn said(response: &Response) -> String {
         text.push(' ');
         text.push_str(&reason);
     }
-    // A page and a repeated reason say nothing more.
-    if !body.is_empty() && !body.starts_with('<') && body != reason {
+    if has_words(response) {
         text.push_str(", \"");
         text.push_str(&body);
         text.push('"');
     }
     text
+}
+
+/// Whether its body says more than its status: a page and a repeated reason do not.
+pub fn has_words(response: &Response) -> bool {
+    let body = quote(&response.body);
+    !body.is_empty() && !body.starts_with('<') && body != quote(response.head.reason())
 }
 
 /// Who made an answer: `the proxy 10.0.0.1:80 itself (nginx)`.
@@ -326,5 +334,15 @@ mod tests {
         };
         assert_eq!(unanswered(62), "the proxy 10.0.0.1:80");
         assert_eq!(unanswered(0), "the proxy 10.0.0.1:80 itself");
+    }
+
+    #[test]
+    fn what_nobody_can_read_may_be_the_backends_answer() {
+        let encrypted = |answer: u64| {
+            let front = session().client_leg(|leg| leg.request(ASKED).response("HTTP/1.1 401 Unauthorized\n\n"));
+            maker(&front.backend_leg(|leg| leg.tls(|tls| tls.bytes.server = answer)))
+        };
+        assert_eq!(encrypted(120), "the proxy 10.0.0.1:80");
+        assert_eq!(encrypted(0), "the proxy 10.0.0.1:80 itself");
     }
 }

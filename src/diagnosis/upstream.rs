@@ -63,7 +63,7 @@ impl LastAttempt<'_> {
         }
         match self.front.status() {
             Some(status) => format!("it answered {status}"),
-            None if self.front.outcome == Outcome::Encrypted => "what it answered is encrypted".to_owned(),
+            None if self.front.outcome == Outcome::Encrypted => "what the proxy answered is encrypted".to_owned(),
             None => "its client got no answer".to_owned(),
         }
     }

@@ -178,7 +178,11 @@ pub(super) fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
 /// Text or not, by the first bytes: text has no control characters but white space.
 pub(super) fn text_or_other(bytes: &[u8]) -> FirstBytes {
     const ENOUGH: usize = 64;
+    const SHORTEST_LINE: usize = 4;
     let bytes = &bytes[..bytes.len().min(ENOUGH)];
+    // A greeting is a line, and bytes of any kind may follow at once (RFC 4253 §4.2).
+    let line = bytes.iter().position(|&byte| byte == b'\n').filter(|&end| end >= SHORTEST_LINE).unwrap_or(bytes.len());
+    let bytes = &bytes[..line];
     let valid = match str::from_utf8(bytes) {
         Ok(text) => text,
         // The last character may be cut.

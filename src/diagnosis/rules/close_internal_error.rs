@@ -20,7 +20,10 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    by_code(facts, |code| matches!(code, 1011 | 1014))
+    let by_gateway = by_code(facts, |code| code == 1014).map(|evidence| {
+        evidence.fix("look at the server behind whoever closed, and at its log of how it reaches that".to_owned())
+    });
+    by_gateway.or_else(|| by_code(facts, |code| code == 1011))
 }
 
 #[cfg(test)]
@@ -29,5 +32,12 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         closed_with(1011, "why")
+    }
+
+    #[test]
+    fn a_gateway_speaks_of_the_server_behind_it() {
+        let fix = |code: u16| closed_with(code, "bad gateway").diagnose().findings[0].fix.to_string();
+        assert!(fix(1014).starts_with("look at the server behind"));
+        assert!(fix(1011).contains("an exception stands there"));
     }
 }

@@ -36,12 +36,21 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         None if is_bare(&refusal) => "; the request has no Origin, and Go's x/net/websocket refuses that so".to_owned(),
         None => String::new(),
     };
+    // What stands in its body says as much as anybody will.
+    let is_silent = !answer::has_words(refusal.response);
+    let (which, and) = if is_silent { (", which does not say why", ", and does not say why") } else { ("", "") };
+    let fix = refusal.response.body.starts_with("RBAC:").then(|| {
+        "Envoy: a filter for role-based access control (RBAC) refuses it; Istio: let an AuthorizationPolicy of this \
+         workload allow the GET of the handshake and its path"
+            .to_owned()
+    });
     Some(
-        Evidence::on(refusal.made_on, format!("answered {said}, which does not say why{hint}"))
+        Evidence::on(refusal.made_on, format!("answered {said}{which}{hint}"))
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the answer")
             .confidence(confidence)
-            .verdict(format!("{} refused the handshake with {said}, and does not say why{hint}", refusal.maker())),
+            .fix_if(fix)
+            .verdict(format!("{} refused the handshake with {said}{and}{hint}", refusal.maker())),
     )
 }
 
@@ -89,5 +98,13 @@ pub(super) mod tests {
         let gorilla = "HTTP/1.1 403 Forbidden\nSec-Websocket-Version: 13\n\nForbidden\n";
         assert!(refused_with(gorilla).check(&RULE).is_none());
         assert!(answered("HTTP/1.1 401 Unauthorized\n\n").check(&RULE).is_none());
+    }
+
+    #[test]
+    fn what_the_body_says_is_the_reason() {
+        let istio = answered("HTTP/1.1 403 Forbidden\nserver: istio-envoy\n\nRBAC: access denied");
+        assert!(istio.diagnose().verdict.ends_with("\"RBAC: access denied\""), "{}", istio.diagnose().verdict);
+        assert!(istio.diagnose().findings[0].fix.contains("AuthorizationPolicy"));
+        assert!(example().diagnose().verdict.ends_with("does not say why"));
     }
 }

@@ -47,7 +47,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let software = proxies::named_by(refusal.response).map(|named| named.software);
     let by_proxy = proxies::error_page(refusal.response).is_some();
     let is_nginx = software == Some(Software::Nginx);
-    if !by_proxy || !(refusal.status() == 502 || (refusal.status() == 503 && !is_nginx)) {
+    // Envoy says so of a backend that it has tried to reach.
+    let was_dialled = refusal.response.body.starts_with("upstream connect error");
+    if was_dialled || !by_proxy || !(refusal.status() == 502 || (refusal.status() == 503 && !is_nginx)) {
         return None;
     }
     let asked = refusal.request?.moment;
@@ -161,5 +163,16 @@ pub(super) mod tests {
         assert!(late.check(&RULE).is_none());
         assert!(answered("HTTP/1.1 502 Bad Gateway\n\nBad Gateway").check(&RULE).is_none(), "a backend may say so too");
         assert!(healthy().check(&RULE).is_none());
+    }
+
+    #[test]
+    fn is_silent_where_envoy_says_that_it_tried() {
+        let said = |body: &str| {
+            let answer = format!("HTTP/1.1 503 Service Unavailable\nserver: envoy\n\n{body}");
+            session().client_leg(|leg| leg.request(ASKED).response(&answer)).check(&RULE).is_some()
+        };
+        let reset =
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
+        assert!(said("no healthy upstream") && !said(reset));
     }
 }

@@ -51,6 +51,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         false => ("no byte of an answer", "without an answer"),
     };
     let as_engine_io = request.map(|request| as_engine_io_does(request, end.moment)).unwrap_or_default();
+    // Behind a sentence about the backend, "it" would be the backend.
+    let outcome = attempt.outcome();
+    let outcome = outcome.strip_prefix("it ").map(|deed| format!("the proxy {deed}")).unwrap_or(outcome);
     Some(
         Evidence::on(
             attempt.back_index,
@@ -60,9 +63,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         .packet(end.moment, "the backend closes")
         .packet_if(attempt.answered(), "the proxy's answer")
         .verdict(format!(
-            "{backend} took the request of {} and {flag} {after} later {before}{as_engine_io}; the proxy {}",
+            "{backend} took the request of {} and {flag} {after} later {before}{as_engine_io}; {outcome}",
             attempt.proxy(),
-            attempt.outcome().trim_start_matches("it ")
         )),
     )
 }
@@ -170,5 +172,15 @@ pub(super) mod tests {
         let holed = |leg: TestLeg| leg.request(FORWARDED).hole(Role::Server, 62).fin(Role::Server);
         let session = session().client_leg(|leg| leg.request(ASKED).response(NGINX_502)).backend_leg(holed);
         assert!(session.check(&RULE).is_none());
+    }
+
+    #[test]
+    fn a_client_without_an_answer_is_told_in_a_sentence() {
+        let verdict = |leg: fn(TestLeg) -> TestLeg| {
+            let session = session().client_leg(|front| leg(front.request(ASKED)));
+            session.backend_leg(|leg| leg.request(FORWARDED).after_ms(3).fin(Role::Server)).diagnose().verdict
+        };
+        assert!(verdict(|leg| leg).ends_with("without an answer; its client got no answer"));
+        assert!(verdict(|leg| leg.response(NGINX_502)).ends_with("without an answer; the proxy answered 502"));
     }
 }
