@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::engine::event::Event;
+use crate::engine::strays::{Front, Seeks};
 use crate::engine::tracker::Watch;
 use crate::h2;
 use crate::http::ProxyHeader;
@@ -190,6 +191,17 @@ impl Watch<'_> {
             request: request.moment,
             response: Some((response.head.status, response.moment)),
         };
+        if matches!(response.head.status, 502..=504) {
+            self.tracker.strays.add_plain(Front {
+                owner: (),
+                client: exchange.client,
+                server: exchange.server,
+                opened: (flow.earlier_requests == 0).then_some(flow.opened.at),
+                asked: exchange.request.at,
+                until: response.begun.at,
+                seeks: Seeks::Failure,
+            });
+        }
         self.tracker.note(Note::Exchange(Box::new(exchange)));
     }
 

@@ -9,6 +9,9 @@ use crate::session::joiner::Hosts;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
+/// Requests that wait at a time, of those that are looked at.
+const LOOKED_AT: usize = 512;
+
 /// Connections that said nothing we understand, kept for the sessions whose proxy may have made them; by their beginning.
 #[derive(Debug)]
 pub struct Strays {
@@ -16,6 +19,9 @@ pub struct Strays {
     next: u64,
     /// Encrypted connections that are over and no session, by their beginning: one may be what a proxy dialled for.
     encrypted: VecDeque<Encrypted>,
+    /// Requests for something else whose proxy answered that it could not reach its backend: it dialled for them. By their
+    /// answers.
+    plain: VecDeque<Front<()>>,
     /// Until when those waited that gave way.
     forgotten: Timestamp,
     bound: usize,
@@ -104,6 +110,9 @@ pub enum Seeks {
 /// How well a connection fits a front: from its proxy's address for certain; then the last to ask.
 type Fit = (bool, Timestamp);
 
+/// Whose a connection is: how well it fits, who that is, and how many it may be.
+type Owner<T> = (Fit, T, u32);
+
 impl Strays {
     /// Keeps at most so many.
     pub fn new(bound: usize) -> Strays {
@@ -111,6 +120,7 @@ impl Strays {
             legs: BTreeMap::new(),
             next: 0,
             encrypted: VecDeque::new(),
+            plain: VecDeque::new(),
             forgotten: Timestamp::ZERO,
             bound,
             overflows: 0,
@@ -138,11 +148,15 @@ impl Strays {
         if self.legs.is_empty() {
             return Vec::new();
         }
-        let mut owners: BTreeMap<Place, (Fit, T, u32)> = BTreeMap::new();
+        let mut owners: BTreeMap<Place, Owner<T>> = BTreeMap::new();
         for front in fronts {
             let (from, to) = front.waited();
             for (&place, leg) in self.legs.range((from, 0)..=(to, u64::MAX)) {
                 let Some(sure) = front.may_own(leg, hosts) else { continue };
+                // Who found somebody that answered may have asked there first.
+                if matches!(front.seeks, Seeks::EarlierAttempt { .. }) && self.is_for_plain(leg, hosts) {
+                    continue;
+                }
                 let fit = (sure, front.asked);
                 let (best, owner, count) = owners.entry(place).or_insert((fit, front.owner, 0));
                 *count += 1;
@@ -155,6 +169,22 @@ impl Strays {
         owners.retain(|_, ((sure, _), _, count)| *sure || *count == 1);
         let claimed = owners.into_iter().filter_map(|(place, (_, owner, _))| Some((owner, self.legs.remove(&place)?)));
         claimed.collect()
+    }
+
+    /// A request for something else, whose proxy answered that it could not reach its backend. The oldest gives way.
+    pub fn add_plain(&mut self, front: Front<()>) {
+        if self.plain.len() >= self.bound {
+            self.plain.pop_front();
+        }
+        self.plain.push_back(front);
+    }
+
+    /// Whether a proxy made this attempt for a request for something else.
+    fn is_for_plain(&self, leg: &Leg, hosts: &Hosts) -> bool {
+        let at = leg.tcp.first.at;
+        let waited = self.plain.partition_point(|front| front.until.plus(TOLERANCE) < at);
+        let may_own = |front: &Front<()>| front.waits_at(at) && front.may_own(leg, hosts).is_some();
+        !leg.tcp.came_up() && self.plain.iter().skip(waited).take(LOOKED_AT).any(may_own)
     }
 
     /// An encrypted connection that is no session. The oldest gives way.
@@ -181,11 +211,14 @@ impl Strays {
         fronts.next().is_none().then_some(place)
     }
 
-    /// All that nobody claimed.
+    /// All that nobody claimed, and that were not made for something else.
     pub fn take(&mut self, hosts: &Hosts) -> Vec<Unclaimed> {
         let mut unclaimed: Vec<Unclaimed> = Vec::new();
         let mut tried: BTreeMap<usize, Vec<Box<Leg>>> = BTreeMap::new();
         for leg in std::mem::take(&mut self.legs).into_values() {
+            if self.is_for_plain(&leg, hosts) {
+                continue;
+            }
             let failed = !leg.tcp.came_up();
             match self.encrypted_front(&leg, hosts).filter(|_| failed) {
                 Some(front) => tried.entry(front).or_default().push(leg),

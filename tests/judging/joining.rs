@@ -193,3 +193,39 @@ fn a_proxy_that_leaves_its_backends_101_has_its_own_reason() {
     let verdict = &judged.verdicts()[0];
     assert!(verdict.starts_with("the proxy") && verdict.ends_with("the reason is in the proxy"), "{verdict}");
 }
+
+const PAGE: &str = "GET /page HTTP/1.1\r\nHost: app.example\r\n\r\n";
+const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+const VISITOR: ([u8; 4], u16) = ([10, 0, 0, 8], 40_002);
+
+/// A page whose backend refuses, and what happens meanwhile.
+fn page_in_vain(before: Script, meanwhile: impl FnOnce(Script) -> Script) -> Script {
+    let asked = before.leg(VISITOR, FRONT).request(PAGE).leg(([10, 0, 0, 1], 50_000), OTHER_BACKEND).refused();
+    meanwhile(asked).leg(VISITOR, FRONT).response(BAD_GATEWAY)
+}
+
+#[test]
+fn a_refused_connection_for_a_page_is_no_session() {
+    assert_eq!(judge(&page_in_vain(Script::new(), |script| script)).0.len(), 0);
+    let alone = judge(&Script::new().leg(CLIENT, OTHER_BACKEND).refused());
+    assert_eq!(alone.cause(), Some("connect-refused"));
+}
+
+#[test]
+fn a_refused_connection_for_a_page_is_no_attempt_of_the_session_that_worked() {
+    let answer = switching_protocols(KEY);
+    let asked = Script::new().leg(CLIENT, FRONT).request(asking(KEY, ""));
+    let both = page_in_vain(asked, |script| {
+        script.leg(DIAL, BACKEND).request(asking(KEY, "")).response(&answer).leg(CLIENT, FRONT).response(&answer)
+    });
+    let judged = judge(&over(both.leg(CLIENT, FRONT)));
+    assert_eq!(judged.legs().len(), 2);
+    assert_eq!(judged.alarms(), [""; 0]);
+}
+
+#[test]
+fn a_refused_connection_is_rather_that_of_an_attempt_that_failed() {
+    let asked = Script::new().leg(CLIENT, FRONT).request(asking(KEY, ""));
+    let judged = judge(&page_in_vain(asked, |script| script).leg(CLIENT, FRONT).response(BAD_GATEWAY));
+    assert_eq!(judged.cause(), Some("upstream-refused"));
+}
