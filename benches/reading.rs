@@ -5,9 +5,7 @@ use std::io::Cursor;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use etherparse::PacketBuilder;
-use wsflow::limits::Limits;
 use wsflow::source::{Input, Savefiles, Source};
-use wsflow::wire::{Dissected, Dissector};
 
 const PACKETS: u32 = 100_000;
 
@@ -39,7 +37,7 @@ fn reading(criterion: &mut Criterion) {
         bencher.iter_batched_ref(
             source,
             |source| {
-                while let Ok(Some(input)) = source.next() {
+                while let Ok(Some(input)) = source.next(usize::MAX) {
                     black_box(&input);
                 }
             },
@@ -47,15 +45,13 @@ fn reading(criterion: &mut Criterion) {
         );
     });
     group.bench_function("records and segments", |bencher| {
-        let mut dissector = Dissector::new(&Limits::default());
         bencher.iter_batched_ref(
             source,
             |source| {
-                while let Ok(Some(input)) = source.next() {
-                    if let Input::Packet(packet) = input
-                        && let Dissected::Tcp(segment) = dissector.dissect(&packet)
-                    {
-                        black_box(&segment);
+                while let Ok(Some(input)) = source.next(usize::MAX) {
+                    let Input::Packets(packets) = input else { continue };
+                    for (packet, headers) in packets {
+                        black_box(&headers.map(|headers| headers.segment(&packet)));
                     }
                 }
             },

@@ -41,9 +41,9 @@ fn session(capture: &str) -> Session {
     let limits = Limits::default();
     let mut first = First::default();
     let mut engine = Engine::new(&limits, EngineOptions::default(), first.wants());
-    while let Some(input) = source.next().expect("the examples are whole") {
-        if let Input::Packet(packet) = input {
-            engine.packet(&packet, &mut first).expect("the sink takes everything");
+    while let Some(input) = source.next(usize::MAX).expect("the examples are whole") {
+        if let Input::Packets(packets) = input {
+            engine.packets(packets, &mut first).expect("the sink takes everything");
         }
     }
     engine.finish(&mut first).expect("the sink takes everything");

@@ -177,10 +177,9 @@ fn captures(c: &mut Criterion) {
 fn each_packet(path: &std::path::Path, mut take: impl FnMut(Dissected<'_>)) {
     let mut dissector = Dissector::new(&Limits::default());
     let mut source = Savefiles::open(&[path.to_owned()], None).expect("a capture of that name");
-    while let Ok(Some(input)) = source.next() {
-        if let Input::Packet(packet) = input {
-            take(dissector.dissect(&packet));
-        }
+    while let Ok(Some(input)) = source.next(usize::MAX) {
+        let Input::Packets(packets) = input else { continue };
+        packets.for_each(|(packet, _)| take(dissector.dissect(&packet)));
     }
 }
 

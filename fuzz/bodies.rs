@@ -8,7 +8,7 @@ use std::io::{Cursor, Read};
 
 use wsflow::limits::Limits;
 use wsflow::packet::{InterfaceId, LinkType, Moment, Packet, PacketNumber};
-use wsflow::source::{Savefiles, Source};
+use wsflow::source::{Input, Savefiles, Source};
 use wsflow::stream::Role;
 use wsflow::time::Timestamp;
 use wsflow::tls::{Observer, Origin, SecretStore, TlsOutput};
@@ -117,7 +117,8 @@ fn read_all(mut source: Savefiles) -> (Vec<String>, Option<String>) {
     let mut seen = Vec::new();
     let mut wrong = None;
     loop {
-        match source.next() {
+        match source.next(usize::MAX) {
+            Ok(Some(Input::Packets(packets))) => seen.extend(packets.map(|packet| format!("{packet:?}"))),
             Ok(Some(input)) => seen.push(format!("{input:?}")),
             Ok(None) => return (seen, wrong),
             Err(error) => assert!(wrong.replace(error.to_string()).is_none(), "a file is damaged once"),

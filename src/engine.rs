@@ -42,7 +42,7 @@ use crate::tcp::Table;
 use crate::time::Timestamp;
 use crate::tls::Origin;
 use crate::tls::secrets::ClientRandom;
-use crate::wire::{Dissected, Dissector, Ignored};
+use crate::wire::{Dissected, Dissector, Headers, Ignored};
 
 /// What a courier takes at once: enough that waking who waits for it costs little a session.
 const LOAD: usize = 1024;
@@ -128,19 +128,36 @@ impl Engine {
 
     /// Takes the next packet.
     pub fn packet(&mut self, packet: &Packet<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+        let headers = Headers::read(packet.link, packet.length, packet.data);
+        self.packet_behind(headers.as_ref(), packet, sink)
+    }
+
+    /// Takes the next packets. With each come its headers, which were read before, unless it is not a usual one.
+    pub fn packets<'a>(
+        &mut self,
+        packets: impl Iterator<Item = (Packet<'a>, Option<&'a Headers>)>,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
+        for (packet, headers) in packets {
+            self.packet_behind(headers, &packet, sink)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn packet_behind(&mut self, headers: Option<&Headers>, packet: &Packet<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         self.packets += 1;
         self.bytes += u64::from(packet.length);
         self.first.get_or_insert(packet.at);
         self.last = self.last.max(packet.at);
         self.now = self.now.max(packet.at);
-        let usual = Dissector::segment(packet, |segment| {
-            let mut watch = Watch::new(&mut self.tracker, sink, self.now);
-            // The table takes the time from the segment.
-            self.table.handle(segment, &mut watch);
-            watch.result()
-        });
-        match usual {
-            Some(done) => done?,
+        match headers {
+            Some(headers) => {
+                let mut watch = Watch::new(&mut self.tracker, sink, self.now);
+                // The table takes the time from the segment.
+                self.table.handle(&headers.segment(packet), &mut watch);
+                watch.result()?;
+            }
             None => self.unusual(packet, sink)?,
         }
         self.release(sink)
@@ -241,6 +258,11 @@ impl Engine {
                 courier.close(rest)
             }
         }
+    }
+
+    /// Whether sessions are told of when they are over.
+    pub fn is_live(&self) -> bool {
+        self.options.live
     }
 
     /// The greatest time that packets or silence have told.

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod keylog;
 #[cfg(feature = "live")]
 pub mod live;
+mod packets;
 #[cfg(target_os = "linux")]
 pub mod privileges;
 pub mod savefile;
@@ -15,16 +16,17 @@ pub mod savefile;
 pub use error::SourceError;
 pub(crate) use error::without_code;
 pub use filter::{Filter, FilterError};
+pub use packets::Packets;
 pub use savefile::{Clocks, Savefiles};
 
-use crate::packet::{InterfaceId, LinkType, Packet};
+use crate::packet::{InterfaceId, LinkType};
 use crate::time::Timestamp;
 
 /// One thing that a source yields. Borrowed: it is gone when the next one is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
-    /// A packet.
-    Packet(Packet<'a>),
+    /// Packets: as many as there are at once.
+    Packets(Packets<'a>),
     /// Secrets that lie in a savefile among its packets.
     Secrets {
         /// What `data` is.
@@ -89,10 +91,10 @@ impl SecretsFormat {
 
 /// Something that yields input.
 pub trait Source {
-    /// What comes next; `None` at the end.
+    /// What comes next, and of packets not more than `most`; `None` at the end.
     ///
     /// After [`SourceError::Damaged`] it may be asked again: the rest of the damaged file is lost, other files go on.
-    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError>;
+    fn next(&mut self, most: usize) -> Result<Option<Input<'_>>, SourceError>;
 
     /// The interfaces met so far, by their [`InterfaceId`].
     fn interfaces(&self) -> &[Interface];

@@ -7,6 +7,7 @@ mod bytes;
 mod dns;
 mod ends;
 mod fragments;
+mod headers;
 mod icmp;
 mod ip;
 mod link;
@@ -16,7 +17,6 @@ mod samples;
 mod serial;
 mod tcp;
 mod tunnel;
-mod usual;
 mod wifi;
 
 use std::fmt;
@@ -28,6 +28,7 @@ use crate::packet::{InterfaceId, Moment, Packet};
 use crate::tcp::SeqNumber;
 
 pub use ends::{Addresses, Ends, KeptEnds};
+pub use headers::Headers;
 
 use bytes::Bytes;
 use fragments::FragmentTable;
@@ -244,18 +245,13 @@ impl Dissector {
         }
     }
 
-    /// Gives the segment of a usual packet to `take`, in one go: to be tried first where every instruction counts. `None`
-    /// when the packet is any other.
-    #[inline(always)]
-    pub fn segment<'a, T>(packet: &Packet<'a>, take: impl FnOnce(&Segment<'a>) -> T) -> Option<T> {
-        usual::segment(packet, take)
-    }
-
     /// Peels a packet down to what is for us. Checksums are not looked at: captures are full of unfinished ones.
     #[inline]
     pub fn dissect<'a>(&'a mut self, packet: &Packet<'a>) -> Dissected<'a> {
-        let usual = Dissector::segment(packet, |segment| Dissected::Tcp(*segment));
-        usual.unwrap_or_else(|| self.peel(packet).unwrap_or_else(Dissected::Ignored))
+        match Headers::read(packet.link, packet.length, packet.data) {
+            Some(headers) => Dissected::Tcp(headers.segment(packet)),
+            None => self.peel(packet).unwrap_or_else(Dissected::Ignored),
+        }
     }
 
     /// What was done so far.
@@ -393,7 +389,8 @@ mod tests {
             let captured = &data[..cut.index(data.len() + 1)];
             for (captured, length) in [(&data[..], data.len()), (captured, data.len()), (&data[..], length.into())] {
                 let packet = Packet { length: length as u32, ..packet(link, captured) };
-                if let Some(short) = usual::segment(&packet, |segment| *segment) {
+                if let Some(headers) = Headers::read(packet.link, packet.length, packet.data) {
+                    let short = headers.segment(&packet);
                     match Dissector::new(&Limits::default()).peel(&packet) {
                         Ok(Dissected::Tcp(long)) => prop_assert_eq!(format!("{:?}", short), format!("{:?}", long)),
                         other => return Err(TestCaseError::fail(format!("{short:?} {other:?}"))),

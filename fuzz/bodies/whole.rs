@@ -17,9 +17,9 @@ pub fn engine(data: &[u8]) {
     let mut both = Both { text: Text::new(Plain, OPTIONS, Clock::utc()), json: Json::new(Plain, Mask::Secrets, true) };
     let mut source = Savefiles::read("it", Cursor::new(data.to_vec()));
     let mut engine = Engine::new(&Limits::default(), EngineOptions { live: false, filtered: true }, both.wants());
-    while let Ok(Some(input)) = source.next() {
+    while let Ok(Some(input)) = source.next(usize::MAX) {
         match input {
-            Input::Packet(packet) => engine.packet(&packet, &mut both),
+            Input::Packets(packets) => engine.packets(packets, &mut both),
             Input::Secrets { data, .. } => engine.secrets(Origin::SecretsBlock, data, &mut both),
             Input::Idle(now) => engine.advance(now, &mut both),
             Input::Interface { .. } | Input::Dropped { .. } => Ok(()),

@@ -62,8 +62,9 @@ impl Extract {
         let mut picker = Picker::new(selection, &Limits::default());
         let (mut packets, mut written, mut picked) = (0, 0, Vec::new());
         while count.is_none_or(|count| packets < count) {
-            match source.next() {
-                Ok(Some(Input::Packet(packet))) => {
+            match source.next(1) {
+                Ok(Some(Input::Packets(mut one))) => {
+                    let Some((packet, _)) = one.next() else { continue };
                     packets += 1;
                     if !picker.picks(&packet) {
                         continue;

@@ -56,8 +56,8 @@ pub(super) fn list_filter(args: &Args, surroundings: &Surroundings) -> Result<Ex
 /// The link type of a file's first packet.
 fn link_of(file: &Path) -> Result<LinkType, Failure> {
     let mut source = Savefiles::open(&[file.to_owned()], None)?;
-    Ok(match source.next()? {
-        Some(source::Input::Packet(packet)) => packet.link,
+    Ok(match source.next(1)? {
+        Some(source::Input::Packets(mut one)) => one.next().map_or(LinkType::ETHERNET, |(packet, _)| packet.link),
         _ => LinkType::ETHERNET,
     })
 }

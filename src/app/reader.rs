@@ -146,13 +146,18 @@ pub(super) fn read(
     let (mut packets, mut damage) = (0, Vec::new());
     while count.is_none_or(|count| packets < count) {
         let (mut changed, mut dropped) = (None, None);
-        let handled = match source.next() {
-            Ok(Some(Input::Packet(packet))) => {
-                packets += 1;
-                if let Some(keylog) = &mut keylog {
+        // Live, what comes between two packets is not to be late.
+        let one_by_one = engine.is_live() || keylog.is_some();
+        let most = if one_by_one { 1 } else { count.map_or(u64::MAX, |count| count - packets) };
+        let handled = match source.next(usize::try_from(most).unwrap_or(usize::MAX)) {
+            Ok(Some(Input::Packets(next))) => {
+                packets += next.len() as u64;
+                if let Some(keylog) = &mut keylog
+                    && let Some((packet, _)) = next.clone().next()
+                {
                     keylog.follow(packet.at, engine, listener)?;
                 }
-                engine.packet(&packet, listener)
+                engine.packets(next, listener)
             }
             Ok(Some(Input::Secrets { format: SecretsFormat::TLS_KEY_LOG, data })) => {
                 engine.secrets(Origin::SecretsBlock, data, listener)

@@ -202,8 +202,8 @@ fn told(RecordingError { name, error }: RecordingError) -> SourceError {
 }
 
 impl<S: Source> Source for Recorded<S> {
-    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
-        let Some(recorder) = &self.recorder else { return self.source.next() };
+    fn next(&mut self, most: usize) -> Result<Option<Input<'_>>, SourceError> {
+        let Some(recorder) = &self.recorder else { return self.source.next(most) };
         if self.source.interfaces().len() > self.interfaces {
             self.interfaces = self.source.interfaces().len();
             recorder.lock().interfaces = self.source.interfaces().to_vec();
@@ -214,10 +214,11 @@ impl<S: Source> Source for Recorded<S> {
         if self.complete {
             return Ok(None);
         }
-        let input = self.source.next()?;
+        // One by one: what becomes of a packet depends on what was told of those before it.
+        let input = self.source.next(1)?;
         let mut recorder = recorder.lock();
-        if let Some(Input::Packet(packet)) = &input {
-            recorder.packet(packet);
+        if let Some(Input::Packets(packets)) = &input {
+            packets.clone().for_each(|(packet, _)| recorder.packet(&packet));
         }
         if let Some(recording) = &mut recorder.recording {
             if let Some(Input::Idle(now)) = &input {

@@ -243,8 +243,9 @@ mod tests {
         let filter = Filter::new("port 8443").expect("a filter");
         let mut source = Savefiles::open(&["pcaps/wss-with-keys.pcap".into()], Some(filter)).expect("a capture");
         let (mut engine, mut sink, mut packets) = (live(), Told::default(), 0);
-        while let Ok(Some(input)) = source.next() {
-            let Input::Packet(packet) = input else { continue };
+        while let Ok(Some(input)) = source.next(1) {
+            let Input::Packets(mut one) = input else { continue };
+            let Some((packet, _)) = one.next() else { continue };
             packets += 1;
             engine.packet(&packet, &mut sink).expect("it takes everything");
             let snapshot = engine.snapshot(&[]);
@@ -287,8 +288,9 @@ mod tests {
         let mut source = Savefiles::open(&["pcaps/wss-with-keys.pcap".into()], Some(filter)).expect("a capture");
         let options = EngineOptions { live, ..EngineOptions::default() };
         let (mut engine, mut sink) = (Engine::new(&Limits::default(), options, Wants::default()), Words::default());
-        while let Ok(Some(input)) = source.next() {
-            let Input::Packet(packet) = input else { continue };
+        while let Ok(Some(input)) = source.next(1) {
+            let Input::Packets(mut one) = input else { continue };
+            let Some((packet, _)) = one.next() else { continue };
             engine.packet(&packet, &mut sink).expect("it takes everything");
             engine.told_encrypted = crate::time::Timestamp::ZERO; // it is shorter than the interval
             engine.tell_encrypted(&mut sink).expect("it takes everything");

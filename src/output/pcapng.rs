@@ -218,14 +218,15 @@ mod tests {
         writer.flush().expect("a file takes everything");
 
         let mut source = Savefiles::open(&[file.path().to_owned()], None).expect("a capture file");
-        let Ok(Some(Input::Secrets { format, data })) = source.next() else { panic!("secrets come first") };
+        let Ok(Some(Input::Secrets { format, data })) = source.next(1) else { panic!("secrets come first") };
         assert_eq!((format, data), (SecretsFormat::TLS_KEY_LOG, &b"CLIENT_RANDOM 00 11\n"[..]));
         for expected in packets {
-            let Ok(Some(Input::Packet(packet))) = source.next() else { panic!("then packets") };
+            let Ok(Some(Input::Packets(mut one))) = source.next(1) else { panic!("then packets") };
+            let (packet, _) = one.next().expect("one packet");
             assert_eq!((packet.at, packet.link, packet.length), (expected.at, expected.link, expected.length));
             assert_eq!(packet.data, expected.data);
         }
-        assert!(matches!(source.next(), Ok(None)));
+        assert!(matches!(source.next(1), Ok(None)));
         let names: Vec<_> = source.interfaces().iter().map(|interface| interface.name.as_deref()).collect();
         assert_eq!(names, [Some("any"), Some("lo")]);
         assert_eq!(source.counts().drops, Drops { kernel: 14, interface: 4 });

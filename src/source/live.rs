@@ -11,6 +11,7 @@ mod device;
 
 use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,9 +21,11 @@ use pcap::{Active, Capture};
 use device::{GATHER_MS, bind_again, cannot_capture, is_up, kind, open_device, reason_of};
 pub use device::{LiveOptions, link_type, list, list_links};
 
-use crate::packet::{InterfaceId, LinkType, Packet, PacketNumber};
-use crate::source::{Change, Drops, FilterError, Input, Interface, Source, SourceCounts, SourceError};
+use crate::packet::{InterfaceId, LinkType};
+use crate::source::packets::Record;
+use crate::source::{Change, Drops, FilterError, Input, Interface, Packets, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
+use crate::wire::Headers;
 
 /// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
 const PATIENCE_MS: i32 = 100;
@@ -53,6 +56,8 @@ pub struct Live {
     changes: VecDeque<Input<'static>>,
     stopped: Option<Timestamp>,
     received: u64,
+    /// The packet that was handed out last.
+    record: Option<Record>,
 }
 
 struct OpenDevice {
@@ -97,6 +102,7 @@ impl Live {
             changes: VecDeque::new(),
             stopped: None,
             received: 0,
+            record: None,
         };
         for name in names {
             let mut capture = open_device(name, options)?;
@@ -197,7 +203,7 @@ impl OpenDevice {
 }
 
 impl Source for Live {
-    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+    fn next(&mut self, _most: usize) -> Result<Option<Input<'_>>, SourceError> {
         if self.stop.load(Ordering::Relaxed) && self.is_drained() {
             self.ask_for_drops();
             return Ok(None);
@@ -217,7 +223,8 @@ impl Source for Live {
         }
         let index = self.next;
         let count = self.devices.len();
-        let Live { devices, interfaces, waits, stop, packets, next, silent, open, patient, asked, due, .. } = self;
+        let Live { devices, interfaces, waits, stop, packets, next, silent, open, patient, asked, due, record, .. } =
+            self;
         let OpenDevice { capture, id, link, gone, up, .. } = &mut devices[index];
         if *gone {
             (*next, *silent) = ((index + 1) % count, *silent + 1);
@@ -231,14 +238,11 @@ impl Source for Live {
                 let (seconds, nanos) = (packet.header.ts.tv_sec, packet.header.ts.tv_usec);
                 let at = Timestamp::from_parts(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
                 *due = at.since(*asked) >= LOOK_AROUND; // a line that is never silent
-                Ok(Some(Input::Packet(Packet {
-                    number: PacketNumber(*packets),
-                    at,
-                    interface: *id,
-                    link: *link,
-                    length: packet.header.len,
-                    data: packet.data,
-                })))
+                let (length, bytes) = (packet.header.len, packet.data);
+                let (headers, end) = (Headers::read(*link, length, bytes), bytes.len() as u32);
+                let record = record.insert(Record { at, begin: 0, end, length, interface: 0, link: *link, headers });
+                let (records, interfaces) = (slice::from_ref(&*record).iter(), slice::from_ref(&*id));
+                Ok(Some(Input::Packets(Packets { records, bytes, number: *packets, interfaces, ahead: 0 })))
             }
             // Nothing there now: a normal value.
             Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {

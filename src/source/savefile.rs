@@ -2,10 +2,12 @@
 
 mod ahead;
 mod appearance;
+mod block;
 mod buffer;
 mod clocks;
 mod compression;
 mod file;
+mod lane;
 mod pcap;
 mod pcapng;
 #[cfg(test)]
@@ -15,10 +17,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{Drops, Filter, Input, Interface, Source, SourceCounts, SourceError};
-use crate::packet::{InterfaceId, Packet, PacketNumber};
 use crate::time::Timestamp;
 
-use file::{File, RecordKind};
+use file::File;
+use lane::Lane;
 
 /// When more files than this are merged, they are read by one thread.
 const FILES_READ_AHEAD: usize = 4;
@@ -40,17 +42,6 @@ pub struct Savefiles {
 /// By how many nanoseconds the clock of each file is ahead of that of the others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Clocks(Vec<i64>);
-
-/// One file of several.
-struct Lane {
-    file: File,
-    /// Whether its record waits to be yielded.
-    waits: bool,
-    /// The numbers of its interfaces among all.
-    interfaces: Vec<InterfaceId>,
-    /// By how many nanoseconds its clock is ahead.
-    ahead: i64,
-}
 
 /// How far the merging of lanes has come.
 struct Merge {
@@ -93,7 +84,7 @@ impl Savefiles {
 
     /// The files whose clocks differ from those of the others, and by how many nanoseconds they are ahead.
     pub fn other_clocks(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.lanes.iter().filter(|lane| lane.ahead != 0).map(|lane| (lane.file.name(), lane.ahead))
+        self.lanes.iter().filter(|lane| lane.ahead != 0).map(|lane| (&*lane.name, lane.ahead))
     }
 
     fn set_clocks(&mut self, Clocks(ahead): &Clocks) {
@@ -109,36 +100,27 @@ impl Savefiles {
 
     fn new(files: Vec<File>, filter: Option<Filter>) -> Savefiles {
         let merge = Merge { turn: 0, until: Some((Timestamp::ZERO, 0)), used: (0..files.len()).rev().collect() };
-        let lane = |file| Lane { file, waits: false, interfaces: Vec::new(), ahead: 0 };
-        let lanes = files.into_iter().map(lane).collect();
+        let lanes = files.into_iter().map(Lane::new).collect();
         Savefiles { lanes, merge, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
     }
 
-    /// Takes the interfaces of a lane that are not known here yet.
-    #[cold]
-    fn note_interfaces(&mut self, turn: usize) {
-        let lane = &mut self.lanes[turn];
-        for interface in &lane.file.interfaces()[lane.interfaces.len()..] {
-            lane.interfaces.push(InterfaceId(self.interfaces.len() as u32));
-            self.interfaces.push(interface.clone());
-        }
-    }
-
+    /// Whether the filter selects what was taken last.
     #[inline(never)]
-    fn selects(&mut self, turn: usize) -> Result<bool, SourceError> {
-        match (&mut self.filter, self.lanes[turn].input(self.packets)) {
-            (Some(filter), Input::Packet(packet)) => Ok(filter.selects(&packet)?),
+    fn selects(&mut self) -> Result<bool, SourceError> {
+        match (&mut self.filter, self.lanes[self.merge.turn].run(self.packets).next()) {
+            (Some(filter), Some((packet, _))) => Ok(filter.selects(&packet)?),
             _ => Ok(true),
         }
     }
 }
 
 impl Source for Savefiles {
-    #[inline]
-    fn next(&mut self) -> Result<Option<Input<'_>>, SourceError> {
+    fn next(&mut self, most: usize) -> Result<Option<Input<'_>>, SourceError> {
+        // What a filter chooses from, or comes from several files, comes one by one.
+        let most = if self.filter.is_some() { 1 } else { most };
         loop {
             let more = match &mut self.lanes[..] {
-                [lane] => lane.file.advance(),
+                [lane] => lane.advance(most),
                 lanes => self.merge.advance(lanes),
             };
             match more {
@@ -146,19 +128,13 @@ impl Source for Savefiles {
                 Some(Err(error)) => return Err(*error),
                 None => return Ok(None),
             }
-            let turn = self.merge.turn;
-            let lane = &self.lanes[turn];
-            if let RecordKind::Packet { interface, .. } = lane.file.record().kind {
-                self.packets += 1;
-                if interface as usize >= lane.interfaces.len() {
-                    self.note_interfaces(turn);
-                }
-                if self.filter.is_some() && !self.selects(turn)? {
-                    self.filtered += 1;
-                    continue;
-                }
+            let (turn, before) = (self.merge.turn, self.packets);
+            self.lanes[turn].number_interfaces(&mut self.interfaces);
+            self.packets += self.lanes[turn].packets() as u64;
+            if self.filter.is_none() || self.selects()? {
+                return Ok(Some(self.lanes[turn].input(before + 1)));
             }
-            return Ok(Some(self.lanes[turn].input(self.packets)));
+            self.filtered += 1;
         }
     }
 
@@ -168,37 +144,11 @@ impl Source for Savefiles {
 
     fn counts(&mut self) -> SourceCounts {
         let mut drops = Drops::default();
-        for interface in self.lanes.iter().flat_map(|lane| lane.file.interfaces()) {
+        for interface in self.lanes.iter().flat_map(|lane| &lane.interfaces) {
             drops.kernel = drops.kernel.saturating_add(interface.drops.kernel);
             drops.interface = drops.interface.saturating_add(interface.drops.interface);
         }
         SourceCounts { filtered: self.filtered, received: None, drops, at: None }
-    }
-}
-
-impl Lane {
-    /// When its record was captured, by the clock of all.
-    #[inline]
-    fn at(&self) -> Timestamp {
-        let at = self.file.record().at;
-        if self.ahead == 0 { at } else { at.moved(self.ahead.saturating_neg()) }
-    }
-
-    /// Its record, as the packet with this number or as what else it is.
-    #[inline]
-    fn input(&self, number: u64) -> Input<'_> {
-        let (record, data) = (self.file.record(), self.file.data());
-        match record.kind {
-            RecordKind::Secrets(format) => Input::Secrets { format, data },
-            RecordKind::Packet { interface, link, length } => Input::Packet(Packet {
-                number: PacketNumber(number),
-                at: self.at(),
-                interface: self.interfaces.get(interface as usize).copied().unwrap_or_default(),
-                link,
-                length,
-                data,
-            }),
-        }
     }
 }
 
@@ -208,7 +158,7 @@ impl Merge {
     fn advance(&mut self, lanes: &mut [Lane]) -> Option<Result<(), Box<SourceError>>> {
         while let Some(index) = self.used.pop() {
             let lane = &mut lanes[index];
-            let record = lane.file.advance();
+            let record = lane.advance(1);
             lane.waits = matches!(record, Some(Ok(())));
             if let Some(Err(error)) = record {
                 return Some(Err(error));
@@ -394,6 +344,55 @@ mod tests {
         let places: Vec<_> =
             lines.iter().filter_map(|line| line.split(' ').find(|word| word.starts_with('@'))).collect();
         assert_eq!(places, ["@0", "@1", "@2", "@0", "@0", "@3"]);
+    }
+
+    /// The numbers and interfaces of the next packets, and how many interfaces are known then.
+    fn next_run(source: &mut Savefiles, most: usize) -> (Vec<(u64, u32)>, usize) {
+        let Ok(Some(Input::Packets(packets))) = source.next(most) else { panic!("there are more packets") };
+        let run = packets.map(|(packet, _)| (packet.number.0, packet.interface.0)).collect();
+        (run, source.interfaces().len())
+    }
+
+    #[test]
+    fn packets_come_as_many_at_once_as_are_asked_for() {
+        let mut source = savefiles(&[&examples()[1]]);
+        assert_eq!(next_run(&mut source, 1), (vec![(1, 0)], 1));
+        assert_eq!(next_run(&mut source, 9), (vec![(2, 0), (3, 0)], 1));
+        assert!(matches!(source.next(9), Ok(None)));
+    }
+
+    #[test]
+    fn an_interface_is_met_with_its_first_packet() {
+        let mut file = Writer::pcapng(ByteOrder::Little);
+        file.interface(1, &[]).packet(0, 1, b"a").interface(1, &[]).interface(1, &[]);
+        file.packet(0, 2, b"b").packet(0, 3, b"c").packet(1, 4, b"d").packet(2, 5, b"e").interface(1, &[]);
+        let mut source = savefiles(&[&file.bytes]);
+        assert_eq!(next_run(&mut source, 9), (vec![(1, 0)], 1));
+        assert_eq!(next_run(&mut source, 9), (vec![(2, 0), (3, 0)], 1));
+        assert_eq!(next_run(&mut source, 9), (vec![(4, 1), (5, 2)], 3));
+        assert!(matches!(source.next(9), Ok(None)));
+        assert_eq!(source.interfaces().len(), 3, "nothing was captured on the last one");
+    }
+
+    /// A file that is long enough to be read by a thread.
+    #[test]
+    fn reading_ahead_changes_nothing() {
+        let mut file = Writer::pcap(ByteOrder::Little, 0xA1B2_C3D4);
+        for second in 1..4_000 {
+            file.record(second, 0, &vec![b'x'; (second as usize * 7_919) % 1_500]);
+        }
+        file.record(4_000, 0, &[b'y'; 200_000]).record(4_001, 0, b"z").u32(7);
+        let mut there = tempfile::NamedTempFile::new().unwrap();
+        there.write_all(&file.bytes).unwrap();
+        let mut ahead = Savefiles::open(&[there.path().to_owned()], None).unwrap();
+        let (expected, errors) = yields(&mut savefiles(&[&file.bytes]));
+        let (lines, errors_ahead) = yields(&mut ahead);
+        assert!(lines == expected && lines.len() == 4_001);
+        let places = [errors, errors_ahead].map(|errors| match &errors[..] {
+            [SourceError::Damaged { offset, packets, .. }] => (*offset, *packets),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(places, [(file.bytes.len() as u64 - 4, 4_001); 2]);
     }
 
     #[test]

@@ -1,76 +1,82 @@
-//! Reading ahead: while records are analysed, another thread fetches (and unpacks) what comes next.
+//! Reading ahead: while packets are analysed, another thread reads (and unpacks) the next blocks, and finds what is in them.
 
-use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-/// What is asked of the system at once. Larger ones are not faster, and a few of this size stay in the processor's cache.
-pub(super) const CHUNK: usize = 256 << 10;
+use super::block::Block;
+use super::file::File;
+use crate::source::SourceError;
 
-/// Room in front of what a chunk holds, for the end of the one before: a record may lie on both.
-pub(super) const HEADROOM: usize = 64 << 10;
-
-/// So many chunks wait to be consumed.
+/// So many blocks wait to be used.
 const WAITING: usize = 3;
 
-/// Bytes that were read: `bytes[begin..end]`.
-pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
-    pub(super) begin: usize,
-    pub(super) end: usize,
+/// What a file yields next: a block, or why there is none.
+pub(super) type Next = Result<Block, Box<SourceError>>;
+
+/// The blocks of a file, read when they are asked for, or ahead.
+pub(super) enum Blocks {
+    Here(Box<File>),
+    Ahead(Ahead),
 }
 
-/// The reading side of a thread that reads.
+/// The other side of a thread that reads.
 pub(super) struct Ahead {
-    read: Receiver<io::Result<Chunk>>,
-    used: SyncSender<Vec<u8>>,
+    read: Receiver<Next>,
+    used: SyncSender<Block>,
 }
 
-impl Ahead {
-    /// Lets a thread of its own read; gives the reader back where the system has no thread to give.
-    pub(super) fn start(reader: Box<dyn Read + Send>) -> Result<Ahead, Box<dyn Read + Send>> {
-        let (hand_over, taken) = mpsc::channel();
-        let (send, read) = mpsc::sync_channel(WAITING);
-        let (used, recycled) = mpsc::sync_channel(WAITING + 2);
-        let body = move || {
-            if let Ok(reader) = taken.recv() {
-                read_all(reader, &send, &recycled);
-            }
-        };
-        match thread::Builder::new().name("wsflow-read".to_owned()).spawn(body) {
-            Ok(_) => match hand_over.send(reader) {
-                Ok(()) => Ok(Ahead { read, used }),
-                Err(mpsc::SendError(reader)) => Err(reader),
-            },
-            Err(_) => Err(reader),
+impl Blocks {
+    /// Lets a thread of its own read, where that is worth it and the system has one to give.
+    pub(super) fn of(file: File) -> Blocks {
+        let file = Box::new(file);
+        if file.is_worth_a_thread() {
+            Ahead::start(file).map_or_else(Blocks::Here, Blocks::Ahead)
+        } else {
+            Blocks::Here(file)
         }
     }
 
-    /// The next chunk; `None` at the end. Waits for it.
-    pub(super) fn next(&self) -> io::Result<Option<Chunk>> {
-        self.read.recv().ok().transpose()
+    /// The next block; `None` at the end. Its room is that of one that was used.
+    pub(super) fn next(&mut self, used: Block) -> Option<Next> {
+        match self {
+            Blocks::Here(file) => file.next(used),
+            Blocks::Ahead(ahead) => ahead.next(used),
+        }
+    }
+}
+
+impl Ahead {
+    /// Gives the file back where there is no thread.
+    fn start(file: Box<File>) -> Result<Ahead, Box<File>> {
+        let (hand_over, taken) = mpsc::channel::<Box<File>>();
+        let (send, read) = mpsc::sync_channel(WAITING);
+        let (used, recycled) = mpsc::sync_channel(WAITING + 2);
+        let body = move || {
+            if let Ok(mut file) = taken.recv() {
+                read_all(&mut file, &send, &recycled);
+            }
+        };
+        match thread::Builder::new().name("wsflow-read".to_owned()).spawn(body) {
+            Ok(_) => match hand_over.send(file) {
+                Ok(()) => Ok(Ahead { read, used }),
+                Err(mpsc::SendError(file)) => Err(file),
+            },
+            Err(_) => Err(file),
+        }
     }
 
-    /// Gives back the room of a chunk.
-    pub(super) fn recycle(&self, bytes: Vec<u8>) {
+    fn next(&self, used: Block) -> Option<Next> {
         // Where there is no place for it, it is freed.
-        let _ = self.used.try_send(bytes);
+        let _ = self.used.try_send(used);
+        self.read.recv().ok()
     }
 }
 
 /// Reads until the end, an error, or nobody listens any more.
-fn read_all(mut reader: Box<dyn Read + Send>, send: &SyncSender<io::Result<Chunk>>, recycled: &Receiver<Vec<u8>>) {
-    loop {
-        let mut bytes = recycled.try_recv().unwrap_or_default();
-        bytes.resize(HEADROOM + CHUNK, 0);
-        let read = match reader.read(&mut bytes[HEADROOM..]) {
-            Ok(0) => return,
-            Ok(read) => Ok(Chunk { bytes, begin: HEADROOM, end: HEADROOM + read }),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
-        };
-        let last = read.is_err();
-        if send.send(read).is_err() || last {
+fn read_all(file: &mut File, send: &SyncSender<Next>, recycled: &Receiver<Block>) {
+    while let Some(next) = file.next(recycled.try_recv().unwrap_or_default()) {
+        let last = next.is_err();
+        if send.send(next).is_err() || last {
             return;
         }
     }

@@ -1,12 +1,15 @@
-//! Bytes of a file, read ahead.
+//! Bytes of a file that were read, and not yet given away.
 
 use std::io::{self, Read};
 
-use super::ahead::{Ahead, CHUNK, Chunk, HEADROOM};
+/// Chunks that a record of unusual length made room for; that is not used again.
+const MANY: usize = 8;
 
 /// A window on a stream: what was read and not yet consumed.
 pub(super) struct Buffer {
-    supply: Supply,
+    reader: Box<dyn Read + Send>,
+    /// So much is asked of the system at once.
+    chunk: usize,
     /// The bytes in `begin..end` are the window; the rest is room.
     bytes: Vec<u8>,
     begin: usize,
@@ -15,15 +18,15 @@ pub(super) struct Buffer {
     offset: u64,
 }
 
-/// Where more comes from.
-enum Supply {
-    Reader(Box<dyn Read + Send>),
-    Ahead(Ahead),
-}
-
 impl Buffer {
-    pub(super) fn new(reader: Box<dyn Read + Send>) -> Buffer {
-        Buffer { supply: Supply::Reader(reader), bytes: vec![0; CHUNK], begin: 0, end: 0, offset: 0 }
+    /// Nothing was read yet. It reads `chunk` bytes at a time, or what comes.
+    pub(super) fn new(reader: Box<dyn Read + Send>, chunk: usize) -> Buffer {
+        Buffer { reader, chunk, bytes: vec![0; chunk], begin: 0, end: 0, offset: 0 }
+    }
+
+    /// How much is asked of the system at once.
+    pub(super) fn chunk(&self) -> usize {
+        self.chunk
     }
 
     /// What was read and not yet consumed. Stays where it is until [`Buffer::fill`].
@@ -32,24 +35,14 @@ impl Buffer {
         &self.bytes[self.begin..self.end]
     }
 
+    /// All bytes up to the end of the window, and where the window begins: positions that last until [`Buffer::fill`].
+    pub(super) fn filled(&self) -> (&[u8], usize) {
+        (&self.bytes[..self.end], self.begin)
+    }
+
     /// The whole stream again, from the beginning of the window.
     pub(super) fn into_reader(self) -> impl Read + Send {
-        io::Cursor::new(self.window().to_vec()).chain(self.supply)
-    }
-
-    /// Lets another thread do the reading from here on, when the system has one to give.
-    pub(super) fn read_ahead(&mut self) {
-        let supply = std::mem::replace(&mut self.supply, Supply::Reader(Box::new(io::empty())));
-        self.supply = match supply {
-            Supply::Reader(reader) => Ahead::start(reader).map_or_else(Supply::Reader, Supply::Ahead),
-            ahead @ Supply::Ahead(_) => ahead,
-        };
-    }
-
-    /// The bytes of the window from `begin` to `end`; none where it is shorter.
-    #[inline]
-    pub(super) fn part(&self, begin: u32, end: u32) -> &[u8] {
-        self.bytes.get(self.begin + begin as usize..self.begin + end as usize).unwrap_or_default()
+        io::Cursor::new(self.window().to_vec()).chain(self.reader)
     }
 
     /// How far into the stream the window begins.
@@ -58,32 +51,32 @@ impl Buffer {
     }
 
     /// Moves the window on by `count` bytes of it.
-    #[inline]
     pub(super) fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.end - self.begin);
         self.begin += count;
         self.offset += count as u64;
     }
 
-    /// Reads until the window has `count` bytes; `false` when the stream ends before. Takes what comes: a pipe that
-    /// delivers in pieces is not waited for longer than need be.
-    #[inline]
-    pub(super) fn fill(&mut self, count: usize) -> io::Result<bool> {
-        if self.end - self.begin >= count { Ok(true) } else { self.read(count) }
+    /// Gives all bytes away, and goes on in `room`; the window, which is short as a rule, moves there.
+    pub(super) fn give(&mut self, mut room: Vec<u8>) -> Vec<u8> {
+        let window = &self.bytes[self.begin..self.end];
+        if room.len() > MANY * self.chunk {
+            room = Vec::new();
+        }
+        if room.len() < self.chunk.max(window.len()) {
+            room.resize(self.chunk.max(window.len()), 0);
+        }
+        room[..window.len()].copy_from_slice(window);
+        (self.begin, self.end) = (0, window.len());
+        std::mem::replace(&mut self.bytes, room)
     }
 
-    #[cold]
-    fn read(&mut self, count: usize) -> io::Result<bool> {
+    /// Reads until the window has `count` bytes; `false` when the stream ends before. Takes what comes: a pipe that
+    /// delivers in pieces is not waited for longer than need be.
+    pub(super) fn fill(&mut self, count: usize) -> io::Result<bool> {
         while self.end - self.begin < count {
-            if let Supply::Ahead(ahead) = &self.supply {
-                match ahead.next()? {
-                    Some(chunk) => self.take(chunk),
-                    None => return Ok(false),
-                }
-                continue;
-            }
-            self.make_room(CHUNK / 2);
-            match self.supply.read(&mut self.bytes[self.end..]) {
+            self.make_room(self.chunk / 2);
+            match self.reader.read(&mut self.bytes[self.end..]) {
                 Ok(0) => return Ok(false),
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -102,36 +95,6 @@ impl Buffer {
         }
         if self.bytes.len() - self.end < room {
             self.bytes.resize((self.bytes.len() * 2).max(self.end + room), 0);
-        }
-    }
-
-    /// Puts a chunk behind the window. What is left of the window is short as a rule, and is moved to the chunk.
-    fn take(&mut self, mut chunk: Chunk) {
-        let left = self.end - self.begin;
-        let used = if left <= HEADROOM.min(chunk.begin) {
-            let begin = chunk.begin - left;
-            chunk.bytes[begin..chunk.begin].copy_from_slice(&self.bytes[self.begin..self.end]);
-            (self.begin, self.end) = (begin, chunk.end);
-            std::mem::replace(&mut self.bytes, chunk.bytes)
-        } else {
-            let more = &chunk.bytes[chunk.begin..chunk.end];
-            self.make_room(more.len());
-            self.bytes[self.end..self.end + more.len()].copy_from_slice(more);
-            self.end += more.len();
-            chunk.bytes
-        };
-        if let Supply::Ahead(ahead) = &self.supply {
-            ahead.recycle(used);
-        }
-    }
-}
-
-impl Read for Supply {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Supply::Reader(reader) => reader.read(out),
-            // A stream is unpacked before it is read ahead, never behind.
-            Supply::Ahead(_) => Err(io::Error::other("read ahead already")),
         }
     }
 }
@@ -201,28 +164,32 @@ mod tests {
         (bytes.clone(), Box::new(Pieces(io::Cursor::new(bytes), 7)))
     }
 
-    /// Records of all sizes, some longer than the headroom and than a chunk: the stream comes out as it went in.
+    /// Records of all sizes, some longer than a chunk, given away now and then: the stream comes out as it went in.
     #[test]
-    fn reading_ahead_changes_nothing() {
-        for ahead in [false, true] {
+    fn giving_away_changes_nothing() {
+        for gives in [false, true] {
             let (bytes, reader) = stream();
-            let mut buffer = Buffer::new(reader);
-            assert!(buffer.fill(4).unwrap());
-            if ahead {
-                buffer.read_ahead();
-            }
+            let (mut buffer, mut used) = (Buffer::new(reader, 1 << 18), Vec::new());
             let mut read = Vec::new();
             for count in [1, 24, 70_000, 1_500, 300_000, 16, 65_536, 90, 400_000, 3].into_iter().cycle() {
                 let whole = buffer.fill(count).unwrap();
                 let count = if whole { count } else { buffer.window().len() };
-                read.extend_from_slice(&buffer.window()[..count]);
+                let (filled, begin) = buffer.filled();
+                assert!(filled[begin..] == *buffer.window());
                 buffer.consume(count);
+                if gives {
+                    used = buffer.give(used);
+                    read.extend_from_slice(&used[begin..begin + count]);
+                } else {
+                    let (filled, _) = buffer.filled();
+                    read.extend_from_slice(&filled[begin..begin + count]);
+                }
                 assert_eq!(buffer.offset(), read.len() as u64);
                 if !whole {
                     break;
                 }
             }
-            assert!(read == bytes, "ahead: {ahead}");
+            assert!(read == bytes, "gives: {gives}");
         }
     }
 
@@ -240,14 +207,9 @@ mod tests {
 
     #[test]
     fn what_came_before_an_error_is_not_lost() {
-        for ahead in [false, true] {
-            let mut buffer = Buffer::new(Box::new(Broken(io::Cursor::new(vec![7; 600_000]))));
-            if ahead {
-                buffer.read_ahead();
-            }
-            assert!(buffer.fill(600_000).unwrap());
-            assert_eq!(buffer.fill(600_001).unwrap_err().to_string(), "the disk says no");
-            assert!(buffer.window() == vec![7; 600_000]);
-        }
+        let mut buffer = Buffer::new(Box::new(Broken(io::Cursor::new(vec![7; 600_000]))), 1 << 16);
+        assert!(buffer.fill(600_000).unwrap());
+        assert_eq!(buffer.fill(600_001).unwrap_err().to_string(), "the disk says no");
+        assert!(buffer.window() == vec![7; 600_000]);
     }
 }

@@ -95,9 +95,13 @@ impl Exchanges {
     fn of(file: File) -> Exchanges {
         let (mut source, mut dissector) = (Savefiles::new(vec![file], None), Dissector::new(&Limits::default()));
         let (mut exchanges, mut asked) = (Exchanges::default(), HashMap::default());
-        for _ in 0..PACKETS {
-            match source.next() {
-                Ok(Some(Input::Packet(packet))) => exchanges.packet(&packet, &mut dissector, &mut asked),
+        let mut left = PACKETS;
+        while left > 0 {
+            match source.next(left) {
+                Ok(Some(Input::Packets(packets))) => {
+                    left -= packets.len();
+                    packets.for_each(|(packet, _)| exchanges.packet(&packet, &mut dissector, &mut asked));
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
             }

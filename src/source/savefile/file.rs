@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use super::ahead::Next;
 use super::appearance;
+use super::block::Block;
 use super::buffer::Buffer;
 use super::compression::Compression;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
-use crate::packet::LinkType;
-use crate::source::{Interface, SecretsFormat, SourceError, error};
-use crate::time::Timestamp;
+use crate::source::{SourceError, error};
 
 /// A record may have so many bytes. More is damage: Wireshark's own bound is a quarter of it.
 pub(super) const RECORD_BYTES: usize = 64 << 20;
@@ -18,35 +18,24 @@ pub(super) const RECORD_BYTES: usize = 64 << 20;
 /// A file that is not longer is read before a thread has begun.
 const WORTH_A_THREAD: u64 = 1 << 20;
 
-/// What the last step of reading a file came to.
-///
-/// Readers write into one that stays where it is: passing records up by value costs as much as finding them.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub(super) kind: RecordKind,
-    /// When it was captured. Secrets come before all: they are needed as soon as they are there.
-    pub(super) at: Timestamp,
-    /// Where its bytes are in the buffer's window.
-    pub(super) begin: u32,
-    pub(super) end: u32,
-}
+/// What a thread asks of the system at once. More is not faster, and a few blocks of this size stay in the processor's cache.
+const CHUNK: usize = 256 << 10;
 
-/// What a record is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum RecordKind {
-    Packet {
-        /// The index of its interface in the file.
-        interface: u32,
-        link: LinkType,
-        /// Its length on the wire.
-        length: u32,
-    },
-    Secrets(SecretsFormat),
+/// The same where there is none, which may be one of a thousand files; and a pipe holds no more.
+const SHORT_CHUNK: usize = 64 << 10;
+
+/// Why no more records are found in the bytes that were read.
+#[derive(Debug)]
+pub(super) enum Lack {
+    /// The next record is not whole: of it so many bytes are needed to go on.
+    Bytes(usize),
+    /// The next record makes no sense.
+    Sense(&'static str),
 }
 
 /// Why there is no next record.
 #[derive(Debug)]
-pub(super) enum Stop {
+enum Stop {
     /// The file ends where a record ends.
     End,
     /// It ends inside a record.
@@ -57,33 +46,12 @@ pub(super) enum Stop {
     Read(io::Error),
 }
 
-impl From<io::Error> for Box<Stop> {
-    fn from(error: io::Error) -> Box<Stop> {
-        Box::new(Stop::Read(error))
-    }
-}
-
-impl Stop {
-    /// A record that makes no sense.
-    #[cold]
-    pub(super) fn record<T>(reason: &'static str) -> Result<T, Box<Stop>> {
-        Err(Box::new(Stop::Record(reason)))
-    }
-
-    /// A record that does not come, or not whole.
-    #[cold]
-    pub(super) fn end<T>(rest: &[u8]) -> Result<T, Box<Stop>> {
-        Err(Box::new(if rest.is_empty() { Stop::End } else { Stop::Cut }))
-    }
-}
-
 /// A savefile while it is read.
 pub(super) struct File {
     name: String,
     buffer: Buffer,
     format: Format,
     compression: Option<Compression>,
-    record: Record,
     packets: u64,
     /// Whether another thread may read what comes next.
     ahead: bool,
@@ -95,7 +63,7 @@ enum Format {
     Pcap(Pcap),
     Pcapng(Pcapng),
     /// Read to its end, or as far as it can be.
-    Done(Vec<Interface>),
+    Done,
 }
 
 impl File {
@@ -111,8 +79,8 @@ impl File {
             let appearance = format!("it is a directory; name files: -r {}/*.pcap*", name.trim_end_matches('/'));
             return Err(SourceError::NotCapture { name, appearance });
         }
-        let mut file = File::new(name, Box::new(file));
-        file.ahead = ahead && metadata.is_file() && metadata.len() > WORTH_A_THREAD;
+        let ahead = ahead && metadata.is_file() && metadata.len() > WORTH_A_THREAD;
+        let mut file = File::with(name, Box::new(file), ahead);
         file.recognise().map_err(|error| *error)?;
         Ok(file)
     }
@@ -124,45 +92,54 @@ impl File {
 
     /// Anything that can be read.
     pub(super) fn new(name: String, reader: Box<dyn Read + Send>) -> File {
-        let kind = RecordKind::Secrets(SecretsFormat(0));
-        File {
-            name,
-            buffer: Buffer::new(reader),
-            format: Format::Unknown,
-            compression: None,
-            record: Record { kind, at: Timestamp::ZERO, begin: 0, end: 0 },
-            packets: 0,
-            ahead: false,
-        }
+        File::with(name, reader, false)
     }
 
-    /// Reads the next record; `None` at the end. What the one before it pointed to is gone.
-    #[inline(always)]
-    pub(super) fn advance(&mut self) -> Option<Result<(), Box<SourceError>>> {
-        let read = match &mut self.format {
-            Format::Pcap(pcap) => pcap.advance(&mut self.buffer, &mut self.record),
-            Format::Pcapng(pcapng) => pcapng.advance(&mut self.buffer, &mut self.record),
-            Format::Unknown | Format::Done(_) => return self.begin(),
-        };
-        match read {
-            Ok(()) => {
-                self.packets += u64::from(matches!(self.record.kind, RecordKind::Packet { .. }));
-                Some(Ok(()))
+    fn with(name: String, reader: Box<dyn Read + Send>, ahead: bool) -> File {
+        let buffer = Buffer::new(reader, if ahead { CHUNK } else { SHORT_CHUNK });
+        File { name, buffer, format: Format::Unknown, compression: None, packets: 0, ahead }
+    }
+
+    /// Reads the next block, as far as it comes at once; `None` at the end. Its room is that of one that was used.
+    pub(super) fn next(&mut self, used: Block) -> Option<Next> {
+        if let Format::Unknown = self.format
+            && let Err(error) = self.recognise()
+        {
+            return Some(Err(error));
+        }
+        let mut block = used;
+        block.clear();
+        loop {
+            let (bytes, begin) = self.buffer.filled();
+            let (end, lack) = match &mut self.format {
+                Format::Pcap(pcap) => pcap.find(bytes, begin, &mut block),
+                Format::Pcapng(pcapng) => pcapng.find(bytes, begin, &mut block),
+                Format::Unknown | Format::Done => return None,
+            };
+            self.buffer.consume(end - begin);
+            // What is wrong behind it is found again by the next call.
+            if !block.is_empty() {
+                self.packets += block.packets.len() as u64;
+                block.bytes = self.buffer.give(block.bytes);
+                return Some(Ok(block));
             }
-            Err(stop) => self.stop(*stop),
+            if let Err(stop) = self.read_on(lack) {
+                return self.stop(stop).map(Err);
+            }
         }
     }
 
-    /// The record that was read last.
-    #[inline]
-    pub(super) fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// Its bytes.
-    #[inline]
-    pub(super) fn data(&self) -> &[u8] {
-        self.buffer.part(self.record.begin, self.record.end)
+    /// Reads what is lacking.
+    fn read_on(&mut self, lack: Lack) -> Result<(), Stop> {
+        let whole = match lack {
+            Lack::Bytes(count) => self.buffer.fill(count).map_err(Stop::Read)?,
+            Lack::Sense(reason) => return Err(Stop::Record(reason)),
+        };
+        match whole {
+            true => Ok(()),
+            false if self.buffer.window().is_empty() => Err(Stop::End),
+            false => Err(Stop::Cut),
+        }
     }
 
     /// What errors call it.
@@ -170,26 +147,9 @@ impl File {
         &self.name
     }
 
-    /// The interfaces met so far.
-    pub(super) fn interfaces(&self) -> &[Interface] {
-        match &self.format {
-            Format::Pcap(pcap) => pcap.interfaces(),
-            Format::Pcapng(pcapng) => pcapng.interfaces(),
-            Format::Unknown => &[],
-            Format::Done(interfaces) => interfaces,
-        }
-    }
-
-    /// Reads the first record, when nothing was read yet.
-    #[inline(never)]
-    fn begin(&mut self) -> Option<Result<(), Box<SourceError>>> {
-        if let Format::Done(_) = self.format {
-            return None;
-        }
-        match self.recognise() {
-            Ok(()) => self.advance(),
-            Err(error) => Some(Err(error)),
-        }
+    /// Whether it was opened to be read ahead, and is long enough.
+    pub(super) fn is_worth_a_thread(&self) -> bool {
+        self.ahead
     }
 
     /// Looks at the beginning, and tells which format it is.
@@ -197,9 +157,10 @@ impl File {
         self.look_ahead(4)?;
         self.compression = Compression::recognise(self.buffer.window());
         if let Some(compression) = self.compression {
-            let nothing = Buffer::new(Box::new(io::empty()));
+            let chunk = self.buffer.chunk();
+            let nothing = Buffer::new(Box::new(io::empty()), 0);
             let packed = std::mem::replace(&mut self.buffer, nothing).into_reader();
-            self.buffer = Buffer::new(compression.unpack(packed));
+            self.buffer = Buffer::new(compression.unpack(packed), chunk);
         }
         self.look_ahead(Pcap::HEADER)?;
         self.format = if let Some(pcap) = Pcap::recognise(self.buffer.window()) {
@@ -209,13 +170,10 @@ impl File {
             Format::Pcapng(Pcapng::default())
         } else {
             self.look_ahead(appearance::BEGINNING)?;
-            self.close();
+            self.format = Format::Done;
             let appearance = appearance::describe(self.buffer.window(), self.compression);
             return Err(Box::new(SourceError::NotCapture { name: self.name.clone(), appearance }));
         };
-        if self.ahead {
-            self.buffer.read_ahead();
-        }
         Ok(())
     }
 
@@ -223,22 +181,18 @@ impl File {
     fn look_ahead(&mut self, count: usize) -> Result<(), Box<SourceError>> {
         match self.buffer.fill(count) {
             Ok(_) => Ok(()),
-            Err(error) if self.compression.is_some() => self.stop(Stop::Read(error)).unwrap_or(Ok(())),
+            Err(error) if self.compression.is_some() => self.stop(Stop::Read(error)).map_or(Ok(()), Err),
             Err(error) => {
-                self.close();
+                self.format = Format::Done;
                 Err(Box::new(SourceError::Open { name: self.name.clone(), error }))
             }
         }
     }
 
+    /// There is nothing more, and what was wrong, if anything was.
     #[cold]
-    fn close(&mut self) {
-        self.format = Format::Done(self.interfaces().to_vec());
-    }
-
-    #[cold]
-    fn stop(&mut self, stop: Stop) -> Option<Result<(), Box<SourceError>>> {
-        self.close();
+    fn stop(&mut self, stop: Stop) -> Option<Box<SourceError>> {
+        self.format = Format::Done;
         let reason = match (stop, self.compression) {
             (Stop::End, _) => return None,
             (Stop::Cut, _) => "it ends inside a record; the capture was cut short, or goes on".to_owned(),
@@ -253,7 +207,7 @@ impl File {
             (Stop::Read(error), _) => error::without_code(&error),
         };
         let (name, offset) = (self.name.clone(), self.buffer.offset());
-        Some(Err(Box::new(SourceError::Damaged { name, offset, packets: self.packets, reason })))
+        Some(Box::new(SourceError::Damaged { name, offset, packets: self.packets, reason }))
     }
 }
 

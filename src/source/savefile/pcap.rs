@@ -1,7 +1,8 @@
 //! The pcap format (draft-ietf-opsawg-pcap): a header of 24 bytes, then records.
 
-use super::buffer::{Buffer, ByteOrder};
-use super::file::{RECORD_BYTES, Record, RecordKind, Stop};
+use super::block::{Block, Captured, Other};
+use super::buffer::ByteOrder;
+use super::file::{Lack, RECORD_BYTES};
 use crate::packet::LinkType;
 use crate::source::{Drops, Interface};
 use crate::time::Timestamp;
@@ -16,12 +17,11 @@ pub(super) struct Pcap {
     nanos: u32,
     /// The length of a record's header.
     record_header: usize,
-    /// The length of the record that was given last.
-    given: usize,
     /// More in one packet is damage.
     max_captured: usize,
-    /// A pcap file has one interface, without a name.
-    interface: [Interface; 1],
+    link: LinkType,
+    /// A pcap file has one interface, without a name. It is told once.
+    interface: Option<Interface>,
 }
 
 impl Pcap {
@@ -47,55 +47,47 @@ impl Pcap {
             order,
             nanos,
             record_header,
-            given: 0,
             max_captured: (snap_length as usize).clamp(USUAL_SNAP_LENGTH, RECORD_BYTES),
-            interface: [Interface { name: None, link, snap_length, drops: Drops::default() }],
+            link,
+            interface: Some(Interface { name: None, link, snap_length, drops: Drops::default() }),
         })
     }
 
-    /// Reads the next packet. The one before it is consumed.
-    #[inline(always)]
-    pub(super) fn advance(&mut self, buffer: &mut Buffer, record: &mut Record) -> Result<(), Box<Stop>> {
-        buffer.consume(std::mem::take(&mut self.given));
+    /// Finds all packets that are whole in `bytes`, from `at` on. Where the first one begins that is not, and what it lacks.
+    pub(super) fn find(&mut self, bytes: &[u8], mut at: usize, block: &mut Block) -> (usize, Lack) {
+        if let Some(interface) = self.interface.take() {
+            block.other(Other::Interface(interface));
+        }
         loop {
-            let window = buffer.window();
-            if let Some(header) = window.first_chunk()
-                && let [seconds, fraction, captured, length] = self.order.four(header)
-                && let end = self.record_header + captured as usize
-                && end <= window.len()
-                && captured as usize <= self.max_captured
-                && seconds | fraction | captured | length != 0
-            {
-                self.given = end;
-                record.kind = RecordKind::Packet { interface: 0, link: self.interface[0].link, length };
-                let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * u64::from(self.nanos);
-                record.at = Timestamp::from_nanos(nanos);
-                (record.begin, record.end) = (self.record_header as u32, end as u32);
-                return Ok(());
+            match self.length_of(bytes.get(at..).unwrap_or_default()) {
+                Ok((whole, [seconds, fraction, _, on_the_wire])) => {
+                    let nanos = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * u64::from(self.nanos);
+                    let (link, length) = (self.link, on_the_wire);
+                    let captured = Captured { at: Timestamp::from_nanos(nanos), interface: 0, link, length };
+                    block.packet(captured, bytes, at + self.record_header, at + whole);
+                    at += whole;
+                }
+                Err(lack) => return (at, lack),
             }
-            self.fill(buffer)?;
         }
     }
 
-    /// Reads until the window has the next record; or says why it never will.
-    #[cold]
-    fn fill(&self, buffer: &mut Buffer) -> Result<(), Box<Stop>> {
-        if !buffer.fill(self.record_header)? {
-            return Stop::end(buffer.window());
-        }
-        let numbers = buffer.window().first_chunk().map_or([0; 4], |header| self.order.four(header));
+    /// The length of the record that these bytes begin with, and the numbers in its header.
+    #[inline(always)]
+    fn length_of(&self, bytes: &[u8]) -> Result<(usize, [u32; 4]), Lack> {
+        let header = bytes.first_chunk().filter(|_| bytes.len() >= self.record_header);
+        let Some(header) = header else { return Err(Lack::Bytes(self.record_header)) };
+        let numbers = self.order.four(header);
         let captured = numbers[2] as usize;
         if captured > self.max_captured {
-            return Stop::record("a packet longer than the snap length allows; the bytes are no record");
+            return Err(Lack::Sense("a packet longer than the snap length allows; the bytes are no record"));
         }
         if numbers == [0; 4] {
-            return Stop::record("only zeros; the disk was full, or the machine went down while capturing");
+            let reason = "only zeros; the disk was full, or the machine went down while capturing";
+            return Err(Lack::Sense(reason));
         }
-        if buffer.fill(self.record_header + captured)? { Ok(()) } else { Stop::end(buffer.window()) }
-    }
-
-    pub(super) fn interfaces(&self) -> &[Interface] {
-        &self.interface
+        let length = self.record_header + captured;
+        if length <= bytes.len() { Ok((length, numbers)) } else { Err(Lack::Bytes(length)) }
     }
 }
 

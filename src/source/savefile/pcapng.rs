@@ -1,7 +1,8 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks in sections.
 
-use super::buffer::{Buffer, ByteOrder};
-use super::file::{RECORD_BYTES, Record, RecordKind, Stop};
+use super::block::{Block, Captured, Other};
+use super::buffer::ByteOrder;
+use super::file::{Lack, RECORD_BYTES};
 use crate::packet::LinkType;
 use crate::source::{Drops, Interface, SecretsFormat};
 use crate::time::Timestamp;
@@ -25,8 +26,8 @@ const INTERFACES: usize = 1 << 16;
 /// Characters of an interface's name that are kept: on Linux it has 15, on Windows about 50.
 const NAME_LENGTH: usize = 128;
 
-const NOT_DESCRIBED: &str = "a packet of an interface that is not described";
-const TOO_SHORT: &str = "a block that is shorter than what it holds";
+const NOT_DESCRIBED: Lack = Lack::Sense("a packet of an interface that is not described");
+const TOO_SHORT: Lack = Lack::Sense("a block that is shorter than what it holds");
 
 /// A pcapng file.
 #[derive(Default)]
@@ -35,13 +36,24 @@ pub(super) struct Pcapng {
     order: Option<ByteOrder>,
     /// The index of the section's first interface.
     first_interface: usize,
-    interfaces: Vec<Interface>,
-    /// The clocks of `interfaces`.
-    clocks: Vec<Clock>,
-    /// The length of the block that was given last.
-    given: usize,
+    /// What packets need of their interfaces.
+    interfaces: Vec<Described>,
     /// The time of the last packet that had one.
     last: Timestamp,
+}
+
+/// An interface, as far as its packets are read by it.
+struct Described {
+    link: LinkType,
+    snap_length: u32,
+    clock: Clock,
+}
+
+/// A block of the file, without its second length field: all bytes, and where in them it lies.
+struct Raw<'a> {
+    all: &'a [u8],
+    begin: usize,
+    bytes: &'a [u8],
 }
 
 impl Pcapng {
@@ -50,121 +62,100 @@ impl Pcapng {
         beginning.starts_with(&block::SECTION_HEADER.to_le_bytes()) && byte_order(beginning).is_some()
     }
 
-    pub(super) fn interfaces(&self) -> &[Interface] {
-        &self.interfaces
-    }
-
-    /// Reads the next packet or the next secrets. The block before it is consumed.
-    #[inline(never)]
-    pub(super) fn advance(&mut self, buffer: &mut Buffer, record: &mut Record) -> Result<(), Box<Stop>> {
+    /// Finds all records that are whole in `bytes`, from `at` on. Where the first block begins that is not, and what it
+    /// lacks.
+    pub(super) fn find(&mut self, bytes: &[u8], mut at: usize, found: &mut Block) -> (usize, Lack) {
         loop {
-            buffer.consume(std::mem::take(&mut self.given));
-            if !buffer.fill(12)? {
-                return Stop::end(buffer.window());
-            }
-            let order = self.order_of(buffer.window())?;
-            let length = order.u32(buffer.window(), 4) as usize;
-            if length < 12 || !length.is_multiple_of(4) || length > RECORD_BYTES {
-                return Stop::record("a block with an impossible length");
-            }
-            if !buffer.fill(length)? {
-                return Stop::end(buffer.window());
-            }
-            let block = &buffer.window()[..length];
-            if order.u32(block, length - 4) as usize != length {
-                return Stop::record("a block whose two length fields differ");
-            }
-            self.given = length;
-            if self.block(order, &block[..length - 4], record)? {
-                return Ok(());
+            match self.next(bytes, at, found) {
+                Ok(length) => at += length,
+                Err(lack) => return (at, lack),
             }
         }
+    }
+
+    /// Reads the block that begins at `at`. Its length.
+    #[inline]
+    fn next(&mut self, all: &[u8], at: usize, found: &mut Block) -> Result<usize, Lack> {
+        let rest = all.get(at..).unwrap_or_default();
+        if rest.len() < 12 {
+            return Err(Lack::Bytes(12));
+        }
+        let order = self.order_of(rest)?;
+        let length = order.u32(rest, 4) as usize;
+        if length < 12 || !length.is_multiple_of(4) || length > RECORD_BYTES {
+            return Err(Lack::Sense("a block with an impossible length"));
+        }
+        let Some(bytes) = rest.get(..length) else { return Err(Lack::Bytes(length)) };
+        if order.u32(bytes, length - 4) as usize != length {
+            return Err(Lack::Sense("a block whose two length fields differ"));
+        }
+        self.block(order, &Raw { all, begin: at, bytes: &bytes[..length - 4] }, found)?;
+        Ok(length)
     }
 
     /// The byte order of the next block; a section header brings its own.
     #[inline]
-    fn order_of(&mut self, block: &[u8]) -> Result<ByteOrder, Box<Stop>> {
+    fn order_of(&mut self, block: &[u8]) -> Result<ByteOrder, Lack> {
         if ByteOrder::Little.u32(block, 0) != block::SECTION_HEADER {
-            return self.order.map_or_else(|| Stop::record("a block before any section header"), Ok);
+            return self.order.ok_or(Lack::Sense("a block before any section header"));
         }
-        let Some(order) = byte_order(block) else { return Stop::record("a section header without a byte order") };
+        let order = byte_order(block).ok_or(Lack::Sense("a section header without a byte order"))?;
         self.order = Some(order);
         self.first_interface = self.interfaces.len();
         Ok(order)
     }
 
-    /// Reads one block, given without its second length field. `true` when it is a record.
     #[inline]
-    fn block(&mut self, order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, Box<Stop>> {
-        match order.u32(block, 0) {
-            block::ENHANCED_PACKET => self.enhanced_packet(order, block, record),
-            block::SIMPLE_PACKET => self.simple_packet(order, block, record),
-            block::PACKET => self.old_packet(order, block, record),
-            block::DECRYPTION_SECRETS => secrets(order, block, record),
-            block::INTERFACE_DESCRIPTION => {
-                if self.interfaces.len() == INTERFACES {
-                    return Stop::record("more interfaces than any machine has");
-                }
-                self.interface_description(order, block);
-                Ok(false)
-            }
+    fn block(&mut self, order: ByteOrder, block: &Raw<'_>, found: &mut Block) -> Result<(), Lack> {
+        match order.u32(block.bytes, 0) {
+            block::ENHANCED_PACKET => self.packet(order, block, order.u32(block.bytes, 8), found),
+            // Interface in 16 bits, drops in 16 bits, the rest as in an enhanced packet.
+            block::PACKET => self.packet(order, block, order.u16(block.bytes, 8).into(), found),
+            block::SIMPLE_PACKET => self.simple_packet(order, block, found),
+            block::DECRYPTION_SECRETS => secrets(order, block, found),
+            block::INTERFACE_DESCRIPTION => self.interface_description(order, block.bytes, found),
             block::INTERFACE_STATISTICS => {
-                self.interface_statistics(order, block);
-                Ok(false)
+                self.interface_statistics(order, block.bytes, found);
+                Ok(())
             }
-            _ => Ok(false), // names, journals, custom blocks
+            _ => Ok(()), // names, journals, custom blocks
         }
     }
 
     /// Interface, time in two halves, captured length, length; then the bytes.
     #[inline]
-    fn enhanced_packet(&mut self, order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, Box<Stop>> {
-        let interface = order.u32(block, 8);
-        self.packet(order, block, interface, record)
-    }
-
-    /// Interface in 16 bits, drops in 16 bits, the rest as in an enhanced packet.
-    fn old_packet(&mut self, order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, Box<Stop>> {
-        let interface = u32::from(order.u16(block, 8));
-        self.packet(order, block, interface, record)
-    }
-
-    #[inline]
-    fn packet(
-        &mut self,
-        order: ByteOrder,
-        block: &[u8],
-        interface: u32,
-        record: &mut Record,
-    ) -> Result<bool, Box<Stop>> {
+    fn packet(&mut self, order: ByteOrder, block: &Raw<'_>, interface: u32, found: &mut Block) -> Result<(), Lack> {
         let index = self.first_interface + interface as usize;
-        let Some(described) = self.interfaces.get(index) else { return Stop::record(NOT_DESCRIBED) };
-        let Some(numbers) = block.get(12..).and_then(|rest| rest.first_chunk()) else { return Stop::record(TOO_SHORT) };
+        let described = self.interfaces.get(index).ok_or(NOT_DESCRIBED)?;
+        let numbers = block.bytes.get(12..).and_then(|rest| rest.first_chunk()).ok_or(TOO_SHORT)?;
         let [high, low, captured, length] = order.four(numbers);
-        self.last = self.clocks[index].timestamp(u64::from(high) << 32 | u64::from(low));
-        record.kind = RecordKind::Packet { interface: index as u32, link: described.link, length };
-        record.at = self.last;
-        (record.begin, record.end) = (28, end_of(block, 28, captured)?);
-        Ok(true)
+        self.last = described.clock.timestamp(u64::from(high) << 32 | u64::from(low));
+        let from = Captured { at: self.last, interface: index as u32, link: described.link, length };
+        let (begin, end) = block.part(28, captured)?;
+        found.packet(from, block.all, begin, end);
+        Ok(())
     }
 
     /// Length, then the bytes; of the section's first interface, without a time: that of the packet before it must do.
-    fn simple_packet(&mut self, order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, Box<Stop>> {
-        let length = order.u32(block, 8);
+    fn simple_packet(&mut self, order: ByteOrder, block: &Raw<'_>, found: &mut Block) -> Result<(), Lack> {
+        let length = order.u32(block.bytes, 8);
         let index = self.first_interface;
-        let Some(described) = self.interfaces.get(index) else { return Stop::record(NOT_DESCRIBED) };
+        let described = self.interfaces.get(index).ok_or(NOT_DESCRIBED)?;
         let captured = if described.snap_length == 0 { length } else { length.min(described.snap_length) };
-        record.kind = RecordKind::Packet { interface: index as u32, link: described.link, length };
-        record.at = self.last;
-        (record.begin, record.end) = (12, end_of(block, 12, captured)?);
-        Ok(true)
+        let from = Captured { at: self.last, interface: index as u32, link: described.link, length };
+        let (begin, end) = block.part(12, captured)?;
+        found.packet(from, block.all, begin, end);
+        Ok(())
     }
 
     /// Link type, reserved, snap length; then options.
-    fn interface_description(&mut self, order: ByteOrder, block: &[u8]) {
+    fn interface_description(&mut self, order: ByteOrder, block: &[u8], found: &mut Block) -> Result<(), Lack> {
         const NAME: u16 = 2;
         const TIME_RESOLUTION: u16 = 9;
         const TIME_OFFSET: u16 = 14;
+        if self.interfaces.len() == INTERFACES {
+            return Err(Lack::Sense("more interfaces than any machine has"));
+        }
         let (mut name, mut resolution, mut offset) = (None, Clock::MICROSECONDS, 0);
         for (code, value) in options(order, block, 16) {
             match code {
@@ -177,28 +168,36 @@ impl Pcapng {
                 _ => {}
             }
         }
-        self.interfaces.push(Interface {
-            name: name.filter(|name| !name.is_empty()),
-            link: LinkType(order.u16(block, 8)),
-            snap_length: order.u32(block, 12),
-            drops: Drops::default(),
-        });
-        self.clocks.push(Clock::new(resolution, offset));
+        let (link, snap_length) = (LinkType(order.u16(block, 8)), order.u32(block, 12));
+        self.interfaces.push(Described { link, snap_length, clock: Clock::new(resolution, offset) });
+        let (name, drops) = (name.filter(|name| !name.is_empty()), Drops::default());
+        found.other(Other::Interface(Interface { name, link, snap_length, drops }));
+        Ok(())
     }
 
     /// Interface, time in two halves; then options, each a counter since the beginning of the capture.
-    fn interface_statistics(&mut self, order: ByteOrder, block: &[u8]) {
+    fn interface_statistics(&mut self, order: ByteOrder, block: &[u8], found: &mut Block) {
         const DROPPED_BY_INTERFACE: u16 = 5;
         const DROPPED_BY_KERNEL: u16 = 7;
-        let index = self.first_interface.saturating_add(order.u32(block, 8) as usize);
-        let Some(interface) = self.interfaces.get_mut(index) else { return };
+        let interface = self.first_interface.saturating_add(order.u32(block, 8) as usize);
+        let (mut by_interface, mut by_kernel) = (None, None);
         for (code, value) in options(order, block, 20) {
             match code {
-                DROPPED_BY_INTERFACE => interface.drops.interface = order.u64(value, 0),
-                DROPPED_BY_KERNEL => interface.drops.kernel = order.u64(value, 0),
+                DROPPED_BY_INTERFACE => by_interface = Some(order.u64(value, 0)),
+                DROPPED_BY_KERNEL => by_kernel = Some(order.u64(value, 0)),
                 _ => {}
             }
         }
+        found.other(Other::Drops { interface, by_interface, by_kernel });
+    }
+}
+
+impl Raw<'_> {
+    /// Where in all bytes `length` bytes of the block are, from its `offset` on.
+    #[inline]
+    fn part(&self, offset: usize, length: u32) -> Result<(usize, usize), Lack> {
+        let end = offset.checked_add(length as usize).filter(|&end| end <= self.bytes.len()).ok_or(TOO_SHORT)?;
+        Ok((self.begin + offset, self.begin + end))
     }
 }
 
@@ -212,20 +211,11 @@ fn byte_order(section_header: &[u8]) -> Option<ByteOrder> {
 }
 
 /// Format, length; then the secrets, padded to 4 bytes.
-fn secrets(order: ByteOrder, block: &[u8], record: &mut Record) -> Result<bool, Box<Stop>> {
-    record.kind = RecordKind::Secrets(SecretsFormat(order.u32(block, 8)));
-    record.at = Timestamp::ZERO;
-    (record.begin, record.end) = (16, end_of(block, 16, order.u32(block, 12))?);
-    Ok(true)
-}
-
-/// The end of `length` bytes in a block.
-#[inline]
-fn end_of(block: &[u8], begin: u32, length: u32) -> Result<u32, Box<Stop>> {
-    match begin.checked_add(length).filter(|&end| end as usize <= block.len()) {
-        Some(end) => Ok(end),
-        None => Stop::record(TOO_SHORT),
-    }
+fn secrets(order: ByteOrder, block: &Raw<'_>, found: &mut Block) -> Result<(), Lack> {
+    let (begin, end) = block.part(16, order.u32(block.bytes, 12))?;
+    let format = SecretsFormat(order.u32(block.bytes, 8));
+    found.other(Other::Secrets { format, begin: begin as u32, end: end as u32 });
+    Ok(())
 }
 
 /// The options of a block from `offset` on: code and value. What makes no sense ends them.

@@ -129,16 +129,18 @@ pub(super) fn savefiles(contents: &[&[u8]]) -> Savefiles {
 pub(super) fn yields(source: &mut Savefiles) -> (Vec<String>, Vec<SourceError>) {
     let (mut lines, mut errors) = (Vec::new(), Vec::new());
     loop {
-        match source.next() {
-            Ok(Some(Input::Packet(packet))) => lines.push(format!(
-                "{} {:?} @{} link {} {}: {}",
-                packet.number,
-                packet.at,
-                packet.interface.0,
-                packet.link.0,
-                packet.length,
-                String::from_utf8_lossy(packet.data)
-            )),
+        match source.next(usize::MAX) {
+            Ok(Some(Input::Packets(packets))) => lines.extend(packets.map(|(packet, _)| {
+                format!(
+                    "{} {:?} @{} link {} {}: {}",
+                    packet.number,
+                    packet.at,
+                    packet.interface.0,
+                    packet.link.0,
+                    packet.length,
+                    String::from_utf8_lossy(packet.data)
+                )
+            })),
             Ok(Some(Input::Secrets { format, data })) => {
                 lines.push(format!("secrets {:08x}: {}", format.0, String::from_utf8_lossy(data)));
             }
