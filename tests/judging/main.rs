@@ -10,6 +10,7 @@ mod http2;
 mod joining;
 mod mid_stream;
 mod no_answer;
+mod one_side;
 mod remade;
 
 use std::io;

@@ -10,7 +10,7 @@ use crate::diagnosis::timers::{self, Fit};
 use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::neighbours::recurrence::{Instant, Recurrence};
-use crate::session::{Confidence, Who};
+use crate::session::{Confidence, LegRole, Who};
 use crate::stream::Role;
 
 /// `idle-timeout`.
@@ -42,13 +42,16 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = facts.ending_without_close()?;
-    let alone = end.who == Who::Server && facts.session.legs.len() == 1;
-    if end.who != Who::Proxy && !alone {
-        return None;
-    }
-    // On one leg the closer may be a proxy only where it says so itself.
+    let alone = facts.session.legs.len() == 1;
     let software = software(end);
-    if alone && software.is_none() {
+    // On one leg the closer may be a proxy only where it says so itself: by its name, or by whom it forwards for.
+    let is_proxy = match end.who {
+        Who::Proxy => true,
+        Who::Server => alone && software.is_some(),
+        Who::Client => alone && end.on().role == LegRole::ProxyBackend,
+        _ => false,
+    };
+    if !is_proxy {
         return None;
     }
     // It was not idle: there was more to say than one end took. That is send-timeout.
