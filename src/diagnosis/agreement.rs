@@ -7,7 +7,7 @@ use crate::diagnosis::parties;
 use crate::http::handshake::{Accept, Upgrade};
 use crate::packet::Moment;
 use crate::session::leg::Response;
-use crate::session::{Leg, Session};
+use crate::session::{Leg, Outcome, Session};
 use crate::stream::Role;
 
 /// A client that dislikes an answer leaves within this time: browsers within 50 ms, plus a long way.
@@ -34,9 +34,9 @@ pub fn proves_a_websocket(response: &Response) -> bool {
 
 /// How the client left right after the answer, without a message: by a Close, a FIN or an RST of its own.
 pub fn client_left_at_once(session: &Session) -> Option<Moment> {
-    let leg = session.first_leg();
+    let leg = first_readable(session);
     let answered = leg.response.as_deref()?.moment;
-    let mut left = leg.first_end().filter(|end| end.by == Role::Client).map(|end| end.moment);
+    let mut left = session.first_leg().first_end().filter(|end| end.by == Role::Client).map(|end| end.moment);
     if let Some(tunnel) = &leg.tunnel {
         let client = &tunnel.sides.client;
         if client.messages.text + client.messages.binary > 0 || client.frames.ping > 0 {
@@ -50,8 +50,15 @@ pub fn client_left_at_once(session: &Session) -> Option<Moment> {
 
 /// Whether the session goes on in spite of a flawed 101: the client has sent something.
 pub fn client_stays(session: &Session) -> bool {
-    let tunnel = session.first_leg().tunnel.as_ref();
+    let tunnel = first_readable(session).tunnel.as_ref();
     tunnel.is_some_and(|tunnel| tunnel.sides.client.frames.total() > u64::from(tunnel.sides.client.frames.close))
+}
+
+/// The client's leg; where that is encrypted, the one behind, which says the same a little later.
+fn first_readable(session: &Session) -> &Leg {
+    let front = session.first_leg();
+    let behind = parties::behind(session, 0).filter(|_| front.outcome == Outcome::Encrypted);
+    behind.map_or(front, |behind| &session.legs[behind])
 }
 
 /// Who made a 101 that is broken on this leg: its server, or a proxy that broke it.

@@ -47,12 +47,12 @@ pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     })
 }
 
-/// Whether the capture shows neither what came of a request for another path, without Upgrade, nor what its proxy made of it.
+/// Whether the capture does not show what a proxy made of what came of a request for another path, without Upgrade: it may have
+/// asked for leave only, and go on when it is given.
 fn is_undecided(front: &Leg, back: &Leg) -> bool {
     let (Some(asked), Some(made)) = (front.request.as_deref(), back.request.as_deref()) else { return false };
     let is_other = asked.head.path() != made.head.path() && !asks_for_websocket(made);
-    let waits = |leg: &Leg| leg.settled().is_none() && leg.tunnel.is_none();
-    is_other && waits(front) && waits(back)
+    is_other && front.settled().is_none() && front.tunnel.is_none()
 }
 
 /// The request nearest to the client that can be read: legs in front of it may be encrypted. `None` when the capture lacks a

@@ -176,7 +176,8 @@ impl Tracker {
     fn set_copies_aside(&mut self, group: &mut Vec<Loose>) {
         let mut seen: Vec<Loose> = Vec::new();
         group.retain(|loose| {
-            let first = seen.iter().find(|first| first.client == loose.client && first.server != loose.server);
+            let mut before = seen.iter().rev().take(LOOKED_AT);
+            let first = before.find(|first| first.client == loose.client && first.server != loose.server);
             let Some(&Loose { id: into, .. }) = first else {
                 seen.push(*loose);
                 return true;

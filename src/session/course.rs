@@ -43,6 +43,8 @@ pub struct Course {
     /// Whether nothing is missing in front of that: else it may have asked earlier.
     first_asked: bool,
     answered: Option<Timestamp>,
+    /// When it began to end.
+    ended: Option<Timestamp>,
     /// What was sent behind the opening exchange; `None` when there was none, or it cannot be told.
     behind: Option<Behind>,
     /// What is known to have come of the attempt: a WebSocket or not.
@@ -114,6 +116,8 @@ pub struct InClear {
     pub asked: Timestamp,
     /// When its answer began, and the length of its head.
     pub answered: Option<(Timestamp, u32)>,
+    /// When it began to end.
+    pub ended: Option<Timestamp>,
     /// What each side sent in the tunnel, and when the last frame began.
     pub tunnel: Option<ByRole<(u64, Option<Timestamp>)>>,
 }
@@ -135,6 +139,7 @@ impl Course {
             asked: Some(leg.asked),
             first_asked: true,
             answered: leg.answered.map(|(at, _)| at),
+            ended: leg.ended,
             behind,
             established: leg.answered.map(|_| leg.tunnel.is_some()),
             last: leg
@@ -145,8 +150,8 @@ impl Course {
     }
 
     /// Of an encrypted leg; `None` when it cannot be one on which somebody asks for a WebSocket.
-    /// `dialled`: whether its first packet began the connection.
-    pub fn encrypted(opened: Timestamp, dialled: bool, sizes: &Sizes<'_>) -> Option<Course> {
+    /// `dialled`: whether its first packet began the connection. `ended`: when it began to end.
+    pub fn encrypted(opened: Timestamp, dialled: bool, ended: Option<Timestamp>, sizes: &Sizes<'_>) -> Option<Course> {
         if !sizes.may_be_http || sizes.asked.is_some() && sizes.request < REQUEST {
             return None;
         }
@@ -158,6 +163,7 @@ impl Course {
             asked: sizes.asked,
             first_asked: sizes.first_asked,
             answered: sizes.answered,
+            ended,
             behind,
             established: None,
             last,
@@ -250,6 +256,9 @@ impl Course {
             true => back.opened,
             false => back.asked.filter(|_| back.first_asked)?,
         };
+        if self.ended.is_some_and(|ended| ended.plus(TOLERANCE) < begun) {
+            return None; // nobody waited any more
+        }
         let mut apart = later(asked, begun, FORWARDING)?;
         apart += match (back.answered, self.answered) {
             (Some(theirs), Some(ours)) => later(theirs, ours, PASSING)?,
@@ -377,7 +386,7 @@ mod tests {
     const SECOND: Timestamp = Timestamp::from_parts(1, 0);
 
     fn in_clear(asked: Timestamp) -> Course {
-        Course::in_clear(&InClear { opened: asked, dialled: true, asked, answered: None, tunnel: None })
+        Course::in_clear(&InClear { opened: asked, dialled: true, asked, answered: None, ended: None, tunnel: None })
     }
 
     fn encrypted(dialled: bool, first_asked: bool) -> Course {
@@ -395,7 +404,7 @@ mod tests {
             whole: first_asked,
             may_be_http: true,
         };
-        Course::encrypted(SECOND.plus(Duration::from_millis(1)), dialled, &sizes).expect("it may be a leg")
+        Course::encrypted(SECOND.plus(Duration::from_millis(1)), dialled, None, &sizes).expect("it may be a leg")
     }
 
     #[test]
@@ -404,5 +413,13 @@ mod tests {
         assert_eq!(front.likeness(&encrypted(true, false), true), Likeness::Possible);
         assert_eq!(front.likeness(&encrypted(false, true), true), Likeness::Possible, "one that the proxy had already");
         assert_eq!(front.likeness(&encrypted(false, false), true), Likeness::Contradicted, "it may have asked before");
+    }
+
+    #[test]
+    fn nobody_dials_for_a_leg_that_is_over() {
+        let front = |ended: u64| Course { ended: Some(SECOND.plus(Duration::from_millis(ended))), ..in_clear(SECOND) };
+        let back = encrypted(false, true); // asks 10 ms later
+        assert_eq!(front(20).likeness(&back, true), Likeness::Possible);
+        assert_eq!(front(5).likeness(&back, true), Likeness::Contradicted);
     }
 }

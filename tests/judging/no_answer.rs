@@ -82,3 +82,17 @@ fn ports_that_were_scanned_are_no_sessions() {
     };
     assert_eq!((knock(8000..8003), knock(8000..8020)), (3, 0));
 }
+
+/// auth_request and its like: a proxy asks another service for leave, and goes on when it has it. The capture ends between.
+#[test]
+fn leave_that_was_given_is_no_answer_to_the_client() {
+    let asks_for_leave = "GET /auth HTTP/1.0\r\nHost: app.example\r\nConnection: close\r\n\
+                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let asked = Script::new().leg(CLIENT, SERVER).request(Script::REQUEST).leg(DIAL, BACKEND).request(asks_for_leave);
+    let given = asked.response("HTTP/1.1 204 No Content\r\n\r\n").server_fin().client_fin();
+    let judged = judge(&given);
+    assert_eq!(judged.only().0.legs.len(), 2);
+    assert_eq!(judged.alarms(), [""; 0]);
+    let passed_on = given.leg(CLIENT, SERVER).response("HTTP/1.1 204 No Content\r\n\r\n").client_fin().server_fin();
+    assert_eq!(judge(&passed_on).cause(), Some("upgrade-headers-stripped"));
+}

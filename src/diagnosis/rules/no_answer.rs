@@ -42,7 +42,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let begun = leg.answer_begun();
     let silent = leg.response.is_none() && !leg.answer_is_alien();
     let received = leg.half(Role::Client).unacknowledged_since.is_none_or(|since| since > request.moment);
-    if !silent || !received || server.packets == 0 || !leg.is_readable() || leg.has_holes() {
+    if !silent || !received || server.packets == 0 || !leg.is_readable() {
+        return None;
+    }
+    // What is missing may be the answer, or what was asked behind the request. A request that is cut is asked all the same.
+    if server.has_holes() || leg.half(Role::Client).gap_bytes > 0 {
         return None;
     }
     let name = parties::server_of(session, index)?;

@@ -136,4 +136,20 @@ pub(super) mod tests {
         assert!(session.check(&RULE).is_none());
         assert!(healthy().check(&RULE).is_none());
     }
+
+    #[test]
+    fn a_client_that_left_behind_tls_that_nobody_reads_has_left() {
+        let behind_tls = |pause: u64| {
+            let encrypted = |leg: TestLeg| {
+                let leg = leg.tls(|_| {}).server_hello("TLS 1.3");
+                let done = leg.now();
+                leg.tls(|tls| tls.handshake_done = Some(done))
+            };
+            session()
+                .client_leg(|leg| encrypted(leg).after_ms(pause).fin(Role::Client))
+                .backend_leg(|leg| leg.request(&offering()).response(&selecting("mqtt")).open().after_ms(pause))
+        };
+        assert_eq!(behind_tls(26).cause(), Some(RULE.id));
+        assert_ne!(behind_tls(3000).cause(), Some(RULE.id));
+    }
 }

@@ -27,15 +27,17 @@ pub(super) struct Candidate<'t> {
 impl Tracker {
     pub(super) fn candidate(&self, id: FlowId) -> Option<Candidate<'_>> {
         let flow = self.flows.find(id)?;
+        let ended = (flow.ended != Timestamp::ZERO).then_some(flow.ended);
         let course = match (flow.rare.as_ref().and_then(|rare| rare.tls.as_ref()), flow.asked()) {
             (Some(tls), None) if !tls.is_decrypting() => {
-                Course::encrypted(flow.opened.at, flow.syn_seen, &tls.sizes())?
+                Course::encrypted(flow.opened.at, flow.syn_seen, ended, &tls.sizes())?
             }
             (_, Some(asked)) => Course::in_clear(&InClear {
                 opened: flow.opened.at,
                 dialled: flow.syn_seen,
                 asked: asked.at,
                 answered: flow.response().map(|response| (response.begun.at, response.head_bytes)),
+                ended,
                 tunnel: match &flow.app {
                     App::Tunnel(tunnel) => {
                         Some(ByRole { client: tunnel.sent(Role::Client), server: tunnel.sent(Role::Server) })
