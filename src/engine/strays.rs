@@ -1,5 +1,6 @@
 //! Connections that belong to no session yet, and may: a proxy's attempts to reach its backend.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
@@ -107,11 +108,50 @@ pub enum Seeks {
     },
 }
 
-/// How well a connection fits a front: from its proxy's address for certain; then the last to ask.
-type Fit = (bool, Timestamp);
+/// Fronts whose proxy may have opened a connection.
+#[derive(Debug, Default)]
+struct Claims {
+    /// The last so many of them.
+    fronts: VecDeque<usize>,
+    /// Whether these are sure by their addresses: then those that are not do not count.
+    sure: bool,
+    count: usize,
+}
 
-/// Whose a connection is: how well it fits, who that is, and how many it may be.
-type Owner<T> = (Fit, T, u32);
+/// What a front has claimed so far.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+struct Share {
+    count: u32,
+    /// When the last one of them was opened.
+    last: Timestamp,
+}
+
+impl Claims {
+    fn add(&mut self, front: usize, sure: bool) {
+        const KEPT: usize = 32;
+        if sure && !self.sure {
+            *self = Claims { sure, ..Claims::default() };
+        }
+        if sure == self.sure {
+            self.count += 1;
+            self.fronts.push_back(front);
+            if self.fronts.len() > KEPT {
+                self.fronts.pop_front();
+            }
+        }
+    }
+
+    /// Who has the least so far, or has waited longest since; of those that have none the last to ask, for a proxy dials at
+    /// once. From an unknown address a connection is claimed only where nobody else can have made it.
+    fn owner(&self, share: impl Fn(usize) -> (Share, Timestamp)) -> Option<usize> {
+        let rank = |front: usize| {
+            let (share, asked) = share(front);
+            (share, Reverse(asked))
+        };
+        let owner = self.fronts.iter().copied().min_by_key(|&front| rank(front));
+        owner.filter(|_| self.sure || self.count == 1)
+    }
+}
 
 impl Strays {
     /// Keeps at most so many.
@@ -143,31 +183,30 @@ impl Strays {
     }
 
     /// Takes every connection that a front's proxy may have opened: from its address, while it waited, to somewhere
-    /// else. When several waited, the last to ask has it.
+    /// else. When several waited, each has its share.
     pub fn claim<T: Copy>(&mut self, fronts: &[Front<T>], hosts: &Hosts) -> Vec<(T, Box<Leg>)> {
         if self.legs.is_empty() {
             return Vec::new();
         }
-        let mut owners: BTreeMap<Place, Owner<T>> = BTreeMap::new();
-        for front in fronts {
+        let mut claims: BTreeMap<Place, Claims> = BTreeMap::new();
+        for (index, front) in fronts.iter().enumerate() {
             let (from, to) = front.waited();
             for (&place, leg) in self.legs.range((from, 0)..=(to, u64::MAX)) {
                 let Some(sure) = front.may_own(leg, hosts) else { continue };
-                // Who found somebody that answered may have asked there first.
-                if matches!(front.seeks, Seeks::EarlierAttempt { .. }) && self.is_for_plain(leg, hosts) {
+                // Its own answer does not say that its proxy failed, another's does.
+                if front.seeks != Seeks::Failure && self.is_for_plain(leg, hosts) {
                     continue;
                 }
-                let fit = (sure, front.asked);
-                let (best, owner, count) = owners.entry(place).or_insert((fit, front.owner, 0));
-                *count += 1;
-                if fit > *best {
-                    (*best, *owner) = (fit, front.owner);
-                }
+                claims.entry(place).or_default().add(index, sure);
             }
         }
-        // From an unknown address a connection is claimed only where nobody else can have made it.
-        owners.retain(|_, ((sure, _), _, count)| *sure || *count == 1);
-        let claimed = owners.into_iter().filter_map(|(place, (_, owner, _))| Some((owner, self.legs.remove(&place)?)));
+        let mut shares = vec![Share::default(); fronts.len()];
+        let claimed = claims.into_iter().filter_map(|(place, claims)| {
+            let owner = claims.owner(|index| (shares[index], fronts[index].asked))?;
+            let Share { count, .. } = shares[owner];
+            shares[owner] = Share { count: count + 1, last: place.0 };
+            Some((fronts[owner].owner, self.legs.remove(&place)?))
+        });
         claimed.collect()
     }
 

@@ -198,6 +198,8 @@ const PAGE: &str = "GET /page HTTP/1.1\r\nHost: app.example\r\n\r\n";
 const BAD_GATEWAY: &str = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
 const VISITOR: ([u8; 4], u16) = ([10, 0, 0, 8], 40_002);
 
+const GATEWAY_TIMEOUT: &str = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n";
+
 /// A page whose backend refuses, and what happens meanwhile.
 fn page_in_vain(before: Script, meanwhile: impl FnOnce(Script) -> Script) -> Script {
     let asked = before.leg(VISITOR, FRONT).request(PAGE).leg(([10, 0, 0, 1], 50_000), OTHER_BACKEND).refused();
@@ -228,4 +230,33 @@ fn a_refused_connection_is_rather_that_of_an_attempt_that_failed() {
     let asked = Script::new().leg(CLIENT, FRONT).request(asking(KEY, ""));
     let judged = judge(&page_in_vain(asked, |script| script).leg(CLIENT, FRONT).response(BAD_GATEWAY));
     assert_eq!(judged.cause(), Some("upstream-refused"));
+}
+
+/// HAProxy dials again a second later for each of those that wait.
+#[test]
+fn attempts_that_wait_at_one_time_have_their_share_of_what_was_refused() {
+    let key = |client: u16| format!("dGhlIHNhbXBsZSBub25j{client:04}"); // 24 characters, for the keys are not checked here
+    let clients = [1001u16, 1002, 1003];
+    let ask = |script: Script, client: u16| {
+        let asked = script.leg((CLIENT.0, client), FRONT).request(asking(&key(client), ""));
+        asked.leg((DIAL.0, client + 50_000), BACKEND).refused()
+    };
+    let asked = clients.into_iter().fold(Script::new(), ask).after_ms(1000);
+    let again = |script: Script, client: u16| {
+        let dialled = script.leg((DIAL.0, client + 51_000), BACKEND).refused();
+        dialled.leg((CLIENT.0, client), FRONT).response(BAD_GATEWAY)
+    };
+    let judged = judge(&clients.into_iter().fold(asked, again));
+    let causes: Vec<_> = judged.0.iter().map(|(_, diagnosis)| diagnosis.cause().map(|cause| cause.id)).collect();
+    assert_eq!(causes, [Some("upstream-refused"); 3]);
+    let legs: Vec<usize> = judged.0.iter().map(|(session, _)| session.legs.len()).collect();
+    assert_eq!(legs, [3, 3, 3]);
+}
+
+#[test]
+fn a_refused_connection_for_a_page_is_not_that_of_an_attempt_whose_backend_hangs() {
+    let asked = Script::new().leg(CLIENT, FRONT).request(asking(KEY, "")).leg(DIAL, BACKEND).request(asking(KEY, ""));
+    let vain = page_in_vain(asked.after_ms(10), |script| script).after_ms(990);
+    let judged = judge(&vain.leg(DIAL, BACKEND).client_fin().leg(CLIENT, FRONT).response(GATEWAY_TIMEOUT));
+    assert_eq!(judged.cause(), Some("upstream-response-timeout"));
 }
