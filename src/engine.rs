@@ -144,8 +144,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes the next packet, of which these headers were read before; `None` where it is not a usual one.
     #[inline]
-    fn packet_behind(&mut self, headers: Option<&Headers>, packet: &Packet<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+    pub fn packet_behind(
+        &mut self,
+        headers: Option<&Headers>,
+        packet: &Packet<'_>,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
         self.packets += 1;
         self.bytes += u64::from(packet.length);
         self.first.get_or_insert(packet.at);

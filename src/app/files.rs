@@ -39,11 +39,15 @@ pub(super) fn print(config: &Config, files: &[PathBuf]) -> Result<ExitCode, Fail
 }
 
 impl Listener for Printer {
+    fn behind(&mut self, engine: &mut Engine) {
+        let _ = engine.tell_encrypted(self); // who reads no more is noticed with the next line
+    }
+
     fn between(&mut self, engine: &mut Engine, source: &mut impl Source) -> bool {
         if self.asked().for_counts() {
             note(&counts(&engine.summary(), &source.counts()).join(", "));
         }
-        let _ = engine.tell_encrypted(self); // who reads no more is noticed with the next line
+        self.behind(engine);
         self.asked().to_stop() && !self.is_live()
     }
 

@@ -17,7 +17,7 @@ use crate::engine::event::{Sink, Summary};
 use crate::engine::{Engine, EngineOptions};
 use crate::limits::Limits;
 use crate::packet::InterfaceId;
-use crate::source::{Clocks, Filter, Input, Savefiles, SecretsFormat, Source, SourceError, filter};
+use crate::source::{Clocks, Filter, Input, Packets, Savefiles, SecretsFormat, Source, SourceError, filter};
 use crate::tls::Origin;
 
 /// Files that are open.
@@ -46,7 +46,10 @@ pub(super) struct Done {
 
 /// Who listens to the engine, and looks at what it knows now and then.
 pub(super) trait Listener: Sink {
-    /// Between two packets. True to read no further.
+    /// Behind each packet, where packets come while they are captured.
+    fn behind(&mut self, _engine: &mut Engine) {}
+
+    /// Between packets, or whatever else was read. True to read no further.
     fn between(&mut self, _engine: &mut Engine, _source: &mut impl Source) -> bool {
         false
     }
@@ -146,18 +149,16 @@ pub(super) fn read(
     let (mut packets, mut damage) = (0, Vec::new());
     while count.is_none_or(|count| packets < count) {
         let (mut changed, mut dropped) = (None, None);
-        // Live, what comes between two packets is not to be late.
-        let one_by_one = engine.is_live() || keylog.is_some();
-        let most = if one_by_one { 1 } else { count.map_or(u64::MAX, |count| count - packets) };
-        let handled = match source.next(usize::try_from(most).unwrap_or(usize::MAX)) {
+        let most = count.map_or(usize::MAX, |count| usize::try_from(count - packets).unwrap_or(usize::MAX));
+        let handled = match source.next(most) {
             Ok(Some(Input::Packets(next))) => {
                 packets += next.len() as u64;
-                if let Some(keylog) = &mut keylog
-                    && let Some((packet, _)) = next.clone().next()
-                {
-                    keylog.follow(packet.at, engine, listener)?;
+                if engine.is_live() || keylog.is_some() {
+                    one_by_one(next, engine, listener, keylog.as_deref_mut())?;
+                    Ok(())
+                } else {
+                    engine.packets(next, listener)
                 }
-                engine.packets(next, listener)
             }
             Ok(Some(Input::Secrets { format: SecretsFormat::TLS_KEY_LOG, data })) => {
                 engine.secrets(Origin::SecretsBlock, data, listener)
@@ -207,6 +208,24 @@ pub(super) fn read(
         }
     }
     Ok(damage)
+}
+
+/// Hands packets to the engine, and looks between them for what must not be late: secrets that were logged meanwhile, and,
+/// live, what is to be told of encrypted connections.
+fn one_by_one(
+    packets: Packets<'_>,
+    engine: &mut Engine,
+    listener: &mut impl Listener,
+    mut keylog: Option<&mut Keylog>,
+) -> Result<(), Failure> {
+    for (packet, headers) in packets {
+        if let Some(keylog) = &mut keylog {
+            keylog.follow(packet.at, engine, listener)?;
+        }
+        engine.packet_behind(headers, &packet, listener).map_err(Failure::Output)?;
+        listener.behind(engine);
+    }
+    Ok(())
 }
 
 fn name_of(source: &impl Source, InterfaceId(index): InterfaceId) -> String {

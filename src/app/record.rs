@@ -268,6 +268,10 @@ impl<L: Sink> Sink for Witness<'_, L> {
 }
 
 impl<L: Listener> Listener for Witness<'_, L> {
+    fn behind(&mut self, engine: &mut Engine) {
+        self.listener.behind(engine);
+    }
+
     fn between(&mut self, engine: &mut Engine, source: &mut impl Source) -> bool {
         self.listener.between(engine, source)
     }

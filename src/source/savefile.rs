@@ -104,37 +104,56 @@ impl Savefiles {
         Savefiles { lanes, merge, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
     }
 
-    /// Whether the filter selects what was taken last.
-    #[inline(never)]
-    fn selects(&mut self) -> Result<bool, SourceError> {
-        match (&mut self.filter, self.lanes[self.merge.turn].run(self.packets).next()) {
-            (Some(filter), Some((packet, _))) => Ok(filter.selects(&packet)?),
-            _ => Ok(true),
+    /// Leaves of the packets that were taken last those that the filter selects, up to the next one that it does not.
+    fn select(&mut self, filter: &mut Filter) -> Result<(), SourceError> {
+        let lane = &mut self.lanes[self.merge.turn];
+        let (mut skipped, mut selected) = (0, 0);
+        for (packet, _) in lane.run(0) {
+            match filter.selects(&packet) {
+                Ok(true) => selected += 1,
+                Ok(false) if selected == 0 => skipped += 1,
+                Err(error) if selected + skipped == 0 => {
+                    self.packets += 1;
+                    lane.narrow(1, 0);
+                    return Err(error.into());
+                }
+                _ => break,
+            }
         }
+        lane.narrow(skipped, selected);
+        self.packets += skipped as u64;
+        self.filtered += skipped as u64;
+        Ok(())
     }
 }
 
 impl Source for Savefiles {
     fn next(&mut self, most: usize) -> Result<Option<Input<'_>>, SourceError> {
-        // What a filter chooses from, or comes from several files, comes one by one.
-        let most = if self.filter.is_some() { 1 } else { most };
         loop {
             let more = match &mut self.lanes[..] {
                 [lane] => lane.advance(most),
-                lanes => self.merge.advance(lanes),
+                lanes => self.merge.advance(lanes, most),
             };
             match more {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return Err(*error),
                 None => return Ok(None),
             }
-            let (turn, before) = (self.merge.turn, self.packets);
+            let turn = self.merge.turn;
             self.lanes[turn].number_interfaces(&mut self.interfaces);
-            self.packets += self.lanes[turn].packets() as u64;
-            if self.filter.is_none() || self.selects()? {
-                return Ok(Some(self.lanes[turn].input(before + 1)));
+            if self.lanes[turn].packets() > 0
+                && let Some(mut filter) = self.filter.take()
+            {
+                let selected = self.select(&mut filter);
+                self.filter = Some(filter);
+                selected?;
+                if self.lanes[turn].packets() == 0 {
+                    continue;
+                }
             }
-            self.filtered += 1;
+            let first = self.packets + 1;
+            self.packets += self.lanes[turn].packets() as u64;
+            return Ok(Some(self.lanes[turn].input(first)));
         }
     }
 
@@ -153,9 +172,10 @@ impl Source for Savefiles {
 }
 
 impl Merge {
-    /// Turns to the lane whose record comes first; `None` when no lane has one.
+    /// Turns to the lane whose record comes first, and takes what of it comes before those of others, `most` packets at most;
+    /// `None` when no lane has a record.
     #[inline(never)]
-    fn advance(&mut self, lanes: &mut [Lane]) -> Option<Result<(), Box<SourceError>>> {
+    fn advance(&mut self, lanes: &mut [Lane], most: usize) -> Option<Result<(), Box<SourceError>>> {
         while let Some(index) = self.used.pop() {
             let lane = &mut lanes[index];
             let record = lane.advance(1);
@@ -181,7 +201,9 @@ impl Merge {
             }
             self.turn = first?.1;
         }
-        self.used.push(self.turn);
+        let (turn, until) = (self.turn, self.until);
+        lanes[turn].extend(most, |at| until.is_none_or(|until| (at, turn) < until));
+        self.used.push(turn);
         Some(Ok(()))
     }
 }

@@ -60,11 +60,9 @@ impl Buffer {
     /// Gives all bytes away, and goes on in `room`; the window, which is short as a rule, moves there.
     pub(super) fn give(&mut self, mut room: Vec<u8>) -> Vec<u8> {
         let window = &self.bytes[self.begin..self.end];
-        if room.len() > MANY * self.chunk {
-            room = Vec::new();
-        }
-        if room.len() < self.chunk.max(window.len()) {
-            room.resize(self.chunk.max(window.len()), 0);
+        let least = self.chunk.max(window.len());
+        if !(least..=least.max(MANY * self.chunk)).contains(&room.len()) {
+            room = vec![0; least]; // of which the system gives what is written to
         }
         room[..window.len()].copy_from_slice(window);
         (self.begin, self.end) = (0, window.len());

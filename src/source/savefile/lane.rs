@@ -78,6 +78,22 @@ impl Lane {
         }
     }
 
+    /// Takes packets behind the one that was taken last, as long as their times are such; `most` in all.
+    pub(super) fn extend(&mut self, most: usize, goes_on: impl Fn(Timestamp) -> bool) {
+        if self.packets() == 0 {
+            return;
+        }
+        let end = self.block.others.get(self.others).map_or(self.block.packets.len(), |(packets, _)| *packets);
+        let rest = self.block.packets.get(self.to..end.min(self.from.saturating_add(most))).unwrap_or_default();
+        self.to += rest.iter().take_while(|packet| goes_on(self.moved(packet.at))).count();
+    }
+
+    /// Of the packets that were taken last, leaves `keep` behind the first `skip`. What is behind them is taken again.
+    pub(super) fn narrow(&mut self, skip: usize, keep: usize) {
+        self.from += skip;
+        self.to = self.from + keep;
+    }
+
     /// Gives numbers to the interfaces that were told of, when packets come to one that has none: `all` has those of all
     /// files. Of what was taken, the packets before it are kept.
     pub(super) fn number_interfaces(&mut self, all: &mut Vec<Interface>) {
@@ -106,7 +122,10 @@ impl Lane {
     /// When the first of what was taken last was captured, by the clock of all. Secrets come before all: they are needed as
     /// soon as they are there.
     pub(super) fn at(&self) -> Timestamp {
-        let at = self.taken().first().map_or(Timestamp::ZERO, |packet| packet.at);
+        self.moved(self.taken().first().map_or(Timestamp::ZERO, |packet| packet.at))
+    }
+
+    fn moved(&self, at: Timestamp) -> Timestamp {
         if self.ahead == 0 { at } else { at.moved(self.ahead.saturating_neg()) }
     }
 
