@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::session::Leg;
 use crate::session::course::{FORWARDING, TOLERANCE};
 use crate::session::joiner::Hosts;
+use crate::stream::Role;
 use crate::time::Timestamp;
 use crate::wire::Endpoint;
 
@@ -306,13 +307,22 @@ impl<T> Front<T> {
             }
             Seeks::EarlierAttempt { worked } => failed && !is_other_family(leg.server, worked),
         };
-        if !wanted || self.server == leg.server {
+        if !wanted || self.server == leg.server || was_there_before(leg) {
             return None;
         }
         let sure = hosts.may_be_one(self.server.ip, leg.client.ip);
         let explains = failed && self.seeks == Seeks::Failure && self.client.ip != leg.client.ip;
         (sure || explains).then_some(sure)
     }
+}
+
+/// Whether nothing says that a connection was dialled, or used again, for anybody: it was there when the capture began, and its
+/// client did not speak first.
+fn was_there_before(leg: &Leg) -> bool {
+    let first = |role| leg.half(role).first_data;
+    let asked_first =
+        first(Role::Client).is_some_and(|asked| first(Role::Server).is_none_or(|answered| asked < answered));
+    leg.tcp.syn.is_none() && leg.tcp.syn_ack.is_none() && !asked_first
 }
 
 /// Whether both are addresses of one name: of these the first that answers is taken (RFC 8305), and nothing is wrong.

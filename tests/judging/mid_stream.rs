@@ -174,3 +174,13 @@ fn a_connection_seen_before_and_behind_a_nat_is_told_once() {
         assert_eq!(judged.only().0.legs[0].server.ip.to_string(), "192.0.2.1", "what was called first");
     }
 }
+
+/// Of what was open before, the capture has too little to know it: its end, while somebody else waits for an answer.
+#[test]
+fn what_ends_while_another_one_waits_was_not_dialled_for_it() {
+    let waits = Visitor(1);
+    let over = Script::new().leg(waits.client(), FRONT).request(Script::REQUEST).after_ms(5);
+    let over = over.leg((PROXY, 50_002), BACKEND).mid_stream().server("bye").client("bye");
+    let script = over.client_fin().server_fin().leg(waits.client(), FRONT).after_ms(2_000).client_fin().server_fin();
+    assert_eq!(ports(&judge(&script)), [[40_001]]);
+}
