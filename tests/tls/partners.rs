@@ -378,3 +378,30 @@ fn pages_beside_make_no_session() {
     let told = run(&script, "");
     assert!(told.sessions.iter().all(|(session, _)| session.legs.len() == 1 && session.legs[0].tls.is_some()));
 }
+
+/// On one host, where any address may be the proxy's: a request that its backend leaves unanswered waits while others talk
+/// through the same proxy to the same backend.
+#[test]
+fn no_server_is_asked_twice_on_the_way() {
+    const FRONT: &str = "127.0.0.1:8443";
+    const BACK: &str = "127.0.0.1:9000";
+    let clear = |port: u16| Leg::Clear { client: format!("127.0.0.1:{port}"), server: BACK };
+    let tls = Leg::Tls(Box::new(TlsLeg::new(&Setup::tls13().configure(), "127.0.0.1:40001", FRONT)));
+    let mut relay = Relay { number: 1, front: tls, back: clear(50_001) };
+    let mut unanswered = Relay { number: 2, front: clear(50_002), back: clear(50_003) };
+    let mut script = unanswered.front.connect(Script::new());
+    script = unanswered.ask(script);
+    script = relay.front.connect(script);
+    script = relay.ask(script);
+    script = relay.forward(script, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+    script = relay.accept(script);
+    script = talk(script, std::slice::from_mut(&mut relay), 3);
+    script = relay.end(script);
+    script = unanswered.front.end(script, Server);
+    script = unanswered.front.end(script, Client);
+    let told = run(&script, "");
+    let mut servers: Vec<Vec<u16>> =
+        told.sessions.iter().map(|(session, _)| session.legs.iter().map(|leg| leg.server.port).collect()).collect();
+    servers.sort_unstable();
+    assert_eq!(servers, [vec![8443, 9000], vec![9000]]);
+}

@@ -9,10 +9,12 @@ use crate::engine::tracker::Tracker;
 use crate::session::course::{Course, FORWARDING, InClear, Likeness, TOLERANCE};
 use crate::session::flow::{App, Flow};
 use crate::session::leg::JoinReason;
-use crate::session::records::Record;
+use crate::session::neighbours::ending::Ended;
+use crate::session::records::{Entry, EntryState, Record};
 use crate::session::slab::FlowId;
 use crate::stream::{ByRole, Role};
 use crate::time::Timestamp;
+use crate::wire::Endpoint;
 
 /// How much later a leg may ask, or be opened, than the one in front: a handshake may take its time.
 const REACH: Duration = FORWARDING.saturating_mul(2);
@@ -59,6 +61,7 @@ impl Tracker {
         match likeness {
             Likeness::Contradicted => likeness,
             _ if self.is_behind(back.id) || self.has_another_behind(front, back) => Likeness::Contradicted,
+            _ if self.would_be_asked_twice(front, back) => Likeness::Contradicted,
             Likeness::Whole(_) if one_host || strangers => likeness,
             _ if one_host => likeness,
             _ => Likeness::Contradicted,
@@ -76,6 +79,30 @@ impl Tracker {
             .entry_of(front.id)
             .is_some_and(|(record, index)| record.entries.iter().any(|entry| entry.is_behind(index)));
         has_any && back.course.is_answered()
+    }
+
+    /// Whether a server would be asked a second time on the way to the backend.
+    fn would_be_asked_twice(&self, front: &Candidate<'_>, back: &Candidate<'_>) -> bool {
+        let server_of = |entry: &Entry| match &entry.state {
+            EntryState::Live(id) => self.flows.find(*id).map(Flow::server),
+            EntryState::Done(leg) => Some(leg.server()),
+        };
+        let behind = self.entry_of(back.id).map(|(record, _)| &record.entries);
+        let is_behind = |server: Endpoint| {
+            behind.is_some_and(|entries| entries.iter().any(|entry| server_of(entry) == Some(server)))
+        };
+        if is_behind(front.flow.server()) {
+            return true;
+        }
+        let Some((record, index)) = self.entry_of(front.id) else { return false };
+        let mut ahead = record.entries[index].behind;
+        while let Some(entry) = ahead.and_then(|index| record.entries.get(index as usize)) {
+            if server_of(entry).is_some_and(|server| server == back.flow.server() || is_behind(server)) {
+                return true;
+            }
+            ahead = entry.behind;
+        }
+        false
     }
 
     fn entry_of(&self, id: FlowId) -> Option<(&Record, usize)> {
