@@ -39,6 +39,8 @@ pub struct TlsFacts {
     pub client_certificate_requested: bool,
     /// Whether the client sent an empty list of certificates; known as above.
     pub client_certificate_empty: bool,
+    /// TLS 1.3: the client's flight was its Finished alone, so no certificate was asked for.
+    pub client_certificate_unasked: bool,
     /// The server's certificate, where it is in clear (TLS 1.2) or was decrypted.
     pub certificate: Option<Certificate>,
     /// Whether the session was resumed.

@@ -100,6 +100,8 @@ impl Shape {
         };
         if is_finished {
             facts.handshake_done = Some(moment);
+            // Who was asked answers, with an empty list if it has none (RFC 8446 §4.4.2).
+            facts.client_certificate_unasked = self.client_flight == 0 && suite.is_some();
         } else if usize::from(length) == ALERT as usize + 1 + tag {
             return Sealed::Rejection;
         } else {
@@ -333,6 +335,22 @@ mod tests {
         let looks = |ended| facts(&records, false, ended).opening.map(|opening| opening.looks);
         assert_eq!(looks(OPEN), Some(OpeningLooks::Unclear));
         assert_eq!(looks(ByRole { client: false, server: true }), Some(OpeningLooks::Refused));
+    }
+
+    /// Records of a client's flight with TLS_AES_256_GCM_SHA384, as OpenSSL 3 made them.
+    #[test]
+    fn a_flight_that_is_a_finished_alone_says_that_no_certificate_was_asked_for() {
+        let flight = |records: &[u16]| {
+            let (mut shape, mut facts) = (Shape::default(), TlsFacts::default());
+            facts.server_hello = Some(Moment::default());
+            for &length in records {
+                shape.sealed_tls13(Client, Moment::default(), length, Some(CipherSuite(0x1302)), &mut facts);
+            }
+            (facts.handshake_done.is_some(), facts.client_certificate_unasked, facts.client_certificate_empty)
+        };
+        assert_eq!(flight(&[69]), (true, true, false));
+        assert_eq!(flight(&[25, 69]), (true, false, true), "an empty list in front of it");
+        assert_eq!(flight(&[1_100, 281, 69]), (true, false, false), "a certificate, and its proof");
     }
 
     /// Sizes and pauses as Node's `https` and an API made them, with `keepAlive`.

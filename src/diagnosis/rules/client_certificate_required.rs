@@ -107,7 +107,10 @@ fn by_dismissal(session: &Session) -> Option<Evidence> {
         parties::behind(session, index).is_some_and(|behind| session.legs[behind].outcome == Outcome::Unreachable)
     };
     let legs = parties::decisive_first(session).filter(|&(index, leg)| unread(leg) && !unreached(index));
-    let dismissed = |tls: &TlsFacts| Some((tls.server_hello, tls.server_dismissed_client()?));
+    let dismissed = |tls: &TlsFacts| {
+        let alert = tls.server_dismissed_client().filter(|_| !tls.client_certificate_unasked)?;
+        Some((tls.server_hello, alert))
+    };
     let (index, hello, alert) = legs
         .filter_map(|(index, leg)| dismissed(leg.tls.as_deref()?).map(|(hello, alert)| (index, hello, alert)))
         .next()?;
@@ -182,6 +185,8 @@ pub(super) mod tests {
         };
         assert_eq!(dismissed(0).finding(RULE.id).map(|finding| finding.evidence.confidence), Some(Confidence::Low));
         assert!(dismissed(389).check(&RULE).is_none(), "it answered, and said goodbye");
+        let unasked = |leg: TestLeg| leg.tls(|tls| tls.client_certificate_unasked = true);
+        assert!(dismissed(0).client_leg(unasked).check(&RULE).is_none(), "it never asked for one");
         let session = dismissed(0).backend_leg(|leg| leg.refused());
         assert_eq!(session.ids(), ["upstream-refused", "encrypted-no-keys"], "it could not do anything for its client");
     }
