@@ -72,8 +72,8 @@ impl Sign {
         }
     }
 
-    /// How much later than the leg in front a leg may be through with it: a proxy asks while its client waits, and passes on what comes
-    /// in a tunnel, late where its backend is slow to take it or a segment is lost.
+    /// How much later than the leg in front a leg may be through with it: a proxy asks while its client waits, and passes
+    /// on what comes in a tunnel, late where its backend is slow to take it or a segment is lost.
     const fn slack(self) -> Duration {
         match self {
             Sign::Key | Sign::Accept => TOLERANCE,
@@ -171,8 +171,8 @@ impl Tracker {
         !other_front && !other_back
     }
 
-    /// A connection that was captured before an address of it was translated and after that is one: the copy that was seen first
-    /// is told of.
+    /// A connection that was captured before an address of it was translated and after that is one: the copy that was
+    /// seen first is told of.
     fn set_copies_aside(&mut self, group: &mut Vec<Loose>) {
         let mut seen: Vec<Loose> = Vec::new();
         group.retain(|loose| {
