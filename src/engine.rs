@@ -42,7 +42,7 @@ use crate::tcp::Table;
 use crate::time::Timestamp;
 use crate::tls::Origin;
 use crate::tls::secrets::ClientRandom;
-use crate::wire::{Dissected, Dissector, Headers, Ignored};
+use crate::wire::{Dissected, Dissector, Headers};
 
 /// What a courier takes at once: enough that waking who waits for it costs little a session.
 const LOAD: usize = 1024;
@@ -385,19 +385,6 @@ impl Engine {
             filtered: self.options.filtered,
             last: self.tracker.records.last(),
             summary: self.counts(),
-        }
-    }
-}
-
-impl IgnoredCounts {
-    fn count(&mut self, reason: Ignored) {
-        match reason {
-            Ignored::NotIp => self.not_ip += 1,
-            Ignored::NotTcp => self.not_tcp += 1,
-            Ignored::CutHeader => self.cut += 1,
-            Ignored::Malformed => self.malformed += 1,
-            Ignored::UnknownLink => self.unknown_link += 1,
-            Ignored::Fragment => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::session::leg::{LegEnd, Request, Response};
 use crate::session::{JoinReason, Session, SessionId};
 use crate::stream::Role;
 use crate::time::Timestamp;
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Ignored};
 
 /// Where on which session something happens.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,20 @@ pub struct IgnoredCounts {
     pub cut_bytes: u64,
     /// Packets that a filter did not select.
     pub filtered: u64,
+}
+
+impl IgnoredCounts {
+    /// One more packet was left aside, for this reason. A fragment may become part of a whole datagram yet.
+    pub(super) fn count(&mut self, reason: Ignored) {
+        match reason {
+            Ignored::NotIp => self.not_ip += 1,
+            Ignored::NotTcp => self.not_tcp += 1,
+            Ignored::CutHeader => self.cut += 1,
+            Ignored::Malformed => self.malformed += 1,
+            Ignored::UnknownLink => self.unknown_link += 1,
+            Ignored::Fragment => {}
+        }
+    }
 }
 
 /// What was lost, and by whom.

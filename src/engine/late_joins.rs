@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use crate::engine::tracker::Tracker;
 use crate::session::SessionId;
 use crate::session::course::TOLERANCE;
+use crate::session::joiner;
 use crate::session::leg::JoinReason;
 use crate::session::neighbours::ending::Ended;
 use crate::session::over::Over;
@@ -230,7 +231,7 @@ fn sort(group: &mut [Loose], sign: Sign) {
     }
     for index in 1..group.len() {
         let (one, other) = (group[index - 1], group[index]);
-        let are_turned = other.server.ip == one.client.ip && one.server.ip != other.client.ip;
+        let are_turned = joiner::are_turned((one.client, one.server), (other.client, other.server));
         if are_turned && other.from.distance(one.from) <= TOLERANCE {
             group.swap(index - 1, index);
         }

@@ -13,6 +13,7 @@ use crate::engine::event::Event;
 use crate::engine::tracker::Watch;
 use crate::packet::Moment;
 use crate::session::flow::{App, Flow};
+use crate::session::joiner;
 use crate::session::leg::JoinReason;
 use crate::session::slab::FlowId;
 use crate::tcp::ConnectionId;
@@ -115,7 +116,8 @@ impl Watch<'_> {
             return self.set_copy_aside(one, other);
         }
         let (server, client) = (first.server().ip, second.client().ip);
-        let are_turned = second.server().ip == first.client().ip && server != client;
+        let ends = |flow: &Flow| (flow.client(), flow.server());
+        let are_turned = joiner::are_turned(ends(first), ends(second));
         let (front, back) = if are_turned { (other, one) } else { (one, other) };
         if self.has_back(front) == Some(false) && self.is_first(back) {
             if !are_turned {

@@ -106,6 +106,13 @@ impl Hosts {
     }
 }
 
+/// Whether the second of two legs, each by its client and its server, is in front of the first: its server may dial from where
+/// the first one's client is, and not the other way round.
+pub fn are_turned(first: (Endpoint, Endpoint), second: (Endpoint, Endpoint)) -> bool {
+    let ((client, server), (next_client, next_server)) = (first, second);
+    next_server.ip == client.ip && server.ip != next_client.ip
+}
+
 /// A request that asks for no WebSocket, remembered because a proxy may have made it of one that does.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainRequest {
@@ -212,8 +219,8 @@ impl Joiner {
             };
         }
         let other = best?;
-        let reversed = new.server.ip == other.client.ip && other.server.ip != new.client.ip;
-        Some(if reversed && other.asked.distance(new.asked) < TOLERANCE {
+        let are_turned = are_turned((other.client, other.server), (new.client, new.server));
+        Some(if are_turned && other.asked.distance(new.asked) < TOLERANCE {
             Match::InFront(other.flow)
         } else {
             Match::Behind(other.flow)

@@ -26,7 +26,7 @@ use crate::ws::header::{FrameHeader, MAX_CONTROL, MAX_HEADER, RSV1};
 use crate::ws::mask::MaskingKey;
 use crate::ws::masks::{Masked, Masks};
 use crate::ws::message::FrameListener;
-use crate::ws::resync::{Held, Search};
+use crate::ws::resync::Search;
 use crate::ws::scratch::{CHUNK, Scratch};
 use crate::ws::tally::{Rare, Tally};
 
@@ -220,25 +220,6 @@ impl Decoder {
                 let (lost, moment) = self.search().give_up();
                 self.count_lost(lost, moment, listener);
             }
-        }
-    }
-
-    /// Keeps the masking keys from here on: no opening handshake tells what direction this is.
-    pub fn keep_masks(&mut self) {
-        self.cold().keeps_masks = true;
-    }
-
-    /// The masking keys, where they are kept.
-    pub fn masks(&self) -> Option<Masks> {
-        self.cold.as_ref()?.masks
-    }
-
-    /// Joins a stream in its middle: the bytes that were held for it come next, and begin with a frame.
-    pub fn join(&mut self, held: &Held) {
-        self.count(held.lost);
-        self.cold().lost_bytes += held.lost;
-        if held.ahead > 0 || !held.bytes.is_empty() {
-            self.begin_trial(held.ahead);
         }
     }
 

@@ -51,8 +51,7 @@ impl Lane {
     pub(super) fn advance(&mut self, most: usize) -> Option<Result<(), Box<SourceError>>> {
         loop {
             self.from = self.to;
-            let other = self.block.others.get(self.others);
-            let end = other.map_or(self.block.packets.len(), |(packets, _)| *packets);
+            let (other, end) = (self.block.others.get(self.others), self.end_of_packets());
             if self.to < end {
                 self.to = end.min(self.to.saturating_add(most));
                 return Some(Ok(()));
@@ -78,12 +77,17 @@ impl Lane {
         }
     }
 
+    /// Where the packets of the block end, or something else is told between them.
+    fn end_of_packets(&self) -> usize {
+        self.block.others.get(self.others).map_or(self.block.packets.len(), |(packets, _)| *packets)
+    }
+
     /// Takes packets behind the one that was taken last, as long as their times are such; `most` in all.
     pub(super) fn extend(&mut self, most: usize, goes_on: impl Fn(Timestamp) -> bool) {
         if self.packets() == 0 {
             return;
         }
-        let end = self.block.others.get(self.others).map_or(self.block.packets.len(), |(packets, _)| *packets);
+        let end = self.end_of_packets();
         let rest = self.block.packets.get(self.to..end.min(self.from.saturating_add(most))).unwrap_or_default();
         self.to += rest.iter().take_while(|packet| goes_on(self.moved(packet.at))).count();
     }

@@ -1,8 +1,9 @@
-//! Gaps: inside a payload, over a frame boundary, and what is behind them.
+//! Bytes that are missing: before the first that was captured, inside a payload, over a frame boundary; and what is behind them.
 
 use crate::packet::{Moment, When};
 use crate::ws::decoder::{Compression, Context, Decoder, Phase};
 use crate::ws::header::MAX_CONTROL;
+use crate::ws::masks::Masks;
 use crate::ws::message::FrameListener;
 use crate::ws::resync::{Held, Search};
 use crate::ws::scratch::Scratch;
@@ -11,6 +12,25 @@ use crate::ws::scratch::Scratch;
 const TRIAL: u8 = 8;
 
 impl Decoder {
+    /// Keeps the masking keys from here on: no opening handshake tells what direction this is.
+    pub fn keep_masks(&mut self) {
+        self.cold().keeps_masks = true;
+    }
+
+    /// The masking keys, where they are kept.
+    pub fn masks(&self) -> Option<Masks> {
+        self.cold.as_ref()?.masks
+    }
+
+    /// Joins a stream in its middle: the bytes that were held for it come next, and begin with a frame.
+    pub fn join(&mut self, held: &Held) {
+        self.count(held.lost);
+        self.cold().lost_bytes += held.lost;
+        if held.ahead > 0 || !held.bytes.is_empty() {
+            self.begin_trial(held.ahead);
+        }
+    }
+
     /// So many bytes of the current payload are missing. The frame boundary behind it is known nevertheless.
     pub(super) fn skip<L: FrameListener>(&mut self, bytes: u64, context: &mut Context<'_, L>) {
         let phase = self.phase;
