@@ -208,6 +208,37 @@ fn chosen_sessions_are_recorded_whole_and_no_others() {
     assert_whole(&file);
 }
 
+/// When the packets of a pcapng file in this machine's byte order were captured, in the order of the file.
+fn times(file: &Path) -> Vec<u64> {
+    let bytes = std::fs::read(file).expect("it is there");
+    let number = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let (mut at, mut times) = (0, Vec::new());
+    while at < bytes.len() {
+        if number(at) == 6 {
+            times.push(u64::from(number(at + 12)) << 32 | u64::from(number(at + 16)));
+        }
+        at += number(at + 4) as usize;
+    }
+    times
+}
+
+#[test]
+fn packets_of_several_interfaces_come_in_order_of_time() {
+    if !may_capture() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("both.pcapng");
+    let (listener, port) = listen();
+    // What goes over loopback is seen on both.
+    let capture = Capture::start(port, &["-i", "any", "-w", &file.display().to_string()]);
+    talk(listener, &["/one", "/two"]);
+    let printed = capture.stop();
+    assert_eq!(sessions(&printed).len(), 2);
+    let times = times(&file);
+    assert!(times.len() > 40 && times.is_sorted(), "{times:?}");
+}
+
 #[test]
 fn a_full_disk_ends_the_writing_and_not_the_analysis() {
     if !may_capture() {

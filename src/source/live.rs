@@ -8,8 +8,11 @@
 //! packet's way through the engine is many times that.
 
 mod device;
+mod line;
+mod order;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::slice;
 use std::sync::Arc;
@@ -18,14 +21,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pcap::{Active, Capture};
 
-use device::{GATHER_MS, bind_again, cannot_capture, is_up, kind, open_device, reason_of};
+use device::{GATHER_MS, cannot_capture, open_device, reason_of};
 pub use device::{LiveOptions, link_type, list, list_links};
+use line::{Line, has_nothing, record};
+use order::{LATE, Turn, turn};
 
-use crate::packet::{InterfaceId, LinkType};
+use crate::packet::InterfaceId;
 use crate::source::packets::Record;
-use crate::source::{Change, Drops, FilterError, Input, Interface, Packets, Source, SourceCounts, SourceError};
+use crate::source::{Drops, FilterError, Input, Interface, Packets, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
-use crate::wire::Headers;
 
 /// How long a silent line is waited for: a stop is heard within this time, and time goes on for those who count it.
 const PATIENCE_MS: i32 = 100;
@@ -36,19 +40,26 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// How often the kernel is asked what it dropped, and whether interfaces are up.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 
+/// Packets that are held until other lines were asked again are handed out so many milliseconds at a time.
+const BATCH_MS: i32 = 5;
+
 /// A capture from one interface or several.
 pub struct Live {
-    devices: Vec<OpenDevice>,
+    lines: Vec<Line>,
     interfaces: Vec<Interface>,
+    /// Room for what is waited for.
     waits: Vec<libc::pollfd>,
     stop: Arc<AtomicBool>,
     packets: u64,
-    next: usize,
-    silent: usize,
-    open: usize,
+    /// No line had anything when it was asked last.
+    silent: bool,
+    /// The line whose packet was handed out last, where there are several.
+    used: Option<usize>,
+    /// Lines that are gone and were not told of yet, and why.
+    gone: Vec<(usize, String)>,
     /// Whether to go on when all interfaces are gone.
     patient: bool,
-    /// When the kernel was asked last.
+    /// When the kernel was asked last what it dropped.
     asked: Timestamp,
     /// It is time to ask again.
     due: bool,
@@ -58,21 +69,6 @@ pub struct Live {
     received: u64,
     /// The packet that was handed out last.
     record: Option<Record>,
-}
-
-struct OpenDevice {
-    capture: Capture<Active>,
-    id: InterfaceId,
-    link: LinkType,
-    /// What kind of link it has, where that is known.
-    kind: Option<u32>,
-    promiscuous: bool,
-    /// The interface went away.
-    gone: bool,
-    /// It was up when it was looked at last.
-    up: bool,
-    /// Counters of libpcap have 32 bits and wrap.
-    last: (u32, u32, u32),
 }
 
 impl Live {
@@ -88,14 +84,14 @@ impl Live {
         stop: Arc<AtomicBool>,
     ) -> Result<Live, SourceError> {
         let mut live = Live {
-            devices: Vec::new(),
+            lines: Vec::new(),
             interfaces: Vec::new(),
             waits: Vec::new(),
             stop,
             packets: 0,
-            next: 0,
-            silent: 0,
-            open: 0,
+            silent: false,
+            used: None,
+            gone: Vec::new(),
             patient: options.patient,
             asked: now(),
             due: false,
@@ -118,16 +114,10 @@ impl Live {
     }
 
     fn add(&mut self, name: &str, capture: Capture<Active>, options: &LiveOptions) {
-        let link = LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX));
-        let id = InterfaceId(self.interfaces.len() as u32);
-        let snap_length = options.snap_length;
-        self.waits.push(libc::pollfd { fd: capture.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-        let (up, kind) = (is_up(name).unwrap_or(true), kind(name));
-        let promiscuous = options.promiscuous && name != "any";
+        let line = Line::new(name, capture, InterfaceId(self.interfaces.len() as u32), options.promiscuous);
         let (name, drops) = (Some(name.to_owned()), Drops::default());
-        self.interfaces.push(Interface { name, link, snap_length, drops });
-        self.devices.push(OpenDevice { capture, id, link, kind, promiscuous, gone: false, up, last: (0, 0, 0) });
-        self.open += 1;
+        self.interfaces.push(Interface { name, link: line.link, snap_length: options.snap_length, drops });
+        self.lines.push(line);
     }
 
     /// Whether what the kernel had gathered until the stop was handed out, or enough time was spent on that.
@@ -140,20 +130,15 @@ impl Live {
             }
             Some(stopped) => {
                 let gathered = now.since(stopped) >= Duration::from_millis(5 * GATHER_MS as u64);
-                (gathered && self.silent >= self.devices.len()) || now.since(stopped) >= DRAIN
+                (gathered && self.silent) || now.since(stopped) >= DRAIN
             }
         }
     }
 
     /// Asks the kernel what it counted since the last time.
     fn ask_for_drops(&mut self) {
-        for (device, interface) in self.devices.iter_mut().zip(&mut self.interfaces) {
-            let Ok(stat) = device.capture.stats() else { continue };
-            let (received, kernel, driver) = device.last;
-            self.received += u64::from(stat.received.wrapping_sub(received));
-            interface.drops.kernel += u64::from(stat.dropped.wrapping_sub(kernel));
-            interface.drops.interface += u64::from(stat.if_dropped.wrapping_sub(driver));
-            device.last = (stat.received, stat.dropped, stat.if_dropped);
+        for (line, interface) in self.lines.iter_mut().zip(&mut self.interfaces) {
+            self.received += line.ask_for_drops(&mut interface.drops);
         }
     }
 
@@ -163,42 +148,119 @@ impl Live {
         let dropped = |interface: &Interface| interface.drops.kernel + interface.drops.interface;
         let before: Vec<u64> = self.interfaces.iter().map(dropped).collect();
         self.ask_for_drops();
-        for ((before, interface), device) in before.into_iter().zip(&self.interfaces).zip(&self.devices) {
+        for ((before, interface), line) in before.into_iter().zip(&self.interfaces).zip(&self.lines) {
             let packets = dropped(interface) - before;
             if packets > 0 {
-                self.changes.push_back(Input::Dropped { id: device.id, packets });
+                self.changes.push_back(Input::Dropped { id: line.id, packets });
             }
         }
-        for ((device, interface), wait) in self.devices.iter_mut().zip(&self.interfaces).zip(&mut self.waits) {
-            let name = interface.name.as_deref().unwrap_or_default();
-            if let Some(change) = device.change(name, is_up(name)) {
-                if change == Change::Back {
-                    (self.open, wait.fd) = (self.open + 1, device.capture.as_raw_fd());
+        for (line, interface) in self.lines.iter_mut().zip(&self.interfaces) {
+            if let Some(change) = line.look_around(interface) {
+                self.changes.push_back(Input::Interface { id: line.id, change });
+            }
+        }
+    }
+
+    /// What is told of a line that is gone. Where it was the last one the capture is over.
+    fn tell_gone(&mut self, index: usize, reason: String) -> SourceError {
+        let name = self.interfaces[index].name.clone().unwrap_or_default();
+        let goes_on = self.patient || self.lines.iter().any(|line| !line.gone);
+        if !goes_on {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        SourceError::Gone { name, reason, goes_on }
+    }
+
+    /// Waits until a line has something that is not held already, or for so many milliseconds.
+    fn wait(&mut self, patience: i32) -> Timestamp {
+        // poll(2) passes over what is negative.
+        let fd = |line: &Line| if line.may_have_more() { line.capture.as_raw_fd() } else { -1 };
+        self.waits.clear();
+        self.waits.extend(self.lines.iter().map(|line| libc::pollfd {
+            fd: fd(line),
+            events: libc::POLLIN,
+            revents: 0,
+        }));
+        poll(&mut self.waits, if self.stopped.is_some() { patience.min(GATHER_MS) } else { patience });
+        let now = now();
+        self.due = now.since(self.asked) >= LOOK_AROUND;
+        now
+    }
+
+    /// The next packet of the only line, where it lies.
+    fn next_of_one(&mut self) -> Input<'_> {
+        if std::mem::take(&mut self.silent) {
+            return Input::Idle(self.wait(PATIENCE_MS));
+        }
+        let Live { lines, packets, silent, gone, asked, due, record: slot, .. } = self;
+        let line = &mut lines[0];
+        if line.gone {
+            *silent = true;
+            return Input::Idle(now());
+        }
+        match line.capture.next_packet() {
+            Ok(packet) => {
+                *packets += 1;
+                let record = slot.insert(record(&packet, line.link));
+                *due = record.at.since(*asked) >= LOOK_AROUND; // a line that is never silent
+                let (records, interfaces) = (slice::from_ref(&*record).iter(), slice::from_ref(&line.id));
+                Input::Packets(Packets { records, bytes: packet.data, number: *packets, interfaces, ahead: 0 })
+            }
+            Err(error) => {
+                *silent = true;
+                if !has_nothing(&error) {
+                    (line.gone, line.up) = (true, false);
+                    gone.push((0, reason_of(&error)));
                 }
-                self.changes.push_back(Input::Interface { id: device.id, change });
+                Input::Idle(now())
             }
         }
     }
-}
 
-impl OpenDevice {
-    /// What is new of its interface, which is up, down, or not to be seen.
-    fn change(&mut self, name: &str, up: Option<bool>) -> Option<Change> {
-        // Of one that is gone, being down is as good as not being there.
-        let now = if self.gone { up == Some(true) } else { up.unwrap_or(self.up) };
-        let before = std::mem::replace(&mut self.up, now);
-        match (before, now) {
-            (false, true) if self.gone => Some(self.come_back(name)),
-            (false, true) => Some(Change::Up),
-            (true, false) if !self.gone => Some(Change::Down),
-            _ => None,
+    /// The next packet of several lines, in order of time.
+    fn next_of_several(&mut self) -> Input<'_> {
+        if let Some(used) = self.used.take() {
+            self.ask(used..used + 1);
+        }
+        let mut next = turn(self.lines.iter().map(Line::front));
+        if !matches!(next, Turn::Of(_)) {
+            self.ask(0..self.lines.len());
+            next = turn(self.lines.iter().map(Line::front));
+        }
+        match next {
+            Turn::Of(index) => self.hand_out(index),
+            Turn::Held(index, at) if now() < at => self.hand_out(index), // the clock was set back
+            Turn::Held(_, at) => {
+                let left = LATE.saturating_sub(now().since(at)).as_millis() as i32;
+                self.wait(left.max(BATCH_MS));
+                Input::Idle(at) // no later: the packet is still to come
+            }
+            Turn::Nobody => {
+                let now = self.wait(PATIENCE_MS);
+                self.silent = true;
+                Input::Idle(now)
+            }
         }
     }
 
-    /// There is one of its name again. Another kind of link would have other headers than those that are known.
-    fn come_back(&mut self, name: &str) -> Change {
-        self.gone = kind(name) != self.kind || !bind_again(name, &self.capture, self.promiscuous);
-        if self.gone { Change::Another } else { Change::Back }
+    /// Lets these lines hold their next packets.
+    fn ask(&mut self, lines: Range<usize>) {
+        for index in lines {
+            if let Err(reason) = self.lines[index].ask() {
+                self.gone.push((index, reason));
+            }
+        }
+    }
+
+    /// The packet that this line holds.
+    fn hand_out(&mut self, index: usize) -> Input<'_> {
+        let line = &mut self.lines[index];
+        self.record = line.held.take();
+        self.packets += 1;
+        (self.used, self.silent) = (Some(index), false);
+        self.due = self.record.is_some_and(|record| record.at.since(self.asked) >= LOOK_AROUND);
+        let (records, interfaces) = (self.record.as_slice().iter(), slice::from_ref(&line.id));
+        Input::Packets(Packets { records, bytes: &line.bytes, number: self.packets, interfaces, ahead: 0 })
     }
 }
 
@@ -208,59 +270,16 @@ impl Source for Live {
             self.ask_for_drops();
             return Ok(None);
         }
+        if let Some((index, reason)) = self.gone.pop() {
+            return Err(self.tell_gone(index, reason));
+        }
         if self.due {
             self.look_around();
         }
         if let Some(change) = self.changes.pop_front() {
             return Ok(Some(change));
         }
-        if self.silent >= self.devices.len() {
-            wait(&mut self.waits, if self.stopped.is_some() { GATHER_MS } else { PATIENCE_MS });
-            self.silent = 0;
-            let now = now();
-            self.due = now.since(self.asked) >= LOOK_AROUND;
-            return Ok(Some(Input::Idle(now)));
-        }
-        let index = self.next;
-        let count = self.devices.len();
-        let Live { devices, interfaces, waits, stop, packets, next, silent, open, patient, asked, due, record, .. } =
-            self;
-        let OpenDevice { capture, id, link, gone, up, .. } = &mut devices[index];
-        if *gone {
-            (*next, *silent) = ((index + 1) % count, *silent + 1);
-            return Ok(Some(Input::Idle(now())));
-        }
-        match capture.next_packet() {
-            Ok(packet) => {
-                *packets += 1;
-                *silent = 0;
-                // With nanosecond precision the field that is called microseconds holds nanoseconds.
-                let (seconds, nanos) = (packet.header.ts.tv_sec, packet.header.ts.tv_usec);
-                let at = Timestamp::from_parts(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0));
-                *due = at.since(*asked) >= LOOK_AROUND; // a line that is never silent
-                let (length, bytes) = (packet.header.len, packet.data);
-                let (headers, end) = (Headers::read(*link, length, bytes), bytes.len() as u32);
-                let record = record.insert(Record { at, begin: 0, end, length, interface: 0, link: *link, headers });
-                let (records, interfaces) = (slice::from_ref(&*record).iter(), slice::from_ref(&*id));
-                Ok(Some(Input::Packets(Packets { records, bytes, number: *packets, interfaces, ahead: 0 })))
-            }
-            // Nothing there now: a normal value.
-            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => {
-                (*next, *silent) = ((index + 1) % count, *silent + 1);
-                Ok(Some(Input::Idle(now())))
-            }
-            Err(error) => {
-                (*gone, *up) = (true, false);
-                *open -= 1;
-                waits[index].fd = -1; // poll(2) passes it over
-                let name = interfaces[index].name.clone().unwrap_or_default();
-                let goes_on = *open > 0 || *patient;
-                if !goes_on {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                Err(SourceError::Gone { name, reason: reason_of(&error), goes_on })
-            }
-        }
+        Ok(Some(if self.lines.len() == 1 { self.next_of_one() } else { self.next_of_several() }))
     }
 
     fn interfaces(&self) -> &[Interface] {
@@ -280,7 +299,7 @@ impl Source for Live {
 
 /// Waits until a device has something, or for so many milliseconds.
 #[allow(unsafe_code, reason = "poll(2) has no safe binding in the crates that are used")]
-fn wait(waits: &mut [libc::pollfd], patience: libc::c_int) {
+fn poll(waits: &mut [libc::pollfd], patience: libc::c_int) {
     let count = waits.len() as libc::nfds_t;
     // SAFETY: the pointer and the count are those of one slice. A signal ends the wait early, which is what is wanted.
     unsafe {
