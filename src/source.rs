@@ -34,7 +34,7 @@ pub enum Input<'a> {
         /// The secrets, without padding.
         data: &'a [u8],
     },
-    /// The line is silent; it is this time now. From live sources only.
+    /// Nothing comes at the moment. It is this time now; where packets come through a pipe, it was when the last one came.
     Idle(Timestamp),
     /// An interface changed. From live sources only.
     Interface {

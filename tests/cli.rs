@@ -153,9 +153,9 @@ fn standard_input_is_a_file_too() {
 }
 
 #[test]
-fn an_interrupt_ends_a_pipe_with_the_full_result() {
+fn an_interrupt_ends_a_pipe_that_stalls_with_the_full_result() {
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("wsflow"))
-        .args(["-r", "-", "-l"])
+        .args(["-r", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -168,11 +168,11 @@ fn an_interrupt_ends_a_pipe_with_the_full_result() {
     assert!(first.contains("asks for websocket"), "{first}");
     let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(interrupted.expect("kill runs").success());
-    drop(input); // as tcpdump does, which hears the same interrupt
     let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
     let last = rest.last().expect("it goes on");
     assert!(last.starts_with("1 session: 1 rejected.") || last.ends_with("none lost."), "{last}");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    drop(input); // until now more might have come
 }
 
 #[test]

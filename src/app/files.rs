@@ -1,6 +1,7 @@
 //! Savefiles in, an output out.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,6 +50,10 @@ impl Listener for Printer {
         }
         self.behind(engine);
         self.asked().to_stop() && !self.is_live()
+    }
+
+    fn silent(&mut self) -> io::Result<()> {
+        self.flush()
     }
 
     fn notice(&mut self, what: &dyn fmt::Display) {

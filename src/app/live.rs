@@ -56,10 +56,15 @@ pub(super) fn list_filter(args: &Args, surroundings: &Surroundings) -> Result<Ex
 /// The link type of a file's first packet.
 fn link_of(file: &Path) -> Result<LinkType, Failure> {
     let mut source = Savefiles::open(&[file.to_owned()], None)?;
-    Ok(match source.next(1)? {
-        Some(source::Input::Packets(mut one)) => one.next().map_or(LinkType::ETHERNET, |(packet, _)| packet.link),
-        _ => LinkType::ETHERNET,
-    })
+    loop {
+        match source.next(1)? {
+            Some(source::Input::Idle(_)) => {}
+            Some(source::Input::Packets(mut one)) => {
+                return Ok(one.next().map_or(LinkType::ETHERNET, |(packet, _)| packet.link));
+            }
+            _ => return Ok(LinkType::ETHERNET),
+        }
+    }
 }
 
 /// Captures until it is told to stop, and tells what it saw.

@@ -22,6 +22,7 @@ use crate::source::Interface;
 #[derive(Clone)]
 pub(super) struct Printer {
     sink: Arc<Mutex<Sieve>>,
+    page: Page,
     asked: Asked,
     live: bool,
 }
@@ -35,8 +36,12 @@ enum Sieve {
 /// How they are printed.
 enum Format {
     Lines(Box<dyn Sink + Send>),
-    Page(Box<Report<Box<dyn Write + Send>>>),
+    Page(Box<Report<Page>>),
 }
+
+/// Standard output. A clone writes on the same page.
+#[derive(Clone)]
+struct Page(Arc<Mutex<Box<dyn Write + Send>>>);
 
 impl Printer {
     /// As configured; `files` are what is read.
@@ -44,12 +49,18 @@ impl Printer {
         let query = config.query.as_deref().map(Query::parse).transpose()?;
         let live = matches!(config.input, Input::Live(_));
         // Live, packets are written as they go by.
-        let sink = Gather::new(format(config, files), config.write.is_some() && !live);
+        let page = Page::new(config);
+        let sink = Gather::new(format(config, files, page.clone()), config.write.is_some() && !live);
         let sink = match query {
             Some(query) => Sieve::Chosen(Chosen::new(sink, query)),
             None => Sieve::All(sink),
         };
-        Ok(Printer { sink: Arc::new(Mutex::new(sink)), asked: Asked::default(), live })
+        Ok(Printer { sink: Arc::new(Mutex::new(sink)), page, asked: Asked::default(), live })
+    }
+
+    /// Hands on what was printed.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.page.flush()
     }
 
     /// What signals ask for.
@@ -132,11 +143,30 @@ impl Sink for Format {
     }
 }
 
-fn format(config: &Config, files: &[PathBuf]) -> Format {
-    let out: Box<dyn Write + Send> = match config.line_buffered {
-        true => Box::new(io::stdout()), // which is handed on line by line
-        false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout())),
-    };
+impl Page {
+    fn new(config: &Config) -> Page {
+        Page(Arc::new(Mutex::new(match config.line_buffered {
+            true => Box::new(io::stdout()), // which is handed on line by line
+            false => Box::new(BufWriter::with_capacity(64 << 10, io::stdout())),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().flush()
+    }
+}
+
+fn format(config: &Config, files: &[PathBuf], out: Page) -> Format {
     match config.output {
         Output::Json => Format::Lines(Box::new(Json::new(out, config.mask, config.messages))),
         Output::Text { .. } | Output::Tui => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,11 @@ pub(super) trait Listener: Sink {
     /// Between packets, or whatever else was read. True to read no further.
     fn between(&mut self, _engine: &mut Engine, _source: &mut impl Source) -> bool {
         false
+    }
+
+    /// Nothing comes at the moment: what was printed can be seen.
+    fn silent(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Something happened to the source that the person should know now.
@@ -168,7 +174,7 @@ pub(super) fn read(
                 if let Some(keylog) = &mut keylog {
                     keylog.read(engine, listener)?;
                 }
-                engine.advance(now, listener)
+                engine.advance(now, listener).and_then(|()| listener.silent())
             }
             Ok(Some(Input::Interface { id, change })) => {
                 changed = Some((id, change));

@@ -276,6 +276,10 @@ impl<L: Listener> Listener for Witness<'_, L> {
         self.listener.between(engine, source)
     }
 
+    fn silent(&mut self) -> io::Result<()> {
+        self.listener.silent()
+    }
+
     fn notice(&mut self, what: &dyn fmt::Display) {
         self.listener.notice(what);
     }

@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::ahead::Next;
 use super::appearance;
 use super::block::Block;
@@ -33,9 +35,14 @@ pub(super) enum Lack {
     Sense(&'static str),
 }
 
+/// How long standard input is waited for at a time: a stop is heard within this time, and secrets that were logged.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 /// Why there is no next record.
 #[derive(Debug)]
 enum Stop {
+    /// More may come, but nothing has come yet.
+    Silent,
     /// The file ends where a record ends.
     End,
     /// It ends inside a record.
@@ -100,15 +107,18 @@ impl File {
         File { name, buffer, format: Format::Unknown, compression: None, packets: 0, ahead }
     }
 
-    /// Reads the next block, as far as it comes at once; `None` at the end. Its room is that of one that was used.
+    /// Reads the next block, as far as it comes at once; `None` at the end. Its room is that of one that was used. An empty
+    /// one says that nothing has come for a while.
     pub(super) fn next(&mut self, used: Block) -> Option<Next> {
-        if let Format::Unknown = self.format
-            && let Err(error) = self.recognise()
-        {
-            return Some(Err(error));
-        }
         let mut block = used;
         block.clear();
+        if let Format::Unknown = self.format {
+            match self.recognise() {
+                Ok(true) => {}
+                Ok(false) => return Some(Ok(block)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
         loop {
             let (bytes, begin) = self.buffer.filled();
             let (end, lack) = match &mut self.format {
@@ -123,8 +133,10 @@ impl File {
                 block.bytes = self.buffer.give(block.bytes);
                 return Some(Ok(block));
             }
-            if let Err(stop) = self.read_on(lack) {
-                return self.stop(stop).map(Err);
+            match self.read_on(lack) {
+                Ok(()) => {}
+                Err(Stop::Silent) => return Some(Ok(block)),
+                Err(stop) => return self.stop(stop).map(Err),
             }
         }
     }
@@ -132,7 +144,7 @@ impl File {
     /// Reads what is lacking.
     fn read_on(&mut self, lack: Lack) -> Result<(), Stop> {
         let whole = match lack {
-            Lack::Bytes(count) => self.buffer.fill(count).map_err(Stop::Read)?,
+            Lack::Bytes(count) => self.buffer.fill(count).map_err(Stop::of)?,
             Lack::Sense(reason) => return Err(Stop::Record(reason)),
         };
         match whole {
@@ -152,36 +164,43 @@ impl File {
         self.ahead
     }
 
-    /// Looks at the beginning, and tells which format it is.
-    fn recognise(&mut self) -> Result<(), Box<SourceError>> {
-        self.look_ahead(4)?;
+    /// Looks at the beginning, and tells which format it is; `false` where it has not come yet.
+    fn recognise(&mut self) -> Result<bool, Box<SourceError>> {
+        if !self.look_ahead(4)? {
+            return Ok(false);
+        }
         self.compression = Compression::recognise(self.buffer.window());
         if let Some(compression) = self.compression {
             let chunk = self.buffer.chunk();
             let nothing = Buffer::new(Box::new(io::empty()), 0);
             let packed = std::mem::replace(&mut self.buffer, nothing).into_reader();
-            self.buffer = Buffer::new(compression.unpack(packed), chunk);
+            self.buffer = Buffer::new(compression.unpack(Patient(packed)), chunk);
         }
-        self.look_ahead(Pcap::HEADER)?;
+        if !self.look_ahead(Pcap::HEADER)? {
+            return Ok(false);
+        }
         self.format = if let Some(pcap) = Pcap::recognise(self.buffer.window()) {
             self.buffer.consume(Pcap::HEADER);
             Format::Pcap(pcap)
         } else if Pcapng::is_one(self.buffer.window()) {
             Format::Pcapng(Pcapng::default())
         } else {
-            self.look_ahead(appearance::BEGINNING)?;
+            if !self.look_ahead(appearance::BEGINNING)? {
+                return Ok(false);
+            }
             self.format = Format::Done;
             let appearance = appearance::describe(self.buffer.window(), self.compression);
             return Err(Box::new(SourceError::NotCapture { name: self.name.clone(), appearance }));
         };
-        Ok(())
+        Ok(true)
     }
 
-    /// Reads so many bytes, or as many as there are.
-    fn look_ahead(&mut self, count: usize) -> Result<(), Box<SourceError>> {
+    /// Reads so many bytes, or as many as there are; `false` where more may come.
+    fn look_ahead(&mut self, count: usize) -> Result<bool, Box<SourceError>> {
         match self.buffer.fill(count) {
-            Ok(_) => Ok(()),
-            Err(error) if self.compression.is_some() => self.stop(Stop::Read(error)).map_or(Ok(()), Err),
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if self.compression.is_some() => self.stop(Stop::Read(error)).map_or(Ok(true), Err),
             Err(error) => {
                 self.format = Format::Done;
                 Err(Box::new(SourceError::Open { name: self.name.clone(), error }))
@@ -194,7 +213,7 @@ impl File {
     fn stop(&mut self, stop: Stop) -> Option<Box<SourceError>> {
         self.format = Format::Done;
         let reason = match (stop, self.compression) {
-            (Stop::End, _) => return None,
+            (Stop::End | Stop::Silent, _) => return None,
             (Stop::Cut, _) => "it ends inside a record; the capture was cut short, or goes on".to_owned(),
             (Stop::Record(reason), _) => reason.to_owned(),
             (Stop::Read(error), Some(format)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -211,7 +230,14 @@ impl File {
     }
 }
 
-/// Standard input, unless that is a terminal: nobody types a capture.
+impl Stop {
+    fn of(error: io::Error) -> Stop {
+        if error.kind() == io::ErrorKind::WouldBlock { Stop::Silent } else { Stop::Read(error) }
+    }
+}
+
+/// Standard input, unless that is a terminal: nobody types a capture. Where nothing comes for a while, that is an error of the
+/// kind `WouldBlock`.
 struct StandardInput;
 
 impl Read for StandardInput {
@@ -220,6 +246,23 @@ impl Read for StandardInput {
         if stdin.is_terminal() {
             return Err(io::Error::other("it is a terminal; pipe a capture into it: tcpdump -U -w - | wsflow -r -"));
         }
-        stdin.lock().read(out)
+        if poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&PATIENCE))? == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(rustix::io::read(stdin, out)?)
+    }
+}
+
+/// A reader that is waited for: decompressors cannot go on where they were interrupted.
+struct Patient<R>(R);
+
+impl<R: Read> Read for Patient<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(out) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Lane {
     ids: Vec<InterfaceId>,
     /// By how many nanoseconds its clock is ahead.
     pub(super) ahead: i64,
+    /// When the last packet before this block was captured.
+    before: Timestamp,
 }
 
 impl Lane {
@@ -43,11 +45,12 @@ impl Lane {
             interfaces: Vec::new(),
             ids: Vec::new(),
             ahead: 0,
+            before: Timestamp::ZERO,
         }
     }
 
     /// Takes the next packets, `most` of them at most, or what else comes next; `None` at the end. What was taken before is
-    /// gone.
+    /// gone. Where nothing has come for a while nothing is taken.
     pub(super) fn advance(&mut self, most: usize) -> Option<Result<(), Box<SourceError>>> {
         loop {
             self.from = self.to;
@@ -67,10 +70,14 @@ impl Lane {
                     }
                 }
                 None => {
-                    (self.to, self.others) = (0, 0);
+                    (self.from, self.to, self.others) = (0, 0, 0);
+                    self.before = self.block.packets.last().map_or(self.before, |packet| packet.at);
                     match self.blocks.next(std::mem::take(&mut self.block))? {
                         Ok(block) => self.block = block,
                         Err(error) => return Some(Err(error)),
+                    }
+                    if self.block.is_empty() {
+                        return Some(Ok(()));
                     }
                 }
             }
@@ -124,7 +131,7 @@ impl Lane {
     }
 
     /// When the first of what was taken last was captured, by the clock of all. Secrets come before all: they are needed as
-    /// soon as they are there.
+    /// soon as they are there. So does that nothing was taken: what comes may come first.
     pub(super) fn at(&self) -> Timestamp {
         self.moved(self.taken().first().map_or(Timestamp::ZERO, |packet| packet.at))
     }
@@ -140,6 +147,7 @@ impl Lane {
             Some((_, Other::Secrets { format, begin, end })) if self.taken().is_empty() => {
                 Input::Secrets { format: *format, data: self.block.part(*begin, *end) }
             }
+            _ if self.taken().is_empty() => Input::Idle(self.moved(self.before)),
             _ => Input::Packets(self.run(number)),
         }
     }

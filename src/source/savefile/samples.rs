@@ -118,6 +118,19 @@ impl Read for Pieces {
     }
 }
 
+/// A stream that has nothing every other time it is asked.
+pub(super) struct Pauses {
+    pub(super) pieces: Pieces,
+    pub(super) comes: bool,
+}
+
+impl Read for Pauses {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.comes = !self.comes;
+        if self.comes { Err(io::ErrorKind::WouldBlock.into()) } else { self.pieces.read(out) }
+    }
+}
+
 /// Savefiles with these contents, named `0`, `1`, ...
 pub(super) fn savefiles(contents: &[&[u8]]) -> Savefiles {
     let file =
