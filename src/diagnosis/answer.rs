@@ -185,7 +185,7 @@ impl<'a> Refusal<'a> {
 /// Status, reason and the first words of the body.
 pub fn said(response: &Response) -> String {
     let head = &response.head;
-    let body = quote(&response.body);
+    let body = spoken(response);
     let reason = quote(head.reason());
     let mut text = head.status.to_string();
     if !reason.is_empty() {
@@ -200,9 +200,15 @@ pub fn said(response: &Response) -> String {
     text
 }
 
+/// The first words of an answer; those of a JSON string without its quotes.
+fn spoken(response: &Response) -> String {
+    let words = backends::words(response);
+    quote(words.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(words))
+}
+
 /// Whether its body says more than its status: a page and a repeated reason do not.
 pub fn has_words(response: &Response) -> bool {
-    let body = quote(&response.body);
+    let body = spoken(response);
     !body.is_empty() && !body.starts_with('<') && body != quote(response.head.reason())
 }
 
@@ -323,6 +329,8 @@ mod tests {
         assert_eq!(said("HTTP/1.1 400 Bad Request\n\nno\nmore"), "400 Bad Request, \"no\"");
         assert_eq!(said("HTTP/1.1 404 Not Found\n\n<html>x"), "404 Not Found");
         assert_eq!(said("HTTP/1.1 400 \n\n"), "400");
+        assert_eq!(said("HTTP/1.1 400 Bad Request\n\n\"Not connected\""), "400 Bad Request, \"Not connected\"");
+        assert_eq!(said("HTTP/1.1 403 Forbidden\nX-WebSocket-Reject-Reason: full\n\n"), "403 Forbidden, \"full\"");
     }
 
     #[test]

@@ -94,6 +94,10 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (400, Body("Missing or invalid Sec-WebSocket-Version header"), Some("ws"), WebSocketVersion),
     (400, Body("Invalid Sec-WebSocket-Protocol header"), Some("ws"), Subprotocol),
     (400, Body("Invalid or unacceptable Sec-WebSocket-Extensions header"), Some("ws"), Extensions),
+    // websocket, npm, which speaks in a field.
+    (400, Body("Client must provide a value for Sec-WebSocket-Key."), Some("websocket-node"), Key),
+    (400, Body("Client must provide a value for Sec-WebSocket-Version."), Some("websocket-node"), WebSocketVersion),
+    (426, InBody("Unsupported websocket client version:"), Some("websocket-node"), WebSocketVersion),
     // engine.io: bare words to an upgrade request, JSON to a plain one.
     (400, Body("Session ID unknown"), Some("engine.io"), UnknownSession),
     (400, InBody("\"message\":\"Session ID unknown\""), Some("engine.io"), UnknownSession),
@@ -107,6 +111,12 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (403, InBody("{\"code\":4,"), Some("engine.io"), EngineIo(4)),
     (400, Body("Unsupported protocol version"), Some("engine.io"), EngineIo(5)),
     (400, InBody("{\"code\":5,\"message\":\"Unsupported protocol version\""), Some("engine.io"), EngineIo(5)),
+    // python-engineio, of python-socketio and Flask-SocketIO: JSON strings.
+    (400, InBody("\"Invalid session"), Some("python-engineio"), UnknownSession),
+    (400, InBody("\"Invalid transport\""), Some("python-engineio"), EngineIo(0)),
+    (400, InBody("\"Invalid websocket upgrade\""), Some("python-engineio"), NotAnUpgrade),
+    (400, InBody("unsupported version of the Socket.IO or Engine.IO"), Some("python-engineio"), EngineIo(5)),
+    (400, InBody("an accepted origin."), Some("python-engineio"), Origin),
     // ws again: a path that it does not serve is 400 with the status as the body, not 404.
     (400, BodyOfWs("Bad Request"), Some("ws"), Path),
     // Its only 503: close() was called on the server.
@@ -124,6 +134,34 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (426, InBody("WebSocket protocol violation: Connection header"), Some("coder/websocket"), NotAnUpgrade),
     (426, InBody("WebSocket protocol violation: Upgrade header"), Some("coder/websocket"), NotAnUpgrade),
     (403, InBody("is not authorized for Host"), Some("coder/websocket"), Origin),
+    // gobwas/ws.
+    (400, InBody("handshake error: bad \"Upgrade\" header"), Some("gobwas/ws"), NotAnUpgrade),
+    (400, InBody("handshake error: bad \"Connection\" header"), Some("gobwas/ws"), NotAnUpgrade),
+    (400, InBody("handshake error: bad \"Sec-WebSocket-Key\" header"), Some("gobwas/ws"), Key),
+    (0, InBody("handshake error: bad \"Sec-WebSocket-Version\" header"), Some("gobwas/ws"), WebSocketVersion),
+    (505, InBody("handshake error: bad HTTP protocol version"), Some("gobwas/ws"), HttpVersion),
+    (405, InBody("handshake error: bad HTTP request method"), Some("gobwas/ws"), Method),
+    // Rust: axum, which took its first words from warp, and actix in the reason phrase.
+    (400, InBody("Connection header did not include 'upgrade'"), None, NotAnUpgrade),
+    (400, InBody("`Upgrade` header did not include 'websocket'"), Some("axum"), NotAnUpgrade),
+    (400, InBody("`Sec-WebSocket-Version` header did not include '13'"), Some("axum"), WebSocketVersion),
+    (400, InBody("`Sec-WebSocket-Key` header missing"), Some("axum"), Key),
+    (400, InBody("request header \"upgrade\""), Some("warp"), NotAnUpgrade),
+    (400, Reason("No WebSocket U"), Some("actix"), NotAnUpgrade),
+    (400, Reason("No Connection upgrade"), Some("actix"), NotAnUpgrade),
+    (400, Reason("No CONNECTION upgrade"), Some("actix"), NotAnUpgrade),
+    (400, Reason("WebSocket version header is required"), Some("actix"), WebSocketVersion),
+    // Netty, Boost.Beast, Mongoose, Ratchet, Workerman.
+    (400, InBody("not a WebSocket handshake request: missing upgrade"), Some("Netty"), NotAnUpgrade),
+    (400, InBody("not a WebSocket request: missing key"), Some("Netty"), Key),
+    (0, InBody("The WebSocket handshake Connection field is missing"), Some("Boost.Beast"), NotAnUpgrade),
+    (0, InBody("The WebSocket handshake Upgrade field is missing"), Some("Boost.Beast"), NotAnUpgrade),
+    (0, InBody("The WebSocket handshake Sec-WebSocket-Key field is"), Some("Boost.Beast"), Key),
+    (0, InBody("The WebSocket handshake Sec-WebSocket-Version field is"), Some("Boost.Beast"), WebSocketVersion),
+    (426, Body("WS upgrade expected"), Some("Mongoose"), NotAnUpgrade),
+    (426, Reason("Upgrade header MUST be provided"), Some("Ratchet"), NotAnUpgrade),
+    (400, Reason("Connection Upgrade MUST be requested"), Some("Ratchet"), NotAnUpgrade),
+    (400, InBody("Sec-WebSocket-Key not found.<br>This is a WebSocket service"), Some("Workerman"), Key),
     // Python's websockets.
     (0, InBody("missing Connection header"), Some("websockets"), NotAnUpgrade),
     (0, InBody("invalid Connection header"), Some("websockets"), NotAnUpgrade),
@@ -172,11 +210,22 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
 /// What the words of a refusal mean; `None` when they say nothing more than the status.
 pub fn read(response: &Response) -> Option<Reading> {
     let status = response.head.status;
-    let body = response.body.trim();
+    let body = words(response);
     TEXTS
         .iter()
         .find(|(wanted, words, ..)| (*wanted == 0 || *wanted == status) && fits(*words, body, response))
         .map(|&(_, _, software, meaning)| Reading { software, meaning })
+}
+
+/// The field of the websocket library of npm with the words of a refusal.
+const REJECT_REASON: &str = "X-WebSocket-Reject-Reason";
+
+/// What an answer says beside its status: its body, or the field that one library uses instead.
+pub fn words(response: &Response) -> &str {
+    match response.body.trim() {
+        "" => response.head.fields.first(REJECT_REASON).unwrap_or_default(),
+        body => body,
+    }
 }
 
 fn fits(words: Words, body: &str, response: &Response) -> bool {
@@ -207,6 +256,9 @@ pub fn name(response: &Response) -> Option<&str> {
     }
     if is_ws(response) {
         return Some("ws");
+    }
+    if response.head.fields.has(REJECT_REASON) {
+        return Some("websocket-node");
     }
     let server = response.head.fields.first("Server")?;
     let known = ["uvicorn", "daphne", "hypercorn", "aiohttp", "websockets", "TornadoServer", "Cowboy", "Kestrel"];

@@ -2,7 +2,7 @@
 //!
 //! Each refusal has one complaint, so two rules never tell two stories about one answer.
 
-use crate::diagnosis::answer::Refusal;
+use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::{hops, origin};
 use crate::session::Confidence;
@@ -57,6 +57,7 @@ impl Refusal<'_> {
         let fields = &self.response.head.fields;
         match self.status() {
             301 | 302 | 303 | 307 | 308 if fields.has("Location") => (Complaint::Redirect, Confidence::High),
+            400 | 401 | 403 if self.names_the_origin() => (Complaint::Origin, Confidence::Medium),
             200..=299 if self.asked_properly() => (Complaint::UpgradeIgnored, Confidence::High),
             401 | 407 => (Complaint::Authentication, Confidence::High),
             403 => self.why_forbidden(),
@@ -85,6 +86,19 @@ impl Refusal<'_> {
             true => (Complaint::NotFound, Confidence::Low),
             false => (Complaint::Forbidden, Confidence::High),
         }
+    }
+
+    /// Whether it speaks of the origin, in whatever words, to a request that has one. Pages of proxies speak of origin servers.
+    fn names_the_origin(&self) -> bool {
+        let has_origin =
+            hops::first_request(self.session).is_some_and(|(_, request)| request.head.fields.has("Origin"));
+        let words = backends::words(self.response).to_ascii_lowercase();
+        let mut words =
+            words.split(|character: char| !character.is_ascii_alphanumeric()).skip_while(|word| *word != "origin");
+        has_origin
+            && answer::has_words(self.response)
+            && words.next().is_some()
+            && !matches!(words.next(), Some("server" | "web"))
     }
 
     fn is_action_cable(&self) -> bool {

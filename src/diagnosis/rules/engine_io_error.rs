@@ -14,7 +14,7 @@ pub const RULE: Rule = Rule {
     explanation: "socket.io's transport answers with a code: 0 the transport parameter is missing or unknown, 3 a request \
         that it cannot use, 4 refused by allowRequest, 5 a client of another protocol version (EIO=3 is socket.io 2, EIO=4 \
         is 3 and 4).",
-    signature: "engine.io's error body, as JSON with a code or as bare text",
+    signature: "engine.io's error body, as JSON with a code or as bare text; python-engineio's as a JSON string",
     fix: "0: let the query with EIO and transport through. 3: use the client of the same major version. 4: look at \
         allowRequest. 5: update the client, or set allowEIO3: true on the server.",
     look_alikes: "Session ID unknown is sticky-session-missing; code 3 in JSON for transport=websocket means that the upgrade \
@@ -40,7 +40,17 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// What it means, and what to do about it.
 fn meaning(refusal: &Refusal<'_>) -> (&'static str, &'static str) {
+    let is_python = refusal.reading().and_then(|reading| reading.software) == Some("python-engineio");
     match refusal.meaning() {
+        Some(Meaning::EngineIo(0)) if is_python => (
+            "the server does not take the transport that the query names",
+            "look at transports= of the server; let the query with EIO and transport=websocket reach it",
+        ),
+        Some(Meaning::EngineIo(5)) if is_python => (
+            "client and server speak different versions of the protocol",
+            "use a client that speaks EIO=4 (socket.io-client 3 or 4, python-socketio 5), or the server's versions for the older \
+             client (python-socketio 4, Flask-SocketIO 4)",
+        ),
         Some(Meaning::EngineIo(0)) => (
             "the transport parameter of the query is missing or unknown",
             "let the query with EIO and transport=websocket reach the backend",

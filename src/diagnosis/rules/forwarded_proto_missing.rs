@@ -1,10 +1,11 @@
 //! The backend does not know that the client came over TLS.
 
 use crate::diagnosis::backends::Meaning;
-use crate::diagnosis::hops::{self, Hop};
+use crate::diagnosis::parties::{self, Name};
 use crate::diagnosis::wording::quote;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
-use crate::session::Confidence;
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, origin};
+use crate::session::leg::Request;
+use crate::session::{Confidence, Leg, Proxy, Session};
 
 /// `forwarded-proto-missing`.
 pub const RULE: Rule = Rule {
@@ -28,38 +29,58 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
     let refusal = answer::refusal(session)?;
+    let is_secure = |target: &str| ["https://", "wss://"].iter().any(|scheme| target.starts_with(scheme));
     let redirect = matches!(refusal.status(), 301 | 302 | 303 | 307 | 308)
-        && refusal.response.head.fields.first("Location").is_some_and(|target| target.starts_with("https://"));
+        && refusal.response.head.fields.first("Location").is_some_and(is_secure);
     let about_origin = refusal.meaning() == Some(Meaning::Origin) || says_page_not_found(&refusal);
     if !redirect && !about_origin {
         return None;
     }
     // It was made behind the proxy, so the backend made it.
-    let hop = hops::hops(session).find(|hop| hop.back_index <= refusal.made_on && is_untold(hop))?;
+    let Untold { proxy, back_index, back, forwarded, front } = untold(session, refusal.made_on, redirect)?;
     let told = if redirect { "redirected to https" } else { "refused the origin" };
-    let front = if hop.front.tls.is_some() { "the client uses TLS" } else { "the Origin is https" };
     let detail = format!("{front}; upstream got no X-Forwarded-Proto; the backend {told}: {}", quote(&refusal.said()));
-    let packet = refusal.response.moment;
     Some(
-        Evidence::on(hop.back_index, detail)
-            .packet(hop.forwarded.moment, "request without X-Forwarded-Proto")
-            .packet(packet, "the answer")
+        Evidence::on(back_index, detail)
+            .packet(forwarded.moment, "request without X-Forwarded-Proto")
+            .packet(refusal.response.moment, "the answer")
             .confidence(Confidence::Medium)
             .verdict(format!(
-                "{} does not tell {} that {front} (no X-Forwarded-Proto), so the backend {told} with {}",
-                hop.proxy(),
-                hop.back.server,
+                "{proxy} does not tell {} that {front} (no X-Forwarded-Proto), so the backend {told} with {}",
+                back.server,
                 refusal.status()
             )),
     )
 }
 
-fn is_untold(hop: &Hop<'_>) -> bool {
-    let https = || hop.before().first("Origin").is_some_and(|origin| origin.starts_with("https://"));
-    (hop.front.tls.is_some() || https())
-        && hop.back.tls.is_none()
-        && !hop.after().has("X-Forwarded-Proto")
-        && !hop.after().has("Forwarded")
+/// A proxy whose backend cannot know that the client uses TLS.
+struct Untold<'a> {
+    proxy: Name,
+    back_index: usize,
+    back: &'a Leg,
+    forwarded: &'a Request,
+    /// What there is to know.
+    front: &'static str,
+}
+
+/// The first such proxy in front of who made the answer. What is refused for its origin has to come from the host that it asks.
+fn untold(session: &Session, made_on: usize, redirect: bool) -> Option<Untold<'_>> {
+    session.proxies().filter(|proxy| proxy.back_index <= made_on).find_map(|proxy| {
+        let Proxy { front_index, front, back_index, back } = proxy;
+        let forwarded = back.request.as_deref().filter(|request| !request.cut && back.tls.is_none())?;
+        let asked = front.request.as_deref().unwrap_or(forwarded);
+        let https = asked.head.fields.first("Origin").is_some_and(|origin| origin.starts_with("https://"));
+        let front = match front.tls {
+            Some(_) => "the client uses TLS",
+            None if https => "the Origin is https",
+            None => return None,
+        };
+        let is_told = ["X-Forwarded-Proto", "Forwarded"].iter().any(|field| forwarded.head.fields.has(field));
+        if is_told || (!redirect && origin::is_foreign(asked)) {
+            return None;
+        }
+        Some(Untold { proxy: parties::server_of(session, front_index)?, back_index, back, forwarded, front })
+    })
 }
 
 /// ActionCable's way to refuse an origin.
@@ -85,6 +106,29 @@ pub(super) mod tests {
     #[test]
     fn explains_a_refused_origin() {
         assert_eq!(over_tls(refused_with("HTTP/1.1 404 Not Found\n\nPage not found")).cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn a_redirect_may_name_the_scheme_of_websockets() {
+        let session = over_tls(refused_with("HTTP/1.1 307 Temporary Redirect\nLocation: wss://app.example/ws\n\n"));
+        assert_eq!(session.cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn tls_in_front_need_not_be_read() {
+        let redirect = "HTTP/1.1 301 Moved Permanently\nLocation: https://app.example/ws\n\n";
+        let session =
+            session().client_leg(|leg| leg.tls(|_| {})).backend_leg(|leg| leg.request(FORWARDED).response(redirect));
+        assert!(session.check(&RULE).is_some());
+    }
+
+    #[test]
+    fn an_origin_of_another_host_is_refused_for_that() {
+        let foreign = |request: &str| replaced(request, "Origin", "Origin: https://evil.example");
+        let session = refused_with("HTTP/1.1 403 Forbidden\n\nCross origin websockets not allowed")
+            .client_leg(|leg| leg.request(&foreign(ASKED)))
+            .backend_leg(|leg| leg.request(&foreign(FORWARDED)));
+        assert_eq!(session.cause(), Some("origin-rejected"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::parties;
+use crate::diagnosis::parties::{self, Name};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, upstream};
 use crate::packet::Moment;
@@ -19,7 +19,8 @@ pub const RULE: Rule = Rule {
     explanation: "The server took the request and sent no byte of an answer: it closed the connection, or is still silent. \
         It crashed or hangs in its handshake, does not listen for upgrades on this path (a bare node http server leaves \
         them open), or expects another protocol.",
-    signature: "a request that was acknowledged, no byte of an answer, then FIN, RST or a long silence",
+    signature: "a request that was acknowledged, no byte of an answer, then FIN, RST or a long silence; or a FIN as soon as the \
+        connection came up",
     fix: "Ask the server's log what it did with this request; try the same request against it without a proxy.",
     look_alikes: "A client that left first is client-gave-up. With the leg behind a proxy in the capture, an upstream \
         finding tells more. In a capture of one direction nothing can be said.",
@@ -42,7 +43,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let begun = leg.answer_begun();
     let silent = leg.response.is_none() && !leg.answer_is_alien();
     let received = leg.half(Role::Client).unacknowledged_since.is_none_or(|since| since > request.moment);
-    if !silent || !received || server.packets == 0 || !leg.is_readable() {
+    if !silent || server.packets == 0 || !leg.is_readable() {
         return None;
     }
     // What is missing may be the answer, or what was asked behind the request. A request that is cut is asked all the same.
@@ -50,6 +51,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         return None;
     }
     let name = parties::server_of(session, index)?;
+    if !received {
+        return closed_before(index, leg, request, name);
+    }
     let (what, moment, confidence) = ending(facts, leg)?;
     let until = facts.neighbours.span.1;
     if index > 0 && moment.is_some_and(|end| upstream::may_go_on(session.first_leg(), end, until)) {
@@ -64,6 +68,25 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet_if(moment, "the end")
             .confidence(confidence)
             .verdict(format!("{name} got the request and {never}: {what}{as_engine_io}")),
+    )
+}
+
+/// A server that closes a new connection before it can have read the request: there are too many, or nobody is behind what
+/// accepts them.
+fn closed_before(index: usize, leg: &Leg, request: &Request, server: Name) -> Option<Evidence> {
+    let end = leg.first_end().filter(|end| end.by == Role::Server && end.moment < request.moment)?;
+    let up = leg.tcp.established.filter(|_| leg.earlier_requests == 0)?;
+    let after = Span(end.moment.at.since(up.at));
+    let what = format!("it {} {after} after the connection came up, before the request was there", end.deed());
+    Some(
+        Evidence::on(index, format!("{what}; nothing was read"))
+            .packet(end.moment, "the end")
+            .packet(request.moment, "the request")
+            .fix(
+                "Look at the server's limit of connections (node: server.maxConnections); where a forwarder accepts the \
+                 connections (ssh -L, a container's port), look whether its target listens.",
+            )
+            .verdict(format!("{server} never read the request: {what}")),
     )
 }
 
@@ -102,6 +125,29 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         session().client_leg(|leg| leg.request(ASKED).after_ms(1000).fin(Role::Server))
+    }
+
+    #[test]
+    fn a_server_may_close_before_it_has_read_the_request() {
+        let closed = |earlier_requests: u32| {
+            session().client_leg(|leg| {
+                let leg = leg.fin(Role::Server).after_ms(1).request(ASKED);
+                leg.with(|leg| {
+                    let asked = leg.request.as_deref().map(|request| request.moment);
+                    leg.tcp.halves.originator.unacknowledged_since = asked;
+                    leg.earlier_requests = earlier_requests;
+                })
+            })
+        };
+        let diagnosis = closed(0).diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(
+            diagnosis.verdict.contains("never read the request: it closed the connection (FIN)"),
+            "{}",
+            diagnosis.verdict
+        );
+        // A kept connection that is closed while the next request is on its way is another matter.
+        assert!(closed(1).check(&RULE).is_none());
     }
 
     #[test]

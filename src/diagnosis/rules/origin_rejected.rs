@@ -16,7 +16,8 @@ pub const RULE: Rule = Rule {
         also refuse a request without Origin.",
     signature: "a refusal whose words name the origin, or a shape of 403 that a backend keeps for it, with a foreign Origin",
     fix: "Add the origin to the application's list: CheckOrigin (gorilla), origins= (websockets), verifyClient (ws), \
-        check_origin (Phoenix, tornado), ALLOWED_HOSTS (Django), allowed_request_origins (Rails).",
+        check_origin (Phoenix, tornado), ALLOWED_HOSTS (Django), allowed_request_origins (Rails), cors_allowed_origins= \
+        (python-socketio).",
     look_alikes: "An Origin that fits Host in front of the proxy and not behind it is host-rewritten. A 403 alone says \
         nothing about the origin: that is forbidden.",
     reference: "RFC 6455 §4.2.2, §10.2",
@@ -65,6 +66,18 @@ pub(super) mod tests {
         assert_eq!(session.cause(), Some(RULE.id));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
         assert_eq!(answered(ws).cause(), Some("forbidden"), "an Origin that fits is not to blame");
+    }
+
+    #[test]
+    fn takes_unknown_words_about_the_origin_with_less_confidence() {
+        let cause = |words: &str| answered(words).client_leg(|leg| leg.request(&foreign())).cause();
+        assert_eq!(cause("HTTP/1.1 403 Forbidden\n\norigin not allowed"), Some(RULE.id));
+        assert_eq!(cause("HTTP/1.1 400 x\nX-WebSocket-Reject-Reason: Unknown Origin!\n\n"), Some(RULE.id));
+        assert_eq!(cause("HTTP/1.1 403 Forbidden\n\nThe origin server said no"), Some("forbidden"));
+        assert_eq!(cause("HTTP/1.1 403 Forbidden\n\nnot originally yours"), Some("forbidden"));
+        let unsaid = replaced(ASKED, "Origin", "X-Other: 1");
+        let without = answered("HTTP/1.1 403 Forbidden\n\norigin").client_leg(|leg| leg.request(&unsaid));
+        assert_eq!(without.cause(), Some("forbidden"));
     }
 
     #[test]

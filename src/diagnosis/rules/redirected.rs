@@ -44,15 +44,17 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// What the redirect is for, and what to do about it.
 fn purpose(refusal: &Refusal<'_>, target: &str) -> (&'static str, Option<String>) {
-    let on_tls = refusal.session.legs[refusal.leg].tls.is_some();
+    // TLS that nobody can read stands in front of the leg on which the answer is.
+    let on_tls = refusal.session.legs.iter().take(refusal.leg + 1).any(|leg| leg.tls.is_some());
     let asked = refusal.request.map_or("", |request| request.head.path());
     let path = match target.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         None => target,
     };
     let path = path.split(['?', '#']).next().unwrap_or(path);
-    if target.starts_with("https://") && !on_tls {
-        let place = target["https://".len()..].split('?').next().unwrap_or_default();
+    let secure = target.strip_prefix("https://").or_else(|| target.strip_prefix("wss://"));
+    if let Some(place) = secure.filter(|_| !on_tls) {
+        let place = place.split('?').next().unwrap_or_default();
         let fix = format!("connect to wss://{} instead of ws://", quote(place));
         return (": the client came without TLS", Some(fix));
     }

@@ -15,7 +15,7 @@ pub const RULE: Rule = Rule {
     title: "The session lives on another backend",
     explanation: "socket.io and SignalR begin with ordinary requests and go on with a WebSocket that names the session. Each \
         backend knows only its own sessions. Without stickiness the load balancer sends the WebSocket to another one.",
-    signature: "Session ID unknown (engine.io) or No Connection with that ID (SignalR), the request intact",
+    signature: "Session ID unknown (engine.io), Invalid session (python-engineio) or No Connection with that ID (SignalR), the request intact",
     fix: "in the nginx upstream block: ip_hash;\n\
         HAProxy: balance source in the backend; or cookie SRV insert indirect nocache there, and cookie NAME on each server line\n\
         Apache: ProxySet stickysession=ROUTEID in the balancer, and route=NAME on each BalancerMember\n\

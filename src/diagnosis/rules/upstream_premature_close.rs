@@ -33,16 +33,26 @@ pub const RULE: Rule = Rule {
 pub(super) const RACE: Duration = Duration::from_millis(50);
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
-    let (attempt, asked, request, end) = last_attempts(facts.session).find_map(|attempt| {
-        let Some((request, end)) = closed_without_answer(&attempt) else {
-            let (asked, end) = closed_without_a_record(&attempt)?;
-            return Some((attempt, asked, None, end));
-        };
-        let asked = request.moment;
-        let is_race =
-            attempt.back.earlier_requests > 0 && !attempt.back.answer_begun() && end.moment.at.since(asked.at) <= RACE;
-        (!is_race).then_some((attempt, asked, Some(request), end))
-    })?;
+    last_attempts(facts.session)
+        .find_map(|attempt| closed_behind_the_request(&attempt).or_else(|| closed_before_it(&attempt)))
+}
+
+/// The backend took the request, and closed.
+fn closed_behind_the_request(attempt: &LastAttempt<'_>) -> Option<Evidence> {
+    let (asked, request, end) = match closed_without_answer(attempt) {
+        Some((request, end)) => (request.moment, Some(request), end),
+        None => {
+            let (asked, end) = closed_without_a_record(attempt)?;
+            (asked, None, end)
+        }
+    };
+    let is_race = request.is_some()
+        && attempt.back.earlier_requests > 0
+        && !attempt.back.answer_begun()
+        && end.moment.at.since(asked.at) <= RACE;
+    if is_race {
+        return None;
+    }
     let after = Span(end.moment.at.since(asked.at));
     let flag = end.deed();
     let backend = attempt.backend();
@@ -66,6 +76,31 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             "{backend} took the request of {} and {flag} {after} later {before}{as_engine_io}; {outcome}",
             attempt.proxy(),
         )),
+    )
+}
+
+/// The backend closed a new connection before anything was said on it: it has too many, or nobody is behind what accepts them.
+fn closed_before_it(attempt: &LastAttempt<'_>) -> Option<Evidence> {
+    let (front, back) = (attempt.front, attempt.back);
+    let refused = front.status().is_some_and(|status| status >= 500);
+    let silent = Role::BOTH.into_iter().all(|role| back.half(role).bytes == 0 && !back.half(role).has_holes());
+    let up = back.tcp.established.filter(|_| refused && silent)?;
+    let end = back.first_end().filter(|end| end.by == Role::Server)?;
+    let what = format!(
+        "{} {} after the connection came up, before it was asked",
+        end.deed(),
+        Span(end.moment.at.since(up.at))
+    );
+    Some(
+        Evidence::on(attempt.back_index, format!("{} {what}", attempt.backend()))
+            .packet(up, "the connection is up")
+            .packet(end.moment, "the backend closes")
+            .packet_if(attempt.answered(), "the proxy's answer")
+            .fix(
+                "Look at the backend's limit of connections and of open files; where a forwarder accepts the connections (a \
+                 container's port, a tunnel), look whether its target listens.",
+            )
+            .verdict(format!("{} accepted {} and {what}; {}", attempt.backend(), attempt.proxy(), attempt.outcome())),
     )
 }
 
@@ -123,6 +158,22 @@ pub(super) mod tests {
         };
         assert_eq!(back(0).cause(), Some(RULE.id));
         assert_eq!(back(400).cause(), Some("handshake-rejected"), "it answered, nobody knows what");
+    }
+
+    #[test]
+    fn a_backend_may_close_before_it_is_asked() {
+        let back = |answer: &str| {
+            session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(5).response(answer))
+                .backend_leg(|leg| leg.after_ms(1).rst(Role::Server))
+        };
+        let diagnosis = back(NGINX_502).diagnose();
+        assert_eq!(diagnosis.cause().map(|finding| finding.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("before it was asked"), "{}", diagnosis.verdict);
+        assert!(back("HTTP/1.1 404 Not Found\n\n").check(&RULE).is_none(), "the answer has another reason");
+        let asked =
+            back(NGINX_502).backend_leg(|leg| leg.with(|leg| leg.tcp.halves.originator.bytes = 10).rst(Role::Server));
+        assert!(asked.check(&RULE).is_none(), "something was said");
     }
 
     #[test]
