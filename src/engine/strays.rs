@@ -142,14 +142,16 @@ impl Claims {
         }
     }
 
-    /// Who has the least so far, or has waited longest since; of those that have none the last to ask, for a proxy dials at
-    /// once. From an unknown address a connection is claimed only where nobody else can have made it.
-    fn owner(&self, share: impl Fn(usize) -> (Share, Timestamp)) -> Option<usize> {
-        let rank = |front: usize| {
-            let (share, asked) = share(front);
-            (share, Reverse(asked))
+    /// Who has nothing that explains its end, then who has the least so far, or has waited longest since; of those that have
+    /// none the last to ask, for a proxy dials at once. From an unknown address a connection is claimed only where nobody else
+    /// can have made it.
+    fn owner<T>(&self, fronts: &[Front<T>], shares: &[Share]) -> Option<usize> {
+        let rank = |index: usize| {
+            let (front, share) = (&fronts[index], shares[index]);
+            let lacks_a_reason = share.count == 0 && matches!(front.seeks, Seeks::Any | Seeks::Failure);
+            (!lacks_a_reason, share, Reverse(front.asked))
         };
-        let owner = self.fronts.iter().copied().min_by_key(|&front| rank(front));
+        let owner = self.fronts.iter().copied().min_by_key(|&index| rank(index));
         owner.filter(|_| self.sure || self.count == 1)
     }
 }
@@ -203,7 +205,7 @@ impl Strays {
         }
         let mut shares = vec![Share::default(); fronts.len()];
         let claimed = claims.into_iter().filter_map(|(place, claims)| {
-            let owner = claims.owner(|index| (shares[index], fronts[index].asked))?;
+            let owner = claims.owner(fronts, &shares)?;
             let Share { count, .. } = shares[owner];
             shares[owner] = Share { count: count + 1, last: place.0 };
             Some((fronts[owner].owner, self.legs.remove(&place)?))

@@ -105,6 +105,24 @@ fn an_attempt_that_failed_before_the_one_that_worked_is_the_same_sessions() {
     assert_eq!((judged.ids(), judged.cause()), (vec!["upstream-retried"], None));
 }
 
+/// Two ask at once, and one of them for a backend that is down: its answer needs that reason, the other has what it wanted.
+#[test]
+fn a_refused_connection_is_that_of_who_was_sent_away() {
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    const DOWN: ([u8; 4], u16) = (HERE, 9001);
+    let (sent_away, served) = (((HERE, 40_001), (HERE, 80)), ((HERE, 40_002), (HERE, 80)));
+    let answer = switching_protocols(KEY);
+    let asked = Script::new().leg(sent_away.0, sent_away.1).request(asking("AQIDBAUGBwgJCgsMDQ4PEA==", ""));
+    let asked = asked.leg(served.0, served.1).request(asking(KEY, ""));
+    let tried = asked.leg((HERE, 50_001), DOWN).refused();
+    let worked = tried.leg((HERE, 50_002), (HERE, 9000)).request(asking(KEY, "")).response(&answer);
+    let answered = worked.leg(sent_away.0, sent_away.1).response(BAD_GATEWAY).client_fin().server_fin();
+    let judged = judge(&over(open(answered.leg(served.0, served.1).response(&answer))));
+    let ends: Vec<Vec<u16>> =
+        judged.0.iter().map(|(session, _)| session.legs.iter().map(|leg| leg.server.port).collect()).collect();
+    assert_eq!(ends, [[80, 9001], [80, 9000]], "{:?}", judged.verdicts());
+}
+
 #[test]
 fn the_other_address_of_a_name_is_no_retry() {
     let answer = switching_protocols(KEY);
