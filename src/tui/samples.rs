@@ -70,6 +70,17 @@ pub(super) fn still_open() -> Store {
     analysed(&opened(), false)
 }
 
+/// A session through a proxy that was open before the capture began.
+pub(super) fn mid_stream() -> Store {
+    let mut script = Script::new().front().mid_stream().back().mid_stream();
+    for n in 0..4 {
+        let said = format!("message number {n}");
+        script = script.front().client(text(&said)).back().client(text(&said));
+        script = script.server(text("noted")).front().server(text("noted"));
+    }
+    analysed(&script, true)
+}
+
 /// A session that ends as it should.
 pub(super) fn healthy() -> Store {
     let script = opened().after_ms(2_000).client(close(1000)).back().client(close(1000)).server(close(1000));

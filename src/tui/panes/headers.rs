@@ -91,10 +91,11 @@ fn responses(page: &mut Page, proxy: &Proxy<'_>, who: (&str, &str), state: &Stat
             page.heading(&format!("  {} ({}), {}: no answer was seen", who.1, only.moment.packet, who.0));
             response(page, only, state);
         }
-        (None, None) => {
+        (None, None) if proxy.front.request.is_some() || proxy.back.request.is_some() => {
             page.blank();
             page.text(2, "No answer was seen.");
         }
+        (None, None) => {}
     }
 }
 

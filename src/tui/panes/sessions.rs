@@ -4,12 +4,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{put, put_chosen};
 use crate::output::phrase;
 use crate::session::Leg;
 use crate::stream::Role;
-use crate::tui::format::{self, age, compact, left, right, short};
+use crate::tui::format::{self, age, compact, cut, left, right, short};
 use crate::tui::state::{Column, State};
 use crate::tui::store::{Progress, Row, Store};
 
@@ -59,12 +60,12 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, store: &Store, state: &S
 fn head(columns: &[(Column, usize)], state: &State) -> Line<'static> {
     let mut spans = vec![Span::raw(" ".repeat(MARGIN))];
     for (column, width) in columns {
-        let sorted = state.list.sort == *column;
-        let name = match (sorted, state.list.descending) {
-            (true, true) => format!("{}↓", column.name()),
-            (true, false) => format!("{}↑", column.name()),
-            (false, _) => column.name().to_owned(),
+        let arrow = match (state.list.sort == *column, state.list.descending) {
+            (true, true) => "↓",
+            (true, false) => "↑",
+            (false, _) => "",
         };
+        let name = cut(column.name(), width.saturating_sub(arrow.width())) + arrow;
         spans.push(Span::styled(left(&name, *width) + " ", state.theme.head()));
     }
     Line::from(spans)
@@ -175,4 +176,20 @@ fn tls(leg: &Leg, state: &State) -> Option<String> {
     let name = tls.sni.as_deref().map(|name| format!(" {}", format::wire(state.mask, name))).unwrap_or_default();
     let keys = if tls.decrypted_by.is_some() { "" } else { ", no keys" };
     Some(format!("{}{name}{keys}", tls.version.unwrap_or("TLS")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::mask::Mask;
+    use crate::tui::theme::Theme;
+
+    #[test]
+    fn a_name_gives_way_to_its_arrow() {
+        let mut state = State::new("a.pcap".to_owned(), false, Mask::Secrets, Theme::None);
+        (state.list.sort, state.list.descending) = (Column::FromServer, true);
+        let shown = |width| head(&[(Column::FromServer, width), (Column::Age, 4)], &state).to_string();
+        assert_eq!(shown(10), "   received↓  age  ");
+        assert_eq!(shown(8), "   receiv…↓ age  ");
+    }
 }

@@ -71,6 +71,12 @@ fn a_list_that_is_not_all_and_that_moves_by_itself_says_so() {
     }
 }
 
+#[test]
+fn of_a_handshake_that_was_not_captured_both_halves_are_missed() {
+    let seen = seen(&samples::mid_stream(), USUAL, &[Action::Open, Action::Tab(1)]).to_string();
+    assert!(seen.contains("No request and no answer was seen."), "{seen}");
+}
+
 /// Ways to every screen.
 const WAYS: &[&[Action]] = &[
     &[],
