@@ -15,7 +15,7 @@ pub struct Limits {
     pub held_memory: usize,
     /// How long a hole may stay open while later bytes wait. A retransmission timer backs off to about this.
     pub held_time: Duration,
-    /// Bytes of one HTTP head. Servers refuse heads above 8 to 64 KiB.
+    /// Bytes of one HTTP head. Servers refuse heads above 8 to 64 KiB; what they refused is read too.
     pub head_bytes: usize,
     /// Header fields of one head.
     pub head_fields: usize,
@@ -77,7 +77,7 @@ impl Default for Limits {
             held_bytes: 1 << 20,
             held_memory: 32 << 20,
             held_time: Duration::from_secs(5),
-            head_bytes: 64 << 10,
+            head_bytes: 128 << 10,
             head_fields: 256,
             body_bytes: 1 << 10,
             early_bytes: 16 << 10,

@@ -84,6 +84,8 @@ const TEXTS: &[(u16, Words, Option<&str>, Meaning)] = &[
     (400, InBody("No required SSL certificate was sent"), Some("nginx"), ClientCertificate),
     (400, InBody("The SSL certificate error"), Some("nginx"), ClientCertificate),
     (400, InBody("Request Header Or Cookie Too Large"), Some("nginx"), HeadTooLarge),
+    (400, InBody("Size of a request header field exceeds server limit"), Some("Apache"), HeadTooLarge),
+    (400, InBody("bytes when reading:"), Some("aiohttp"), HeadTooLarge),
     (400, Body("Invalid HTTP request received."), Some("uvicorn"), NotHttp),
     (400, InBody("Invalid method encountered"), Some("aiohttp"), NotHttp),
     // ws, npm.

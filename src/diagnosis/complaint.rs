@@ -6,6 +6,7 @@ use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::{hops, origin};
 use crate::session::Confidence;
+use crate::session::leg::Request;
 
 /// Why a handshake was refused, as far as the answer tells.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,6 +60,7 @@ impl Refusal<'_> {
             301 | 302 | 303 | 307 | 308 if fields.has("Location") => (Complaint::Redirect, Confidence::High),
             400 | 401 | 403 if self.names_the_origin() => (Complaint::Origin, Confidence::Medium),
             200..=299 if self.asked_properly() => (Complaint::UpgradeIgnored, Confidence::High),
+            400 if self.has_large_request() => (Complaint::HeadTooLarge, Confidence::Medium),
             401 | 407 => (Complaint::Authentication, Confidence::High),
             403 => self.why_forbidden(),
             404 if self.is_action_cable() && self.has_foreign_origin() => (Complaint::Origin, Confidence::Medium),
@@ -99,6 +101,16 @@ impl Refusal<'_> {
             && answer::has_words(self.response)
             && words.next().is_some()
             && !matches!(words.next(), Some("server" | "web"))
+    }
+
+    /// Whether nothing is wrong with the request but its size: at 8 KiB the bounds of servers begin.
+    fn has_large_request(&self) -> bool {
+        const LARGE: usize = 8_000;
+        let size = |request: &Request| {
+            let fields = request.head.fields.iter().map(|field| field.name.len() + field.value.len() + 4);
+            request.head.target().len() + fields.sum::<usize>()
+        };
+        self.request_was_intact() && self.request.is_some_and(|request| size(request) >= LARGE)
     }
 
     fn is_action_cable(&self) -> bool {

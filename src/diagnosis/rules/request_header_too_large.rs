@@ -5,6 +5,7 @@ use crate::diagnosis::complaint::Complaint;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::http::head::Fields;
+use crate::session::Confidence;
 
 /// `request-header-too-large`.
 pub const RULE: Rule = Rule {
@@ -14,7 +15,8 @@ pub const RULE: Rule = Rule {
     title: "The request's headers are too large",
     explanation: "Servers bound the head of a request: nginx 8 KiB a line, node 16 KiB in all. A WebSocket request carries \
         all cookies of its site, and those grow.",
-    signature: "400 Request Header Or Cookie Too Large, 431, or 414 for the target",
+    signature: "400 Request Header Or Cookie Too Large, 431, or 414 for the target; a 400 without another reason to a request of more \
+        than 8,000 bytes",
     fix: "Make the cookies or the token smaller.\n\
         in the nginx server: large_client_header_buffers 4 32k;\n\
         HAProxy: in global: tune.bufsize 32768\n\
@@ -28,7 +30,7 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let refusal = answer::refusal(facts.session)?;
-    refusal.complains_about(Complaint::HeadTooLarge)?;
+    let confidence = refusal.complains_about(Complaint::HeadTooLarge)?;
     let largest = refusal.request.and_then(|request| largest_field(&request.head.fields));
     let size = match largest {
         Some((name, bytes)) => format!("; the largest header is {} with {bytes} bytes", quote(name)),
@@ -39,7 +41,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Evidence::on(refusal.made_on, format!("answered {said}{size}"))
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the refusal")
-            .verdict(format!("{maker} refused the request as too large ({}){size}", refusal.status())),
+            .confidence(confidence)
+            .verdict(match confidence {
+                Confidence::High => format!("{maker} refused the request as too large ({}){size}", refusal.status()),
+                _ => format!("{maker} refused the request with {said}, most likely for its size{size}"),
+            }),
     )
 }
 
@@ -67,6 +73,21 @@ pub(super) mod tests {
     #[test]
     fn is_the_only_story_about_its_answer() {
         assert_eq!(example().ids(), [RULE.id]);
+    }
+
+    #[test]
+    fn a_bare_400_to_a_large_request_is_likely_about_its_size() {
+        let bare = "HTTP/1.1 400 Bad request\n\n<html><body><h1>400 Bad request</h1>";
+        let cause = |answer: &str, bytes: usize| {
+            let request = with_field(ASKED, &format!("Cookie: {}", "c".repeat(bytes)));
+            let session = answered(answer).client_leg(|leg| leg.request(&request));
+            session.cause().map(|id| (id, session.finding(id).unwrap().evidence.confidence))
+        };
+        assert_eq!(cause(bare, 9_000), Some((RULE.id, Confidence::Medium)));
+        assert_eq!(cause(bare, 4_000).map(|(id, _)| id), Some("handshake-rejected"));
+        let aiohttp = "HTTP/1.1 400 Bad Request\n\nGot more than 8190 bytes when reading: b'Cookie: ccc...'";
+        assert_eq!(cause(aiohttp, 9_000), Some((RULE.id, Confidence::High)));
+        assert_eq!(cause("HTTP/1.1 403 Forbidden\n\n", 9_000).map(|(id, _)| id), Some("forbidden"));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::diagnosis::answer::{self, Refusal};
 use crate::diagnosis::backends::Meaning;
-use crate::diagnosis::hops::{asks_for_websocket, first_request};
+use crate::diagnosis::hops::{self, asks_for_websocket, first_request};
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, parties};
+use crate::session::leg::Request;
 
 /// `unsupported-websocket-version`.
 pub const RULE: Rule = Rule {
@@ -23,11 +24,25 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
-    let (index, request) = first_request(session)?;
-    if request.offer.version_13 || !asks_for_websocket(request) {
-        return None;
-    }
     let refusal = answer::refusal(session).filter(explains)?;
+    let (index, request) = first_request(session)?;
+    let has_another = |request: &Request| !request.cut && !request.offer.version_13 && asks_for_websocket(request);
+    if has_another(request) {
+        let client = parties::client_of(session, index)?.to_string();
+        return Some(sent(index, request, &refusal, &format!("{client} sent")));
+    }
+    // The client sent the right one: a proxy on the way changed it.
+    let hop = hops::hops(session).find(|hop| hop.back_index <= refusal.made_on && has_another(hop.forwarded))?;
+    let evidence =
+        sent(hop.back_index, hop.forwarded, &refusal, &format!("{} passed the request on with", hop.proxy()));
+    Some(evidence.fix(
+        "Let the proxy pass Sec-WebSocket-Version on as the client sent it.\n\
+         nginx: remove proxy_set_header Sec-WebSocket-Version",
+    ))
+}
+
+/// Who sent a request with another version, and what came back.
+fn sent(index: usize, request: &Request, refusal: &Refusal<'_>, who_sent: &str) -> Evidence {
     let version = match request.head.fields.first("Sec-WebSocket-Version") {
         Some(version) => format!("Sec-WebSocket-Version: {}", quote(version)),
         None => "no Sec-WebSocket-Version".to_owned(),
@@ -36,13 +51,11 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Some(versions) => format!(" and offers {}", quote(versions)),
         None => String::new(),
     };
-    let (client, maker, status) = (parties::client_of(session, index)?, refusal.maker(), refusal.status());
-    Some(
-        Evidence::on(index, format!("the request has {version}; answered {}{offered}", refusal.said()))
-            .packet(request.moment, "the request")
-            .packet(refusal.response.moment, "the refusal")
-            .verdict(format!("{client} sent {version}; {maker} answered {status}{offered}")),
-    )
+    let (maker, status) = (refusal.maker(), refusal.status());
+    Evidence::on(index, format!("the request has {version}; answered {}{offered}", refusal.said()))
+        .packet(request.moment, "the request")
+        .packet(refusal.response.moment, "the refusal")
+        .verdict(format!("{who_sent} {version}; {maker} answered {status}{offered}"))
 }
 
 fn explains(refusal: &Refusal<'_>) -> bool {
@@ -80,6 +93,18 @@ pub(super) mod tests {
         let session = answered(answer).client_leg(|leg| leg.request(&with_version("")));
         assert_eq!(session.cause(), Some(RULE.id));
         assert!(session.diagnose().verdict.contains("no Sec-WebSocket-Version"));
+    }
+
+    #[test]
+    fn a_proxy_that_takes_the_version_away_is_named() {
+        let session =
+            refused_with(REFUSED).backend_leg(|leg| leg.request(&replaced(FORWARDED, "Sec-WebSocket-Version", "")));
+        assert_eq!(session.cause(), Some(RULE.id));
+        let verdict = session.diagnose().verdict;
+        assert!(
+            verdict.contains("the proxy 10.0.0.1:80 passed the request on with no Sec-WebSocket-Version"),
+            "{verdict}"
+        );
     }
 
     #[test]
