@@ -92,6 +92,26 @@ pub(super) fn negotiate(answer: &Fields, offer: Option<&Fields>) -> Agreement {
     agreement
 }
 
+/// The parameters of permessage-deflate that every offer has and the answer leaves out. It may not (RFC 7692 §7.1.1.1, §7.1.2.1);
+/// most clients take it, some leave.
+pub fn withheld(answer: &Fields, offer: &Fields) -> Vec<&'static str> {
+    let deflate = |fields| extensions(fields).filter(|extension| extension.is_deflate()).map(DeflateParameters::read);
+    let Some(answered) = deflate(answer).next() else { return Vec::new() };
+    let offers: Vec<DeflateParameters> = deflate(offer).collect();
+    let mut withheld = Vec::new();
+    if offers.is_empty() {
+        return withheld;
+    }
+    if offers.iter().all(|offer| offer.server_no_context_takeover) && !answered.server_no_context_takeover {
+        withheld.push("server_no_context_takeover");
+    }
+    let bounds_its_window = |parameters: &DeflateParameters| parameters.server_max_window_bits.is_some();
+    if offers.iter().all(bounds_its_window) && !bounds_its_window(&answered) {
+        withheld.push("server_max_window_bits");
+    }
+    withheld
+}
+
 /// The parameters of one permessage-deflate element (RFC 7692 §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct DeflateParameters {
@@ -302,6 +322,19 @@ mod tests {
         assert!(!agree(&["x-webkit-deflate-frame"], &["X-WebKit-deflate-frame; no_context_takeover"]).1);
         // Common clients offer a window, common servers do not mind it: it works.
         assert!(!agree(&["permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"], &bare).1);
+    }
+
+    #[test]
+    fn what_every_offer_asks_for_may_not_be_left_out() {
+        let withheld = |offer: &str, answer: &str| super::withheld(&fields(&[answer]), &fields(&[offer]));
+        let strict = "permessage-deflate; server_no_context_takeover; server_max_window_bits=10";
+        assert_eq!(withheld(strict, "permessage-deflate"), ["server_no_context_takeover", "server_max_window_bits"]);
+        assert_eq!(withheld(strict, "permessage-deflate; server_max_window_bits=9"), ["server_no_context_takeover"]);
+        let with_another = format!("{strict}, permessage-deflate");
+        assert!(withheld(&with_another, "permessage-deflate").is_empty(), "the second offer is taken");
+        assert!(
+            withheld(strict, "x-foo").is_empty() && withheld("permessage-deflate", "permessage-deflate").is_empty()
+        );
     }
 
     #[test]

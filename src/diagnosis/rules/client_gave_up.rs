@@ -51,7 +51,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let followed = match twin {
         Some(twin) => {
             let gap = Span(twin.distance(end.moment.at));
-            format!("; the same client asked again {gap} later, as a page does that opens its WebSocket twice")
+            let when = if twin < end.moment.at { "before" } else { "later" };
+            format!("; the same client asked again {gap} {when}, as a page does that opens its WebSocket twice")
         }
         None => String::new(),
     };
@@ -95,10 +96,13 @@ fn behind(session: &Session) -> String {
     }
 }
 
-/// When the same client asked for the same again, if that was at about the time when this session ended.
+/// When the same client asked for the same again, if that was when this session ended, or soon behind it. One that went on beside it
+/// for long is no second try.
 fn twin(facts: &Facts<'_>, left: Timestamp) -> Option<Timestamp> {
+    const BESIDE: Duration = Duration::from_millis(200);
     let own = facts.own_ending();
-    facts.neighbours.endings.next_attempt(own, own.start).filter(|start| start.distance(left) < TWIN)
+    let begins = |start: &Timestamp| start.plus(BESIDE) >= left && start.distance(left) < TWIN;
+    facts.neighbours.endings.next_attempt(own, own.start).filter(begins)
 }
 
 #[cfg(test)]
@@ -137,15 +141,18 @@ pub(super) mod tests {
 
     #[test]
     fn a_twin_handshake_tells_of_a_page_that_opens_twice() {
-        let alone = session().client_leg(|leg| leg.request(ASKED).after_ms(5).fin(Role::Client));
-        let twin = Ending {
-            session: SessionId(2),
-            client: alone.session.legs[0].client.ip,
-            start: START.plus(Duration::from_millis(9)),
-            ..ending(&alone.session)
+        let verdict = |waited: u64, again: u64| {
+            let alone = session().client_leg(|leg| leg.request(ASKED).after_ms(waited).fin(Role::Client));
+            let twin = Ending {
+                session: SessionId(2),
+                client: alone.session.legs[0].client.ip,
+                start: START.plus(Duration::from_millis(again)),
+                ..ending(&alone.session)
+            };
+            alone.neighbours(|neighbours| _ = neighbours.endings.add(&twin)).diagnose().verdict
         };
-        let session = alone.neighbours(|neighbours| _ = neighbours.endings.add(&twin));
-        assert!(session.diagnose().verdict.contains("opens its WebSocket twice"), "{}", session.diagnose().verdict);
+        assert!(verdict(5, 9).contains("opens its WebSocket twice"), "{}", verdict(5, 9));
+        assert!(!verdict(1500, 9).contains("twice"), "it asked for two at once: {}", verdict(1500, 9));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::http::extension::withheld;
 use crate::http::handshake::{Accept, SubprotocolAnswer, Upgrade};
 use crate::http::head::Version;
 use crate::session::Confidence;
@@ -47,15 +48,21 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let word = client.word;
     // HTTP/1.0 has no 101 (RFC 9110 §15.2). Some proxies pass it on with the version of their backend.
     let is_old = response.head.version == Version::HTTP_10;
-    let (correct, reason) = match is_old {
-        true => {
-            let refuse = "some clients, such as Python's websockets, refuse that version".to_owned();
-            ("correct but for its version, HTTP/1.0", refuse)
-        }
-        false => ("correct", format!("the reason is in the {word}")),
+    let withheld = leg.request.as_deref().map(|request| withheld(&response.head.fields, &request.head.fields));
+    let withheld = withheld.filter(|names| !names.is_empty()).map(|names| names.join(" and "));
+    let (correct, reason, fix) = match withheld {
+        _ if is_old => (
+            "correct but for its version, HTTP/1.0".to_owned(),
+            "some clients, such as Python's websockets, refuse that version".to_owned(),
+            Some("let the server answer in HTTP/1.1: it answers in the version in which it is asked".to_owned()),
+        ),
+        Some(names) => (
+            format!("correct but for {names} of permessage-deflate, which was offered and is not in the answer"),
+            "some clients, such as Python's websockets, insist on it".to_owned(),
+            Some(format!("let the server agree to {names}, or let the client not ask for it")),
+        ),
+        None => ("correct".to_owned(), format!("the reason is in the {word}"), None),
     };
-    let fix =
-        is_old.then(|| "let the server answer in HTTP/1.1: it answers in the version in which it is asked".to_owned());
     Some(
         Evidence::on(0, format!("the 101 is {correct}; the {word} left {stayed} later, without a frame"))
             .packet(response.moment, "the 101")
@@ -90,6 +97,16 @@ pub(super) mod tests {
         let old = example().client_leg(|leg| leg.response(&SWITCHED.replace("HTTP/1.1", "HTTP/1.0")));
         assert_eq!(old.cause(), Some(RULE.id));
         assert!(old.diagnose().verdict.contains("HTTP/1.0") && !old.diagnose().verdict.contains("in the client"));
+    }
+
+    #[test]
+    fn names_what_the_answer_leaves_out_of_the_offer() {
+        let offer = with_field(ASKED, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover");
+        let answer = with_field(SWITCHED, "Sec-WebSocket-Extensions: permessage-deflate");
+        let session = session().client_leg(|leg| leg.request(&offer).response(&answer).open().fin(Role::Client));
+        assert_eq!(session.cause(), Some(RULE.id));
+        let verdict = session.diagnose().verdict;
+        assert!(verdict.contains("server_no_context_takeover") && !verdict.contains("in the client"), "{verdict}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::backends::{self, Meaning};
 use crate::diagnosis::parties;
 use crate::diagnosis::wording::quote;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
 use crate::packet::Moment;
 use crate::session::leg::FirstBytes;
 use crate::session::{Confidence, Leg};
@@ -41,8 +41,13 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
+    // A proxy passes on what its backend says of it.
+    let is_passed_on = |index: usize, leg: &Leg| {
+        let made_on = answer::refusal(session).map(|refusal| refusal.made_on);
+        leg.response.is_some() && made_on.is_some_and(|made_on| index < made_on)
+    };
     let (index, leg, (said, moment, confidence)) = parties::decisive_first(session).find_map(|(index, leg)| {
-        let asked = leg.request.is_some() && leg.tls.is_none() && leg.tunnel.is_none();
+        let asked = leg.request.is_some() && leg.tls.is_none() && leg.tunnel.is_none() && !is_passed_on(index, leg);
         Some((index, leg, asked.then(|| answered_by_tls(facts, leg))??))
     })?;
     let (client, server) = (parties::client_of(session, index)?, parties::server_of(session, index)?);
@@ -116,6 +121,14 @@ pub(super) mod tests {
             .backend_leg(|leg| leg.request(FORWARDED).odd_answer(FirstBytes::TlsAlert(2, 10), "").fin(Role::Server));
         assert_eq!(session.ids(), [RULE.id]);
         assert!(session.diagnose().findings[0].fix.contains("proxy_pass https://BACKEND;"));
+    }
+
+    #[test]
+    fn what_the_backend_says_is_said_of_the_backend() {
+        let session = refused_with(PAGE);
+        assert_eq!(session.cause(), Some(RULE.id));
+        let verdict = session.diagnose().verdict;
+        assert!(verdict.starts_with("the proxy 10.0.0.1:80 speaks plain HTTP to the backend"), "{verdict}");
     }
 
     #[test]
