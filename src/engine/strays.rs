@@ -142,14 +142,15 @@ impl Claims {
         }
     }
 
-    /// Who has nothing that explains its end, then who has the least so far, or has waited longest since; of those that have
-    /// none the last to ask, for a proxy dials at once. From an unknown address a connection is claimed only where nobody else
-    /// can have made it.
-    fn owner<T>(&self, fronts: &[Front<T>], shares: &[Share]) -> Option<usize> {
+    /// Of those that had asked when it was opened, who has nothing that explains its end, then who has the least so far, or has
+    /// waited longest since; of those that have none the last to ask, for a proxy dials at once. From an unknown address
+    /// a connection is claimed only where nobody else can have made it.
+    fn owner<T>(&self, opened: Timestamp, fronts: &[Front<T>], shares: &[Share]) -> Option<usize> {
         let rank = |index: usize| {
             let (front, share) = (&fronts[index], shares[index]);
+            let asks_later = front.asked.min(front.opened.unwrap_or(front.asked)) > opened;
             let lacks_a_reason = share.count == 0 && matches!(front.seeks, Seeks::Any | Seeks::Failure);
-            (!lacks_a_reason, share, Reverse(front.asked))
+            (asks_later, !lacks_a_reason, share, Reverse(front.asked))
         };
         let owner = self.fronts.iter().copied().min_by_key(|&index| rank(index));
         owner.filter(|_| self.sure || self.count == 1)
@@ -205,7 +206,7 @@ impl Strays {
         }
         let mut shares = vec![Share::default(); fronts.len()];
         let claimed = claims.into_iter().filter_map(|(place, claims)| {
-            let owner = claims.owner(fronts, &shares)?;
+            let owner = claims.owner(place.0, fronts, &shares)?;
             let Share { count, .. } = shares[owner];
             shares[owner] = Share { count: count + 1, last: place.0 };
             Some((fronts[owner].owner, self.legs.remove(&place)?))

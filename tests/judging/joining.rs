@@ -105,7 +105,8 @@ fn an_attempt_that_failed_before_the_one_that_worked_is_the_same_sessions() {
     assert_eq!((judged.ids(), judged.cause()), (vec!["upstream-retried"], None));
 }
 
-/// Two ask at once, and one of them for a backend that is down: its answer needs that reason, the other has what it wanted.
+/// Two ask at once, and one of them for a backend that is down: its answer needs that reason, the other has what it wanted. So
+/// does the answer of who asks a moment later.
 #[test]
 fn a_refused_connection_is_that_of_who_was_sent_away() {
     const HERE: [u8; 4] = [127, 0, 0, 1];
@@ -117,10 +118,12 @@ fn a_refused_connection_is_that_of_who_was_sent_away() {
     let tried = asked.leg((HERE, 50_001), DOWN).refused();
     let worked = tried.leg((HERE, 50_002), (HERE, 9000)).request(asking(KEY, "")).response(&answer);
     let answered = worked.leg(sent_away.0, sent_away.1).response(BAD_GATEWAY).client_fin().server_fin();
-    let judged = judge(&over(open(answered.leg(served.0, served.1).response(&answer))));
-    let ends: Vec<Vec<u16>> =
-        judged.0.iter().map(|(session, _)| session.legs.iter().map(|leg| leg.server.port).collect()).collect();
-    assert_eq!(ends, [[80, 9001], [80, 9000]], "{:?}", judged.verdicts());
+    let later = answered.leg((HERE, 40_003), (HERE, 80)).request(asking("EBAPDg0MCwoJCAcGBQQDAg==", ""));
+    let later = later.leg((HERE, 50_003), DOWN).refused().leg((HERE, 40_003), (HERE, 80)).response(BAD_GATEWAY);
+    let judged = judge(&over(open(later.client_fin().server_fin().leg(served.0, served.1).response(&answer))));
+    let clients: Vec<Vec<u16>> =
+        judged.0.iter().map(|(session, _)| session.legs.iter().map(|leg| leg.client.port).collect()).collect();
+    assert_eq!(clients, [[40_001, 50_001], [40_002, 50_002], [40_003, 50_003]], "{:?}", judged.verdicts());
 }
 
 #[test]
