@@ -40,7 +40,7 @@ pub fn of(session: &Session) -> Vec<Entry> {
             leg_entries.add(end.moment, Some(end.by), end.flag());
         }
     }
-    entries.sort_by_key(|entry| (entry.moment.packet, entry.moment.at, entry.leg));
+    entries.sort_by_key(|entry| (entry.moment.at, entry.moment.packet, entry.leg));
     entries
 }
 

@@ -7,6 +7,7 @@ mod buffer;
 mod clocks;
 mod compression;
 mod file;
+mod interfaces;
 mod lane;
 mod pcap;
 mod pcapng;
@@ -20,6 +21,7 @@ use super::{Drops, Filter, Input, Interface, Source, SourceCounts, SourceError};
 use crate::time::Timestamp;
 
 use file::File;
+use interfaces::Takes;
 use lane::Lane;
 
 /// When more files than this are merged, they are read by one thread.
@@ -29,10 +31,13 @@ const FILES_READ_AHEAD: usize = 4;
 const CLOCKS_COMPARED: usize = 16;
 
 /// Savefiles, read as one capture: their packets come in order of time, those of one file in the order of the file, and
-/// of equal times those of the file that was named first.
+/// of equal times those of the file that was named first. A file whose interfaces are not in order of time is read as if
+/// each were a file.
 pub struct Savefiles {
     lanes: Vec<Lane>,
     merge: Merge,
+    /// How many files are read.
+    files: usize,
     packets: u64,
     filter: Option<Filter>,
     filtered: u64,
@@ -69,27 +74,39 @@ impl Savefiles {
     /// Opens files whose clocks were compared before, so that their packets come in the same order.
     pub fn open_by(paths: &[PathBuf], filter: Option<Filter>, clocks: &Clocks) -> Result<Savefiles, SourceError> {
         let read_ahead = paths.len() <= FILES_READ_AHEAD;
-        let open = |path: &PathBuf| {
-            if path == Path::new("-") { Ok(File::standard_input()) } else { File::open(path, read_ahead) }
-        };
-        let mut files = Savefiles::new(paths.iter().map(open).collect::<Result<_, _>>()?, filter);
+        let mut lanes = Vec::new();
+        for (number, path) in paths.iter().enumerate() {
+            if path == Path::new("-") {
+                lanes.push(Lane::new(number, File::standard_input(), Takes::All));
+                continue;
+            }
+            for takes in interfaces::lanes(path) {
+                lanes.push(Lane::new(number, File::open(path, read_ahead)?, takes));
+            }
+        }
+        let mut files = Savefiles::with(lanes, filter);
         files.set_clocks(clocks);
         Ok(files)
     }
 
     /// By how much the clock of each file is ahead. Its packets are yielded with times that are moved back by it.
     pub fn clocks(&self) -> Clocks {
-        Clocks(self.lanes.iter().map(|lane| lane.ahead).collect())
+        Clocks(self.first_lanes().map(|lane| lane.ahead).collect())
+    }
+
+    /// One lane of each file.
+    fn first_lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.takes.is_first())
     }
 
     /// The files whose clocks differ from those of the others, and by how many nanoseconds they are ahead.
     pub fn other_clocks(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.lanes.iter().filter(|lane| lane.ahead != 0).map(|lane| (&*lane.name, lane.ahead))
+        self.first_lanes().filter(|lane| lane.ahead != 0).map(|lane| (&*lane.name, lane.ahead))
     }
 
     fn set_clocks(&mut self, Clocks(ahead): &Clocks) {
-        for (lane, ahead) in self.lanes.iter_mut().zip(ahead) {
-            lane.ahead = *ahead;
+        for lane in &mut self.lanes {
+            lane.ahead = ahead.get(lane.file).copied().unwrap_or_default();
         }
     }
 
@@ -99,9 +116,14 @@ impl Savefiles {
     }
 
     fn new(files: Vec<File>, filter: Option<Filter>) -> Savefiles {
-        let merge = Merge { turn: 0, until: Some((Timestamp::ZERO, 0)), used: (0..files.len()).rev().collect() };
-        let lanes = files.into_iter().map(Lane::new).collect();
-        Savefiles { lanes, merge, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
+        let lane = |(number, file)| Lane::new(number, file, Takes::All);
+        Savefiles::with(files.into_iter().enumerate().map(lane).collect(), filter)
+    }
+
+    fn with(lanes: Vec<Lane>, filter: Option<Filter>) -> Savefiles {
+        let merge = Merge { turn: 0, until: Some((Timestamp::ZERO, 0)), used: (0..lanes.len()).rev().collect() };
+        let files = lanes.last().map_or(0, |lane| lane.file + 1);
+        Savefiles { lanes, merge, files, packets: 0, filter, filtered: 0, interfaces: Vec::new() }
     }
 
     /// Leaves of the packets that were taken last those that the filter selects, up to the next one that it does not.
@@ -151,9 +173,10 @@ impl Source for Savefiles {
                     continue;
                 }
             }
-            let first = self.packets + 1;
-            self.packets += self.lanes[turn].packets() as u64;
-            return Ok(Some(self.lanes[turn].input(first)));
+            let lane = &self.lanes[turn];
+            let first = if self.files == 1 { lane.number() } else { self.packets + 1 };
+            self.packets += lane.packets() as u64;
+            return Ok(Some(lane.input(first)));
         }
     }
 
@@ -163,7 +186,7 @@ impl Source for Savefiles {
 
     fn counts(&mut self) -> SourceCounts {
         let mut drops = Drops::default();
-        for interface in self.lanes.iter().flat_map(|lane| &lane.interfaces) {
+        for interface in self.lanes.iter().flat_map(Lane::own_interfaces) {
             drops.kernel = drops.kernel.saturating_add(interface.drops.kernel);
             drops.interface = drops.interface.saturating_add(interface.drops.interface);
         }
@@ -303,6 +326,30 @@ mod tests {
                 prop_assert!(line.starts_with(&number));
             }
         }
+    }
+
+    /// As dumpcap writes two interfaces: what it has gathered of one, then what it has of the other.
+    #[test]
+    fn a_file_whose_interfaces_are_not_in_order_is_put_in_order() {
+        let mut file = Writer::pcapng(ByteOrder::Little);
+        file.interface(1, &[(2, b"eth0")]).interface(1, &[(2, b"lo")]);
+        file.packet(1, 20, b"answer").packet(1, 40, b"other answer").packet(0, 10, b"question").packet(0, 30, b"other");
+        file.packet(1, 50, b"last");
+        file.bytes.extend_from_slice(&[6, 0, 0, 0, 99]); // and it was cut
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two.pcapng");
+        std::fs::write(&path, &file.bytes).unwrap();
+        let mut source = Savefiles::open(std::slice::from_ref(&path), None).unwrap();
+        let (lines, errors) = yields(&mut source);
+        let numbers: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(numbers, ["#3", "#1", "#4", "#2", "#5"], "{lines:?}");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let names: Vec<_> = source.interfaces().iter().map(|interface| interface.name.as_deref()).collect();
+        assert_eq!(names, [Some("eth0"), Some("lo")]);
+        assert!(lines[0].contains("@0") && lines[1].contains("@1"), "{lines:?}");
+
+        let (several, _) = yields(&mut Savefiles::open(&[path.clone(), path], None).unwrap());
+        assert!(several[9].starts_with("#10 "), "numbers of several files run on: {several:?}");
     }
 
     #[test]

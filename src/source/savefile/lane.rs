@@ -1,8 +1,9 @@
-//! One file of several, on its way through its blocks.
+//! One file of several, or one interface of it, on its way through its blocks.
 
 use super::ahead::Blocks;
 use super::block::{Block, Other};
 use super::file::File;
+use super::interfaces::Takes;
 use crate::packet::InterfaceId;
 use crate::source::packets::Record;
 use crate::source::{Input, Interface, Packets, SourceError};
@@ -11,7 +12,13 @@ use crate::time::Timestamp;
 /// A file, and how far it was read.
 pub(super) struct Lane {
     pub(super) name: String,
+    /// The number of its file among those that are read.
+    pub(super) file: usize,
+    /// What it takes of the file.
+    pub(super) takes: Takes,
     blocks: Blocks,
+    /// The packets of the file before this block.
+    read: u64,
     /// What was read last.
     block: Block,
     /// The packets of the block that were taken last.
@@ -33,10 +40,13 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Nothing of it was taken yet.
-    pub(super) fn new(file: File) -> Lane {
+    pub(super) fn new(number: usize, file: File, takes: Takes) -> Lane {
         Lane {
             name: file.name().to_owned(),
+            file: number,
+            takes,
             blocks: Blocks::of(file),
+            read: 0,
             block: Block::default(),
             from: 0,
             to: 0,
@@ -53,10 +63,11 @@ impl Lane {
     /// gone. Where nothing has come for a while nothing is taken.
     pub(super) fn advance(&mut self, most: usize) -> Option<Result<(), Box<SourceError>>> {
         loop {
-            self.from = self.to;
             let (other, end) = (self.block.others.get(self.others), self.end_of_packets());
-            if self.to < end {
-                self.to = end.min(self.to.saturating_add(most));
+            self.from = self.to + self.left_out(self.to, end);
+            self.to = self.from;
+            if self.from < end {
+                self.to += self.wanted(self.from, end.min(self.from.saturating_add(most)));
                 return Some(Ok(()));
             }
             self.others += 1;
@@ -71,10 +82,12 @@ impl Lane {
                 }
                 None => {
                     (self.from, self.to, self.others) = (0, 0, 0);
+                    self.read += self.block.packets.len() as u64;
                     self.before = self.block.packets.last().map_or(self.before, |packet| packet.at);
                     match self.blocks.next(std::mem::take(&mut self.block))? {
                         Ok(block) => self.block = block,
-                        Err(error) => return Some(Err(error)),
+                        Err(error) if self.takes.is_first() => return Some(Err(error)),
+                        Err(_) => return None,
                     }
                     if self.block.is_empty() {
                         return Some(Ok(()));
@@ -89,20 +102,51 @@ impl Lane {
         self.block.others.get(self.others).map_or(self.block.packets.len(), |(packets, _)| *packets)
     }
 
+    /// How many packets of the block from here on are not taken.
+    fn left_out(&self, from: usize, end: usize) -> usize {
+        match self.takes {
+            Takes::All => 0,
+            takes => self.part(from, end).iter().take_while(|packet| !takes.takes(packet.interface)).count(),
+        }
+    }
+
+    /// How many are.
+    fn wanted(&self, from: usize, end: usize) -> usize {
+        match self.takes {
+            Takes::All => end - from,
+            takes => self.part(from, end).iter().take_while(|packet| takes.takes(packet.interface)).count(),
+        }
+    }
+
+    fn part(&self, from: usize, end: usize) -> &[Record] {
+        self.block.packets.get(from..end).unwrap_or_default()
+    }
+
     /// Takes packets behind the one that was taken last, as long as their times are such; `most` in all.
     pub(super) fn extend(&mut self, most: usize, goes_on: impl Fn(Timestamp) -> bool) {
         if self.packets() == 0 {
             return;
         }
-        let end = self.end_of_packets();
-        let rest = self.block.packets.get(self.to..end.min(self.from.saturating_add(most))).unwrap_or_default();
-        self.to += rest.iter().take_while(|packet| goes_on(self.moved(packet.at))).count();
+        let rest = self.part(self.to, self.end_of_packets().min(self.from.saturating_add(most)));
+        let goes_on = |packet: &&Record| goes_on(self.moved(packet.at)) && self.takes.takes(packet.interface);
+        self.to += rest.iter().take_while(goes_on).count();
     }
 
     /// Of the packets that were taken last, leaves `keep` behind the first `skip`. What is behind them is taken again.
     pub(super) fn narrow(&mut self, skip: usize, keep: usize) {
         self.from += skip;
         self.to = self.from + keep;
+    }
+
+    /// The number in its file of the first packet that was taken last.
+    pub(super) fn number(&self) -> u64 {
+        self.read + self.from as u64 + 1
+    }
+
+    /// What the file told of the interfaces whose packets it takes.
+    pub(super) fn own_interfaces(&self) -> impl Iterator<Item = &Interface> {
+        let own = |(index, _): &(usize, &Interface)| self.takes.takes(*index as u32);
+        self.interfaces.iter().enumerate().filter(own).map(|(_, interface)| interface)
     }
 
     /// Gives numbers to the interfaces that were told of, when packets come to one that has none: `all` has those of all
@@ -115,9 +159,11 @@ impl Lane {
         let first = self.taken().iter().position(|packet| packet.interface as usize >= numbered);
         match first {
             Some(0) => {
-                for interface in &self.interfaces[numbered..] {
-                    self.ids.push(InterfaceId(all.len() as u32));
-                    all.push(interface.clone());
+                for (index, interface) in self.interfaces.iter().enumerate().skip(numbered) {
+                    self.ids.push(InterfaceId(all.len() as u32)); // that of the next one, where it is not taken
+                    if self.takes.takes(index as u32) {
+                        all.push(interface.clone());
+                    }
                 }
             }
             Some(packets) => self.to = self.from + packets,
@@ -159,6 +205,6 @@ impl Lane {
     }
 
     fn taken(&self) -> &[Record] {
-        self.block.packets.get(self.from..self.to).unwrap_or_default()
+        self.part(self.from, self.to)
     }
 }
