@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnosis::hops::{self, asks_for_websocket};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::diagnosis::{answer, parties};
@@ -57,10 +58,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         None => String::new(),
     };
     let behind = behind(session);
+    let dropped = drops_the_upgrade(session).then(|| DROPPED.to_owned());
     let evidence =
         Evidence::on(0, format!("{flag} from the client {waited} after its request, no answer yet{behind}{followed}"))
             .packet(asked, "the request")
             .packet(end.moment, "the client leaves")
+            .fix_if(dropped)
             .confidence(if twin.is_some() { Confidence::High } else { Confidence::Medium })
             .verdict(format!(
                 "{} gave up after {waited} without an answer{behind}{followed}",
@@ -68,7 +71,22 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             ));
     // A proxy that never reached its backend had nothing to answer.
     let unreachable = session.legs.iter().any(|leg| leg.behind.is_some() && leg.outcome == Outcome::Unreachable);
-    Some(if unreachable { evidence.not_cause() } else { evidence })
+    let hung_up = parties::behind(session, 0).is_some_and(|index| hung_up_before(session, &session.legs[index]));
+    Some(if unreachable || hung_up || asked_in_vain(session) { evidence.not_cause() } else { evidence })
+}
+
+/// Whether the proxy had asked its backend for something else than a WebSocket: no patience would have helped.
+fn asked_in_vain(session: &Session) -> bool {
+    hops::hops(session)
+        .any(|hop| hop.is_sure() && asks_for_websocket(hop.asked) && !asks_for_websocket(hop.forwarded) && !hop.works())
+}
+
+/// Whether the backend had left its proxy without an answer long before the client left: what it waited for could not come.
+fn hung_up_before(session: &Session, back: &Leg) -> bool {
+    const LONG: Duration = Duration::from_millis(500);
+    let left = back.first_end().filter(|end| end.by == Role::Server && back.response.is_none() && !back.answer_begun());
+    let gave_up = session.first_leg().first_end();
+    left.zip(gave_up).is_some_and(|(left, gave_up)| gave_up.moment.at.since(left.moment.at) >= LONG)
 }
 
 /// When a request was passed on that cannot be read where the client sent it, and neither the backend nor, by the sizes of
@@ -90,10 +108,27 @@ fn behind(session: &Session) -> String {
     let leg: &Leg = &session.legs[index];
     let Some(name) = parties::server_of(session, index) else { return String::new() };
     match (&leg.request, &leg.response) {
+        (Some(_), None) if hung_up_before(session, leg) => format!("; {name} had closed without an answer before"),
         (Some(_), None) => format!("; {name} had the request and had not answered either"),
-        (Some(_), Some(response)) => format!("; {name} had answered {}", response.head.status),
+        (Some(_), Some(response)) => {
+            let hung_up = if drops_the_upgrade(session) { ", and the proxy hung up on that" } else { "" };
+            format!("; {name} had answered {}{hung_up}", response.head.status)
+        }
         (None, _) => String::new(),
     }
+}
+
+const DROPPED: &str = "The proxy asks its backend for the upgrade and does not pass it on. Turn on its handling of upgrades (in \
+    Node: server.on('upgrade', ...), ws: true), or use a proxy that knows WebSockets.";
+
+/// Whether the proxy left the WebSocket that its backend had opened for it, without a frame, while its own client waited.
+fn drops_the_upgrade(session: &Session) -> bool {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    let Some(back) = parties::behind(session, 0).map(|index| &session.legs[index]) else { return false };
+    let Some((tunnel, end)) = back.tunnel.as_deref().zip(back.first_end()) else { return false };
+    let left = end.by == Role::Client && end.moment.at.since(tunnel.opened.at) <= AT_ONCE;
+    let waits = session.first_leg().first_end().is_none_or(|front| front.moment.at.since(end.moment.at) > AT_ONCE);
+    left && waits && tunnel.sides.client.first_frame.is_none()
 }
 
 /// When the same client asked for the same again, if that was when this session ended, or soon behind it. One that went on beside it
@@ -116,6 +151,40 @@ pub(super) mod tests {
         session()
             .client_leg(|leg| leg.request(ASKED).after_ms(1500).fin(Role::Client))
             .backend_leg(|leg| leg.request(FORWARDED).after_ms(1500).fin(Role::Client))
+    }
+
+    #[test]
+    fn a_proxy_that_does_not_pass_the_upgrade_on_is_to_mend() {
+        let left_after = |milliseconds: u64| {
+            let session =
+                session().client_leg(|leg| leg.request(ASKED).after_ms(7000).fin(Role::Client)).backend_leg(|leg| {
+                    leg.request(FORWARDED).response(SWITCHED).open().after_ms(milliseconds).fin(Role::Client)
+                });
+            let diagnosis = session.diagnose();
+            (diagnosis.cause().map(|cause| (cause.id, cause.fix.contains("ws: true"))), diagnosis.verdict)
+        };
+        let (cause, verdict) = left_after(3);
+        assert_eq!(cause, Some((RULE.id, true)));
+        assert!(verdict.ends_with("had answered 101, and the proxy hung up on that"), "{verdict}");
+        assert_eq!(left_after(6999).0, Some((RULE.id, false)));
+    }
+
+    #[test]
+    fn a_backend_that_had_hung_up_is_the_cause_before_the_client_that_heard_nothing_of_it() {
+        let hung_up = |milliseconds: u64| {
+            let session = session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(7000).fin(Role::Client))
+                .backend_leg(|leg| leg.request(FORWARDED).after_ms(milliseconds).fin(Role::Server));
+            session.cause()
+        };
+        assert_eq!((hung_up(40), hung_up(6990)), (Some("upstream-premature-close"), Some(RULE.id)));
+    }
+
+    #[test]
+    fn no_patience_helps_where_the_upgrade_was_lost() {
+        let stripped = example().backend_leg(|leg| leg.request(&replaced(FORWARDED, "Upgrade", "")));
+        assert_eq!((stripped.cause(), example().cause()), (Some("upgrade-headers-stripped"), Some(RULE.id)));
+        assert!(stripped.ids().contains(&RULE.id));
     }
 
     #[test]
