@@ -7,6 +7,7 @@ use crate::diagnosis::upstream::{LastAttempt, last_attempts};
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::packet::Moment;
+use crate::session::Leg;
 use crate::session::leg::{LegEnd, Request};
 use crate::stream::Role;
 use crate::time::Timestamp;
@@ -21,7 +22,7 @@ pub const RULE: Rule = Rule {
         handshake handler of the backend hangs, or nothing there listens for upgrades: a ws server attached to a node \
         http.Server leaves a request without Upgrade unanswered. A proxy that gives up within milliseconds has a timer of \
         zero, which means at once and not never.",
-    signature: "behind the proxy: request acknowledged, silence, the proxy closes; in front: 504 (Apache: 502)",
+    signature: "behind the proxy: request acknowledged, silence, the proxy closes; in front: 504 (Apache: 502), or the end of the connection",
     fix: "Find out why the backend's handshake does not answer; a longer timer of the proxy only makes the wait longer.\n\
         nginx: proxy_read_timeout is the timer; 0 means at once\n\
         HAProxy: timeout server is the timer\n\
@@ -50,7 +51,10 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet(asked.moment, "the proxy's request")
             .packet(end.moment, "the proxy closes")
             .packet_if(attempt.answered(), "the proxy's answer");
-    let outcome = attempt.front.status().map(|status| format!(" and answered {status}")).unwrap_or_default();
+    let outcome = match attempt.front.status() {
+        Some(status) => format!(" and answered {status}"),
+        None => " and hung up on its client".to_owned(),
+    };
     Some(match at_once {
         true => evidence.fix_if(fix_for_zero(&attempt)).verdict(format!(
             "{proxy} gave {} only {} for its answer{outcome}: its timeout is set to nothing, not to never",
@@ -81,9 +85,18 @@ fn proxy_left<'a>(attempt: &LastAttempt<'a>) -> Option<(&'a Request, LegEnd)> {
     let told = attempt.front.response.as_deref();
     let waited = end.moment.at.since(asked.moment.at) > AT_ONCE;
     let as_it_left = |told: Timestamp| waited && told.distance(end.moment.at) <= AT_ONCE;
-    let refused = told.is_some_and(|told| told.head.status >= 500 || as_it_left(told.moment.at));
+    let refused = match told {
+        Some(told) => told.head.status >= 500 || as_it_left(told.moment.at),
+        None => hung_up(attempt.front).is_some_and(as_it_left),
+    };
     (refused && !client_left && !answered && back.half(Role::Client).unacknowledged_since.is_none())
         .then_some((asked, end))
+}
+
+/// When a proxy that passes bytes on ended the connection of its client: it has no answer of its own to give.
+fn hung_up(front: &Leg) -> Option<Timestamp> {
+    let end = front.first_end().filter(|end| end.by == Role::Server)?;
+    (front.is_readable() && !front.answer_begun() && !front.half(Role::Server).has_holes()).then_some(end.moment.at)
 }
 
 fn fix_for_zero(attempt: &LastAttempt<'_>) -> Option<String> {
@@ -126,6 +139,17 @@ pub(super) mod tests {
     fn is_a_consequence_of_a_stripped_upgrade() {
         let session = example().backend_leg(|leg| leg.request(&replaced(FORWARDED, "Upgrade", "")));
         assert_eq!(session.cause(), Some("upgrade-headers-stripped"));
+    }
+
+    #[test]
+    fn a_proxy_that_passes_bytes_on_can_only_hang_up() {
+        let hung_up = |milliseconds: u64| {
+            let session = session()
+                .client_leg(|leg| leg.request(ASKED).after_ms(2000 + milliseconds).fin(Role::Server))
+                .backend_leg(|leg| leg.request(FORWARDED).after_ms(2000).fin(Role::Client));
+            session.cause()
+        };
+        assert_eq!((hung_up(1), hung_up(900)), (Some(RULE.id), None));
     }
 
     #[test]
