@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::diagnosis::parties::{self, Name};
+use crate::diagnosis::proxies::{self, Fingerprint, Software};
 use crate::diagnosis::timers;
 use crate::diagnosis::wording::Span;
 use crate::diagnosis::{Evidence, Facts};
@@ -197,6 +198,20 @@ impl<'a> Ending<'a> {
     /// What the one who ended it is called.
     pub fn name(&self) -> String {
         named(self.session, self.leg, self.end.by)
+    }
+
+    /// The software of the proxy that ended it, by its fingerprint.
+    pub fn software(&self) -> Option<Software> {
+        let legs = &self.session.legs;
+        let named = |print: Option<Fingerprint<'_>>| print.map(|print| print.software);
+        let between = match self.end.by {
+            Role::Client => self.on().behind.and_then(|front| named(proxies::between(&legs[front], self.on()))),
+            Role::Server => {
+                let back = legs.iter().find(|leg| leg.behind == Some(self.leg));
+                back.and_then(|back| named(proxies::between(self.on(), back)))
+            }
+        };
+        between.or_else(|| named(proxies::answering(self.on())))
     }
 
     /// `FIN` or `RST`, or what stands for it on a stream of HTTP/2.

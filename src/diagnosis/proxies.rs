@@ -88,6 +88,11 @@ pub fn between<'a>(front: &'a Leg, back: &'a Leg) -> Option<Fingerprint<'a>> {
         let version = named.filter(|named| named.software == software).and_then(|named| named.version);
         return Some(Fingerprint { software, version });
     }
+    // What it was asked is encrypted. The last one in Via is the nearest.
+    if front.request.is_none() && back.request.as_deref().is_some_and(|forwarded| is_via_caddy(&forwarded.head.fields))
+    {
+        return Some(Fingerprint { software: Software::Caddy, version: None });
+    }
     // A proxy that leaves Server alone passes on what its backend wrote there: that names somebody further back.
     let behind = back.response.as_deref().and_then(named_by);
     let named = named.filter(|named| behind.is_none_or(|behind| behind.software != named.software));
@@ -126,6 +131,7 @@ fn named_by_server_field(fields: &Fields) -> Option<Fingerprint<'_>> {
         ("envoy", Software::Envoy),
         ("istio-envoy", Software::Envoy),
         ("Varnish", Software::Varnish),
+        ("Vinyl-Cache", Software::Varnish),
     ];
     let (known, software) = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     // What is built on nginx is configured as nginx is, and counts its versions in its own way.
@@ -172,7 +178,8 @@ pub fn error_page(response: &Response) -> Option<Software> {
 fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
     let (before, after) = (&asked.head.fields, &forwarded.head.fields);
     let added = |name: &str| after.has(name) && !before.has(name);
-    if added("X-Varnish") {
+    // Vinyl Cache is what Varnish Cache is called since its version 9.
+    if added("X-Varnish") || added("X-Vinyl") {
         return Some(Software::Varnish);
     }
     if added("X-Forwarded-Scheme") && added("X-Scheme") {
@@ -200,7 +207,7 @@ fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
 
 /// Caddy names itself behind the version of what it got, since 2.10.
 fn is_via_caddy(fields: &Fields) -> bool {
-    fields.all("Via").flat_map(|via| via.split(',')).any(|hop| hop.trim().ends_with(" Caddy"))
+    fields.all("Via").last().is_some_and(|via| via.trim().ends_with(" Caddy"))
 }
 
 /// nginx before 1.29.7 asks like nobody else as long as it is not told otherwise.
@@ -244,6 +251,7 @@ mod tests {
         assert_eq!(software(lower, no_name), Some(Software::HaProxy));
         let varnish = "GET /ws HTTP/1.1\nHost: app.example\nX-Varnish: 2\n\n";
         assert_eq!(software(varnish, no_name), Some(Software::Varnish));
+        assert_eq!(software(&varnish.replace("Varnish", "Vinyl"), no_name), Some(Software::Varnish));
         let apache = "GET /ws HTTP/1.1\nHost: a\nX-Forwarded-For: 10.0.0.1\nX-Forwarded-Server: a\n\n";
         assert_eq!(software(apache, "HTTP/1.1 426 x\nServer: nginx/1.22.1\n\n"), Some(Software::Apache));
         let nginx = "GET /ws HTTP/1.0\nHost: b:9000\nConnection: close\n\n";
@@ -257,6 +265,9 @@ mod tests {
         let forwarded = "GET / HTTP/1.1\nHost: a\nVia: 1.1 Caddy\nX-Forwarded-For: 10.0.0.7\n\n";
         assert_eq!(software(forwarded, no_name), Some(Software::Caddy));
         assert_eq!(software("GET / HTTP/1.1\nHost: a\nVia: 1.1 varnish\n\n", no_name), None);
+        let encrypted = session().client_leg(|leg| leg.tls(|_| {})).backend_leg(|leg| leg.request(forwarded)).session;
+        let named = between(&encrypted.legs[0], &encrypted.legs[1]);
+        assert_eq!(named.map(|fingerprint| fingerprint.software), Some(Software::Caddy));
     }
 
     #[test]

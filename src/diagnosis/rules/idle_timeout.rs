@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use crate::diagnosis::ending::Ending;
 use crate::diagnosis::groups::Shared;
-use crate::diagnosis::proxies::{self, Fingerprint, Software};
+use crate::diagnosis::proxies::Software;
 use crate::diagnosis::timers::{self, Fit};
 use crate::diagnosis::wording::{Between, Span};
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage};
 use crate::session::neighbours::recurrence::{Instant, Recurrence};
 use crate::session::{Confidence, LegRole, Who};
-use crate::stream::Role;
 
 /// `idle-timeout`.
 pub const RULE: Rule = Rule {
@@ -43,7 +42,7 @@ pub const RULE: Rule = Rule {
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let end = facts.ending_without_close()?;
     let alone = facts.session.legs.len() == 1;
-    let software = software(end);
+    let software = end.software();
     // On one leg the closer may be a proxy only where it says so itself: by its name, or by whom it forwards for.
     let is_proxy = match end.who {
         Who::Proxy => true,
@@ -51,7 +50,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         Who::Client => alone && end.on().role == LegRole::ProxyBackend,
         _ => false,
     };
-    if !is_proxy {
+    // Caddy has no idle timer for tunnels, only one for their age.
+    if !is_proxy || software == Some(Software::Caddy) {
         return None;
     }
     // It was not idle: there was more to say than one end took. That is send-timeout.
@@ -135,20 +135,6 @@ fn evidence(end: &Ending<'_>, idle: Duration, fit: Fit, shared: &Recurring, alon
     ))
 }
 
-/// The software of the one who ended it, by its fingerprint.
-fn software(end: &Ending<'_>) -> Option<Software> {
-    let legs = &end.session.legs;
-    let named = |print: Option<Fingerprint<'_>>| print.map(|print| print.software);
-    let between = match end.end.by {
-        Role::Client => legs[end.leg].behind.and_then(|front| named(proxies::between(&legs[front], &legs[end.leg]))),
-        Role::Server => {
-            let back = legs.iter().find(|leg| leg.behind == Some(end.leg));
-            back.and_then(|back| named(proxies::between(&legs[end.leg], back)))
-        }
-    };
-    between.or_else(|| named(proxies::answering(&legs[end.leg])))
-}
-
 /// Whether more sessions ended at this instant, after silences of every length, than share this silence: then it was no
 /// timer of this one.
 fn is_shared_instant(instant: &Instant, idle: Duration, same: Recurrence) -> bool {
@@ -161,6 +147,7 @@ fn is_shared_instant(instant: &Instant, idle: Duration, same: Recurrence) -> boo
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     use crate::session::SessionId;
     use crate::session::neighbours::Ending;

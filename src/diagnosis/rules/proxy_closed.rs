@@ -15,8 +15,12 @@ pub const RULE: Rule = Rule {
         looks like this.",
     signature: "the first FIN or RST of all legs comes from the proxy, no Close frame, no timer fits",
     fix: "Look into the proxy's error log at this time for a reload or a worker that died.\n\
-        nginx: \
-        worker_shutdown_timeout bounds how long old workers keep sessions after a reload",
+        nginx: worker_shutdown_timeout bounds how long old workers keep sessions after a reload\n\
+        HAProxy: hard-stop-after bounds how long an old process keeps sessions after a reload\n\
+        Apache: GracefulShutdownTimeout bounds how long old workers keep sessions\n\
+        Caddy: stream_timeout of reverse_proxy bounds how long a session lasts, stream_close_delay how long it outlives a \
+        reload\n\
+        Envoy: max_stream_duration bounds how long a session lasts, --drain-time-s how long it outlives a listener",
     look_alikes: "With a silence of a timer's length before the end it is idle-timeout; with many sessions at the \
         same instant it is mass-close.",
     reference: "RFC 6455 §7.1.5, §7.2.3",
