@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::diagnosis::backends::{self, Meaning, Reading};
+use crate::diagnosis::hops;
 use crate::diagnosis::parties::{self, Name};
 use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::wording::quote;
@@ -104,16 +105,23 @@ pub fn is_extended_connect(request: &Request) -> bool {
     request.head.version().is_some_and(|version| version.major >= 2) && request.head.method() == "CONNECT"
 }
 
-/// A proxy passes an answer on with its status. So the last leg that has it is where it was made.
+/// A proxy passes an answer on with its status; one that makes a handshake of its own says in its own words that this was
+/// refused. So the last leg that has it is where it was made.
 fn made_on<'a>(session: &'a Session, leg: usize, response: &'a Response) -> (usize, &'a Response) {
     let (mut made_on, mut made) = (leg, response);
     while let Some(behind) = parties::behind(session, made_on).filter(|&behind| behind > made_on)
         && let Some(response) = &session.legs[behind].response
-        && response.head.status == made.head.status
+        && (response.head.status == made.head.status || is_retold(session, (made_on, made), (behind, response)))
     {
         (made_on, made) = (behind, response);
     }
     (made_on, made)
+}
+
+/// Whether a proxy answered that its own handshake was refused.
+fn is_retold(session: &Session, (front, told): (usize, &Response), (back, heard): (usize, &Response)) -> bool {
+    let both_refuse = told.head.status >= 400 && heard.head.status >= 400;
+    both_refuse && hops::makes_own_handshake(&session.legs[front], &session.legs[back])
 }
 
 impl<'a> Refusal<'a> {

@@ -163,7 +163,9 @@ impl Tracker {
             _ if told && one_host => true,
             Fit::SameMessages => one_host || strangers && other_maker,
             Fit::SameAnswer => other_maker && !early && (one_host || strangers),
-            Fit::Consistent if early => one_host && fails_with(front, back),
+            Fit::Consistent if early => {
+                one_host && (fails_with(front, back) || other_maker && passes_a_dialogue(front, back))
+            }
             Fit::Consistent => one_host && other_maker,
         };
         enough.then_some(fit)
@@ -199,7 +201,12 @@ fn fate(front: &Over, back: &Over, slack: Duration) -> Option<Fit> {
                 let same = !told.body.is_empty() && told.body == heard.body;
                 Some(if same { Fit::SameAnswer } else { Fit::Consistent })
             }
-            // Or it is told as the failure of a gateway (RFC 9110 §15.6.3).
+            // Or it is told as the failure of a gateway (RFC 9110 §15.6.3), or in the proxy's own words at once.
+            (Some(told), Some(heard)) if told.head.status < 500 => {
+                let refused = told.head.status >= 400 && heard.head.status >= 400;
+                let at_once = told.moment.at.since(heard.moment.at) <= TELLING;
+                (refused && at_once).then_some(Fit::Consistent)
+            }
             (told, _) => told.is_none_or(|told| told.head.status >= 500).then_some(Fit::Consistent),
         },
     }
@@ -236,6 +243,13 @@ fn first_end(leg: &Over) -> Option<LegEnd> {
 /// When the first side said that it is done, or the last packet.
 fn end_of(leg: &Over) -> Timestamp {
     first_end(leg).map_or(leg.last(), |end| end.moment).at
+}
+
+/// Whether several messages went through each way, and those that did not may have been under way at the end.
+fn passes_a_dialogue(front: &Over, back: &Over) -> bool {
+    const SEVERAL: u64 = 4;
+    let Some((front, back)) = front.tunnel().zip(back.tunnel()) else { return false };
+    number_of(back.sides.client.messages).min(number_of(front.sides.server.messages)) >= SEVERAL
 }
 
 /// Whether a WebSocket was closed from the server's side right after the proxy had found none behind it.

@@ -125,6 +125,38 @@ fn a_promise_that_was_kept_looks_for_no_backend() {
     assert_eq!((judged.legs(), judged.cause()), (vec![(Direct, None)], None));
 }
 
+/// The last message was on its way when the backend died.
+#[test]
+fn a_dialogue_that_breaks_off_goes_through_a_proxy_that_promised_too_early() {
+    let early = |rounds: usize| {
+        let promised = front("/ws").response(switching_protocols(KEYS[0])).after_ms(40);
+        let back = promised.leg(DIAL, BACKEND).request(remade("/ws")).response(switching_protocols(KEYS[1]));
+        let talked = (0..rounds).fold(back, |script, _| talk(script.leg(CLIENT, FRONT)));
+        let cut = talked.leg(CLIENT, FRONT).client(text("too late")).leg(DIAL, BACKEND).server_fin();
+        judge(&cut.leg(CLIENT, FRONT).server(close(4006)).client(close(4006)).server_fin())
+    };
+    let judged = early(4);
+    assert_eq!((judged.legs().as_slice(), judged.cause()), (BOTH.as_slice(), Some("fin-without-close")));
+    assert_eq!(early(1).0.len(), 2, "that may be chance");
+}
+
+/// An application server says in its own way that its route found nobody.
+#[test]
+fn a_refusal_is_told_in_the_proxys_own_words() {
+    let told_after = |milliseconds: u64| {
+        let refused = front("/ws").leg(DIAL, BACKEND).request(remade("/ws")).response(NOT_FOUND).server_fin();
+        judge(&refused.after_ms(milliseconds).leg(CLIENT, FRONT).response(FORBIDDEN).server_fin())
+    };
+    assert_eq!(
+        (told_after(10).legs().as_slice(), told_after(10).cause()),
+        (BOTH.as_slice(), Some("endpoint-not-found"))
+    );
+    assert_eq!(told_after(900).0.len(), 2);
+}
+
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nNot Found";
+const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+
 #[test]
 fn what_it_negotiates_behind_is_its_own_affair() {
     let deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
