@@ -29,6 +29,9 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     // A proxy may pass the bytes on: the leg nearest to the backend is where they come from.
     let (index, leg, kind) =
         session.legs.iter().enumerate().rev().find_map(|(index, leg)| Some((index, leg, odd(leg)?)))?;
+    if is_about_a_backend(session, index) {
+        return None;
+    }
     let name = parties::server_of(session, index)?;
     let words = match leg.odd_answer.as_deref().map(quote) {
         Some(words) if !words.is_empty() && leg.first_bytes.server != Some(FirstBytes::Http2) => format!("\"{words}\""),
@@ -61,6 +64,13 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .confidence(if leg.earlier_requests > 0 { Confidence::Medium } else { Confidence::High })
             .verdict(verdict),
     )
+}
+
+/// Whether the words are a proxy's own: it had asked its backend, and heard nothing. http-proxy-middleware writes so, without a
+/// head, on a connection that was to be upgraded.
+fn is_about_a_backend(session: &Session, index: usize) -> bool {
+    let unheard = |leg: &Leg| leg.request.is_some() && leg.half(Role::Server).first_data.is_none();
+    session.legs.iter().any(|leg| leg.behind == Some(index) && unheard(leg) && !leg.half(Role::Server).has_holes())
 }
 
 fn odd(leg: &Leg) -> Option<&'static str> {
@@ -105,6 +115,16 @@ pub(super) mod tests {
         let session =
             example().client_leg(|leg| leg.with(|leg| leg.response = None).odd_answer(FirstBytes::Text, "SSH-2.0"));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.leg, Some(1));
+    }
+
+    #[test]
+    fn a_proxy_may_say_in_plain_words_that_its_backend_failed() {
+        let session = session()
+            .client_leg(|leg| {
+                leg.request(ASKED).odd_answer(FirstBytes::Text, "Error occurred while trying to proxy: a/ws")
+            })
+            .backend_leg(|leg| leg.request(FORWARDED).after_ms(30).fin(Role::Server));
+        assert_eq!(session.cause(), Some("upstream-premature-close"));
     }
 
     #[test]
