@@ -3,8 +3,10 @@
 use crate::diagnosis::backends::Meaning;
 use crate::diagnosis::hops::{self, joined};
 use crate::diagnosis::wording::quote;
-use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer};
+use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, parties};
 use crate::http::handshake::Upgrade;
+use crate::session::leg::Request;
+use crate::session::{Confidence, Session};
 
 /// `duplicate-upgrade-header`.
 pub const RULE: Rule = Rule {
@@ -27,20 +29,17 @@ pub const RULE: Rule = Rule {
 
 fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let session = facts.session;
+    let explains = answer::refusal(session)
+        .is_some_and(|refusal| matches!(refusal.status(), 400 | 403 | 426) && refusal.may_mean(Meaning::NotAnUpgrade));
     let hop = hops::hops(session).find(|hop| {
         let added = !hop.asked.cut && hop.asked.offer.upgrade != Upgrade::Duplicate;
         hop.forwarded.offer.upgrade == Upgrade::Duplicate && added
-    })?;
-    let got = quote(&joined(hop.after(), "Upgrade").unwrap_or_default());
-    let detail = match hop.after().all("Upgrade").count() {
-        1 => format!("upstream got Upgrade: {got}"),
-        fields => format!("upstream got {fields} Upgrade fields: {got}"),
-    };
+    });
+    let Some(hop) = hop else { return if explains { behind_tls(session) } else { None } };
+    let (got, detail) = what_came(hop.forwarded);
     let evidence = Evidence::on(hop.back_index, detail)
         .packet(hop.asked.moment, "request with one Upgrade")
         .packet(hop.forwarded.moment, "the proxy's request with two");
-    let explains = answer::refusal(session)
-        .is_some_and(|refusal| matches!(refusal.status(), 400 | 403 | 426) && refusal.may_mean(Meaning::NotAnUpgrade));
     if !explains {
         return Some(evidence.severity(Severity::Note).not_cause());
     }
@@ -50,6 +49,36 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         hop.back.server,
         hop.reaction()
     )))
+}
+
+/// Behind TLS that nobody can read: no library of clients writes it twice.
+fn behind_tls(session: &Session) -> Option<Evidence> {
+    let (proxy, request) = session.proxies().find_map(|proxy| {
+        let request = proxy.back.request.as_deref().filter(|request| request.offer.upgrade == Upgrade::Duplicate)?;
+        (proxy.front.tls.is_some() && proxy.front.request.is_none()).then_some((proxy, request))
+    })?;
+    let (got, detail) = what_came(request);
+    Some(
+        Evidence::on(proxy.back_index, detail)
+            .packet(request.moment, "the proxy's request with two")
+            .confidence(Confidence::Medium)
+            .verdict(format!(
+                "the request reached {} with \"{got}\" in Upgrade: most likely {} wrote it a second time; {}",
+                proxy.back.server,
+                parties::server_of(session, proxy.front_index)?,
+                answer::reaction(session, proxy.back_index)
+            )),
+    )
+}
+
+/// What stood in the Upgrade of a request, and that as a sentence.
+fn what_came(request: &Request) -> (String, String) {
+    let got = quote(&joined(&request.head.fields, "Upgrade").unwrap_or_default());
+    let detail = match request.head.fields.all("Upgrade").count() {
+        1 => format!("upstream got Upgrade: {got}"),
+        fields => format!("upstream got {fields} Upgrade fields: {got}"),
+    };
+    (got, detail)
 }
 
 #[cfg(test)]
@@ -69,6 +98,15 @@ pub(super) mod tests {
     fn counts_tokens_as_well_as_fields() {
         let list = replaced(FORWARDED, "Upgrade", "Upgrade: websocket, websocket");
         assert_eq!(example().backend_leg(|leg| leg.request(&list)).cause(), Some(RULE.id));
+    }
+
+    #[test]
+    fn behind_tls_the_proxy_is_likely_guilty() {
+        let answer = "HTTP/1.1 400 Bad Request\n\nInvalid Upgrade header";
+        let behind = session().client_leg(|leg| leg.tls(|_| {}));
+        assert_eq!(behind.backend_leg(|leg| leg.request(&doubled()).response(answer)).cause(), Some(RULE.id));
+        let client = answered(answer).client_leg(|leg| leg.request(&with_field(ASKED, "Upgrade: websocket")));
+        assert_eq!(client.cause(), Some("handshake-rejected"), "nobody stands in front");
     }
 
     #[test]
