@@ -82,15 +82,21 @@ fn on_one_leg(session: &Session) -> Option<Evidence> {
         return None;
     }
     let got = what_went_out(request);
-    let who = match parties::client_of(session, index)?.word {
-        "proxy" => "the proxy in front did not forward it",
-        _ => "a proxy in front took it out, or the client never sent it",
+    // Who is asked for leave says no with these, and so does an application.
+    let may_be_aside = leg.response.as_deref().is_some_and(|response| matches!(response.head.status, 401 | 403));
+    let (who, confidence) = match parties::client_of(session, index)?.word {
+        _ if may_be_aside => (
+            "a proxy in front took it out, or only asked here for leave, as auth_request of nginx does",
+            Confidence::Low,
+        ),
+        "proxy" => ("the proxy in front did not forward it", Confidence::Medium),
+        _ => ("a proxy in front took it out, or the client never sent it", Confidence::Medium),
     };
     let reaction = answer::reaction(session, index);
     Some(
         Evidence::on(index, format!("the request has a Sec-WebSocket-Key and no Upgrade; it came as {got}"))
             .packet(request.moment, "request without Upgrade")
-            .confidence(Confidence::Medium)
+            .confidence(confidence)
             .verdict(format!("the request reached {} without Upgrade, as {got}: {who}; {reaction}", leg.server)),
     )
 }
@@ -202,11 +208,14 @@ pub(super) mod tests {
 
     #[test]
     fn one_leg_gives_itself_away() {
-        let session = session().client_leg(|leg| leg.request(NO_UPGRADE).response(REFUSED));
+        let alone = |answer| session().client_leg(|leg| leg.request(NO_UPGRADE).response(answer));
+        let session = alone(REFUSED);
         assert_eq!(session.cause(), Some(RULE.id));
         assert_eq!(session.finding(RULE.id).unwrap().evidence.confidence, Confidence::Medium);
         let yes = session.client_leg(|leg| leg.response("HTTP/1.1 204 No Content\n\n"));
         assert!(yes.check(&RULE).is_none(), "a proxy that cannot be seen asked for leave");
+        let evidence = alone("HTTP/1.1 403 Forbidden\n\nno").check(&RULE).unwrap();
+        assert_eq!(evidence.confidence, Confidence::Low, "it may have been refused leave");
     }
 
     #[test]
