@@ -28,6 +28,9 @@ const AGREED: i64 = 1_000_000;
 /// A proxy that waits for nothing forwards a request within this time.
 const AT_ONCE: i64 = 1_000_000;
 
+/// A busy one within this time.
+const SOON: i64 = 250_000_000;
+
 /// A key that was asked with further apart may have been used twice: people type the same key into curl again and again.
 const SAME_KEY: i64 = 2_000_000_000;
 
@@ -82,8 +85,7 @@ fn difference(spans: &[Span]) -> i64 {
     };
     let middle = |(from, to): Span| from.midpoint(to);
     if from <= to {
-        let agreed = from <= AGREED && to >= -AGREED;
-        return if agreed { 0 } else { middle((from, to)) };
+        return if agree(&(from, to)) { 0 } else { middle((from, to)) };
     }
     let mut middles: Vec<i64> = spans.iter().copied().map(middle).collect();
     let (_, median, _) = middles.select_nth_unstable(spans.len() / 2);
@@ -166,9 +168,8 @@ impl Exchanges {
             let theirs = other.0.get(what).filter(|theirs| theirs.once && ours.once)?;
             match what {
                 What::Syn(..) => ours.passed_on_as(theirs),
-                What::Key(_) if ours.server.ip == theirs.client => ours.forwarded_as(theirs),
-                What::Key(_) if theirs.server.ip == ours.client => {
-                    theirs.forwarded_as(ours).map(|(from, to)| (to.saturating_neg(), from.saturating_neg()))
+                What::Key(_) if ours.server.ip == theirs.client || theirs.server.ip == ours.client => {
+                    ours.on_the_other_side_as(theirs)
                 }
                 What::Key(_) if ours.client != theirs.client && ours.server != theirs.server => {
                     ours.passed_on_as(theirs).filter(within_reason)
@@ -177,6 +178,11 @@ impl Exchanges {
             }
         })
     }
+}
+
+/// Whether the clocks may be one.
+fn agree(&(from, to): &Span) -> bool {
+    from <= AGREED && to >= -AGREED
 }
 
 /// Whether a key is likely to have been used once.
@@ -193,6 +199,16 @@ impl Exchange {
         Exchange { client, server, asked: segment.moment.at, answered: None, once: true }
     }
 
+    /// How far the clock of `other` may be ahead, where one of them is what a proxy asked when it was asked the other one. On one
+    /// host either may be in front: the clock is one, and tells.
+    fn on_the_other_side_as(&self, other: &Exchange) -> Option<Span> {
+        let asks = |front: &Exchange, back: &Exchange| {
+            (front.server.ip == back.client).then(|| front.forwarded_as(back)).flatten()
+        };
+        let turned = asks(other, self).map(|(from, to)| (to.saturating_neg(), from.saturating_neg()));
+        turned.filter(agree).or(asks(self, other)).or(turned)
+    }
+
     /// How far the clock of `other` may be ahead, which saw the same: one of them was nearer to the client.
     fn passed_on_as(&self, other: &Exchange) -> Option<Span> {
         let asked = ahead(other.asked, self.asked);
@@ -200,12 +216,13 @@ impl Exchange {
         Some((asked.min(answered), asked.max(answered)))
     }
 
-    /// Likewise, where this is what a proxy was asked, and `other` what it asked then. It may have answered on its own, before
-    /// it asked; then it asked at once.
+    /// Likewise, where this is what a proxy was asked, and `back` what it asked then. It may have answered on its own, or its
+    /// backend never did: then it asked at once, or not much later by clocks that agree.
     fn forwarded_as(&self, back: &Exchange) -> Option<Span> {
         let asked = ahead(back.asked, self.asked);
         let answered = back.answered.zip(self.answered).map(|(back, front)| ahead(back, front));
-        let from = answered.filter(|answered| *answered <= asked).unwrap_or(asked.saturating_sub(AT_ONCE));
+        let at_once = if (0..SOON).contains(&asked) { 0 } else { asked.saturating_sub(AT_ONCE) };
+        let from = answered.filter(|answered| *answered <= asked).unwrap_or(at_once);
         Some((from, asked)).filter(within_reason)
     }
 }
@@ -264,6 +281,21 @@ mod tests {
             let files = [leg(CLIENT, FRONT, 0), leg(DIAL, BACKEND, millis)];
             assert_eq!(differences_of(&files), [0, millis * 1_000_000], "by the key");
         }
+    }
+
+    #[test]
+    fn on_one_host_either_may_be_in_front() {
+        const HERE: [u8; 4] = [127, 0, 0, 1];
+        let start = Timestamp::from_parts(1_700_000_000, 0);
+        let front = Script::new().starting_at(start).leg((HERE, 40_001), (HERE, 80)).request(Script::REQUEST);
+        let front = front.after_ms(60).response(Script::RESPONSE).pcap();
+        let back = leg((HERE, 50_001), (HERE, 9000), 30);
+        assert_eq!(differences_of(&[front.clone(), back.clone()]), [0, 0]);
+        assert_eq!(differences_of(&[back, front.clone()]), [0, 0]);
+        let unanswered = Script::new().starting_at(start.moved(30_000_000)).leg((HERE, 50_001), (HERE, 9000));
+        let unanswered = unanswered.request(Script::REQUEST).server_rst().pcap();
+        assert_eq!(differences_of(&[front.clone(), unanswered.clone()]), [0, 0]);
+        assert_eq!(differences_of(&[unanswered, front]), [0, 0]);
     }
 
     #[test]
