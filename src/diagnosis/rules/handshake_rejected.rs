@@ -47,6 +47,7 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
             .packet_if(refusal.request.map(|request| request.moment), "the request")
             .packet(refusal.response.moment, "the answer")
             .confidence(confidence(&refusal))
+            .fix_if((refusal.status() == MISDIRECTED).then(|| ONE_NAME.to_owned()))
             .verdict(match refusal.request {
                 Some(_) => format!("{maker} refused the handshake with {said}{why}{unseen}"),
                 None => format!("{maker} answered {said} to a request that was not captured{unseen}"),
@@ -61,8 +62,17 @@ fn is_yes_to_something_else(refusal: &Refusal<'_>) -> bool {
     is_aside || !asks && answer::is_bare_yes(refusal.response)
 }
 
+/// The server is not the right one for this Host on this connection (RFC 9110 §15.5.20).
+const MISDIRECTED: u16 = 421;
+
+const ONE_NAME: &str = "Let the client ask for one name in TLS and in Host, and connect by that name and not by an address.\n\
+    in the nginx location, towards a backend that speaks TLS: proxy_ssl_server_name on; proxy_ssl_name $host;";
+
 /// Why it was refused, where that is beyond doubt.
 fn why(refusal: &Refusal<'_>) -> Option<&'static str> {
+    if refusal.status() == MISDIRECTED {
+        return Some("it does not serve this Host on this connection: the name in TLS is another one, or none");
+    }
     if refusal.meaning() == Some(Meaning::Stopping) {
         return Some("its WebSocket server is being closed and takes nobody any more");
     }
@@ -124,6 +134,15 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         refused_with("HTTP/1.1 500 Internal Server Error\nServer: uvicorn\n\nInternal Server Error")
+    }
+
+    /// As Caddy 2.6 answers who comes to a site with client certificates by its address.
+    #[test]
+    fn a_misdirected_request_is_one_of_two_names() {
+        let diagnosis = answered("HTTP/1.1 421 Misdirected Request\nServer: Caddy\n\n").diagnose();
+        assert_eq!(diagnosis.cause().map(|cause| cause.id), Some(RULE.id));
+        assert!(diagnosis.verdict.contains("the name in TLS is another one"), "{}", diagnosis.verdict);
+        assert!(diagnosis.findings[0].fix.contains("proxy_ssl_name"), "{}", diagnosis.findings[0].fix);
     }
 
     #[test]
