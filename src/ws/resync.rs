@@ -285,3 +285,24 @@ impl Search {
         self.packets.retain(|&(_, end)| end > offset);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_character_again_and_again_is_no_row_of_frames() {
+        // `x` under the key F1 CA 07 3A: each four bytes begin a ping of 50 bytes.
+        let payload = [0x89, 0xB2, 0x7F, 0x42].repeat(400);
+        let mut search = Search::new(Some(Role::Client), false, true);
+        search.add(&payload[..1448], Moment::default());
+        search.add(&payload[1448..], Moment::default());
+        assert!(!search.has_found());
+        // Where it ends, the next frame is found.
+        let ping = [0x89, 0x84, 1, 2, 3, 4, 0x71, 0x6B, 0x6D, 0x63];
+        for _ in 0..6 {
+            search.add(&ping, Moment::default());
+        }
+        assert_eq!(search.take_found().map(|held| held.bytes.len() % ping.len()), Some(0));
+    }
+}

@@ -91,7 +91,10 @@ impl Candidate {
     pub(super) fn follow(&mut self, held: &[u8], base: u64, deflate: bool) -> bool {
         while let Some(rest) = self.next.checked_sub(base).and_then(|at| held.get(at as usize..)) {
             let Some(header) = FrameHeader::read(rest) else { return !contradicts(rest, self.sender) };
-            if !fits(&header, self.sender, deflate) || self.breaks_fragmentation(&header) {
+            if !fits(&header, self.sender, deflate)
+                || self.breaks_fragmentation(&header)
+                || is_monotonous(&header, rest)
+            {
                 return false;
             }
             let payload = &rest[header.size()..];
@@ -154,6 +157,17 @@ fn fits(header: &FrameHeader, sender: Role, deflate: bool) -> bool {
         && header.reserved() & !allowed == 0
         && (header.is_final() || header.length > 0)
         && !(header.opcode() == Opcode::CLOSE && header.length == 1)
+}
+
+/// Whether a masked frame repeats itself every four bytes, from its header on. Under one key, a payload that is one character
+/// again and again does that, and by chance looks like a frame, and one more behind it, without end. A frame does not: its
+/// header is not like its key.
+fn is_monotonous(header: &FrameHeader, frame: &[u8]) -> bool {
+    const PERIOD: usize = 4;
+    let sample = &frame[..frame.len().min(SAMPLE)];
+    header.is_masked()
+        && sample.len() >= 6 * PERIOD
+        && sample[PERIOD..].iter().zip(sample).all(|(byte, before)| byte == before)
 }
 
 /// What the beginning of a payload is worth as evidence; `None` when it contradicts.
