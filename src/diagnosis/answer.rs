@@ -9,6 +9,7 @@ use crate::diagnosis::parties::{self, Name};
 use crate::diagnosis::proxies::{self, Software};
 use crate::diagnosis::wording::quote;
 use crate::http::head::Version;
+use crate::packet::Moment;
 use crate::session::leg::{Request, Response};
 use crate::session::{Leg, Session};
 use crate::stream::Role;
@@ -71,6 +72,18 @@ pub fn came_too_late(leg: &Leg, response: &Response) -> bool {
     };
     let asked = leg.request.as_ref().map_or(leg.tcp.first.at, |request| request.moment.at);
     end.kind == EndKind::Rst || end.moment.at.since(asked) >= WAITED
+}
+
+/// Who got the request last and hung up on it at once, without an answer, and when: the leg that leads furthest. Some servers
+/// do so to a handshake that is flawed.
+pub fn hung_up_at_once(session: &Session) -> Option<(usize, Moment)> {
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let asked = session.legs.iter().enumerate().rev().filter(|(_, leg)| !leg.is_aside);
+    let (index, leg, request) = asked.filter_map(|(index, leg)| Some((index, leg, leg.request.as_deref()?))).next()?;
+    let end = leg.first_end().filter(|end| end.by == Role::Server)?.moment;
+    let silent =
+        leg.response.is_none() && !leg.answer_begun() && leg.is_readable() && !leg.half(Role::Server).has_holes();
+    (silent && !request.cut && end.at.since(request.moment.at) <= AT_ONCE).then_some((index, end))
 }
 
 /// Whether an answer says yes and nothing else.

@@ -8,6 +8,7 @@ use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, parties};
 use crate::http::handshake::Key;
 use crate::session::leg::Request;
+use crate::session::{Confidence, Session};
 
 /// `invalid-websocket-key`.
 pub const RULE: Rule = Rule {
@@ -34,10 +35,17 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
     let key = describe(request);
     let curl = if is_curl(request) { "; the client is curl, so this is a test by hand" } else { "" };
     let evidence = Evidence::on(index, format!("{key}{curl}")).packet(request.moment, "the request with this key");
+    let client = parties::client_of(session, index)?;
     let Some(refusal) = answer::refusal(session).filter(explains) else {
+        let hung_up = answer::hung_up_at_once(session).filter(|&(last, _)| has_key_of(session, last, request));
+        if let Some((last, end)) = hung_up {
+            let server = parties::server_of(session, last)?;
+            return Some(evidence.packet(end, "the end").confidence(Confidence::Medium).verdict(format!(
+                "{client} sent an invalid handshake: {key}{curl}; {server} closed the connection without an answer"
+            )));
+        }
         return Some(evidence.severity(Severity::Warning).not_cause());
     };
-    let client = parties::client_of(session, index)?;
     let evidence = evidence.packet(refusal.response.moment, "the refusal");
     let fix = is_curl(request).then_some("in the curl command: -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='");
     Some(evidence.fix_if(fix.map(str::to_owned)).verdict(format!(
@@ -45,6 +53,12 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         refusal.maker(),
         refusal.status()
     )))
+}
+
+/// Whether a leg's request asks for the upgrade with the key as the client sent it.
+fn has_key_of(session: &Session, leg: usize, asked: &Request) -> bool {
+    let reached = session.legs[leg].request.as_deref().filter(|request| is_handshake(request));
+    reached.is_some_and(|request| request.offer.connection_upgrade && request.offer.key == asked.offer.key)
 }
 
 /// A request that was meant for a WebSocket server, and came over HTTP/1 (HTTP/2 has no key).
@@ -78,6 +92,7 @@ fn describe(request: &Request) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     const REFUSED: &str = "HTTP/1.1 400 Bad Request\nConnection: close\nContent-Type: text/html\nContent-Length: 43\n\n\
         Missing or invalid Sec-WebSocket-Key header";
@@ -98,6 +113,14 @@ pub(super) mod tests {
         assert_eq!(detail(&replaced(ASKED, "Sec-WebSocket-Key", "")), "there is no Sec-WebSocket-Key");
         let twice = with_field(ASKED, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(detail(&twice), "Sec-WebSocket-Key comes 2 times");
+    }
+
+    #[test]
+    fn a_server_may_hang_up_on_it() {
+        let after = |milliseconds: u64| {
+            session().client_leg(|leg| leg.request(&by_hand()).after_ms(milliseconds).fin(Role::Server)).cause()
+        };
+        assert_eq!((after(3), after(5000)), (Some(RULE.id), Some("no-answer")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::diagnosis::hops::asks_for_websocket;
 use crate::diagnosis::proxies::is_curl;
 use crate::diagnosis::wording::quote;
 use crate::diagnosis::{Evidence, Facts, Rule, Severity, Stage, answer, parties};
+use crate::session::Confidence;
 use crate::session::leg::Request;
 
 /// `wrong-method`.
@@ -30,21 +31,26 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
         let request = leg.request.as_deref().filter(|request| is_wrong(request))?;
         Some((index, request))
     })?;
-    let refusal = answer::refusal(session)?;
     let (client, method) = (parties::client_of(session, index)?, quote(request.head.method()));
     let how = match (is_curl(request), &*method) {
         (true, "HEAD") => ", as curl -I does: the test is wrong, the server may be right",
         _ => "",
     };
-    let evidence =
-        Evidence::on(index, format!("the upgrade was asked for with {method}{how}; answered {}", refusal.said()))
+    let asked = format!("asked for the upgrade with {method}{how}");
+    let evidence = |answered: &str| {
+        Evidence::on(index, format!("the upgrade was asked for with {method}{how}; {answered}"))
             .packet(request.moment, "the request")
-            .packet(refusal.response.moment, "the refusal")
-            .verdict(format!(
-                "{client} asked for the upgrade with {method}{how}; {} answered {}",
-                refusal.maker(),
-                refusal.status()
-            ));
+    };
+    let Some(refusal) = answer::refusal(session) else {
+        let (last, end) = answer::hung_up_at_once(session)?;
+        let left = "closed the connection without an answer";
+        let verdict = format!("{client} {asked}; {} {left}", parties::server_of(session, last)?);
+        let evidence = evidence(&format!("the server {left}")).packet(end, "the end");
+        return Some(evidence.confidence(Confidence::Medium).verdict(verdict));
+    };
+    let evidence = evidence(&format!("answered {}", refusal.said()))
+        .packet(refusal.response.moment, "the refusal")
+        .verdict(format!("{client} {asked}; {} answered {}", refusal.maker(), refusal.status()));
     let fix = "nginx: take proxy_method out of the location of the WebSocket";
     let evidence = evidence.fix_if((index > 0).then(|| fix.to_owned()));
     Some(if is_about_something_else(&refusal) { evidence.not_cause() } else { evidence })
@@ -63,6 +69,7 @@ fn is_about_something_else(refusal: &Refusal<'_>) -> bool {
 pub(super) mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+    use crate::stream::Role;
 
     fn head() -> String {
         with_field(&ASKED.replace("GET ", "HEAD "), "User-Agent: curl/7.88.1")
@@ -70,6 +77,12 @@ pub(super) mod tests {
 
     pub(crate) fn example() -> TestSession {
         answered("HTTP/1.1 405 Method Not Allowed\n\n").client_leg(|leg| leg.request(&head()))
+    }
+
+    #[test]
+    fn a_server_may_hang_up_on_it() {
+        let hung_up = session().client_leg(|leg| leg.request(&head()).after_ms(3).fin(Role::Server));
+        assert_eq!(hung_up.cause(), Some(RULE.id));
     }
 
     #[test]
