@@ -1,7 +1,8 @@
 //! Frames that break RFC 6455: where a violation was born, and how it is told.
 
 use crate::diagnosis::ending::named;
-use crate::diagnosis::{Evidence, Facts};
+use crate::diagnosis::{Evidence, Facts, hops, parties};
+use crate::packet::Moment;
 use crate::session::Session;
 use crate::stream::Role;
 use crate::ws::facts::{Violation, ViolationKind};
@@ -49,13 +50,29 @@ pub fn evidence(facts: &Facts<'_>, found: &Found, what: &str) -> Evidence {
         .verdict(format!("{sender} sent {what}{reaction}"))
 }
 
+/// The leg that the frame reached last, and when: a proxy that passes bytes on passes on what the one at its end does about it.
+fn reached(session: &Session, found: &Found) -> (usize, Moment) {
+    let legs = &session.legs;
+    let onward = |&(leg, _): &(usize, Moment)| {
+        let (next, front, back) = match found.by {
+            Role::Client => parties::behind(session, leg).map(|behind| (behind, leg, behind))?,
+            Role::Server => legs[leg].behind.map(|front| (front, front, leg))?,
+        };
+        let violations = &legs[next].tunnel.as_ref()?.sides[found.by].violations;
+        let passed = violations.iter().find(|violation| violation.kind == found.violation.kind)?;
+        (!hops::makes_own_handshake(&legs[front], &legs[back])).then_some((next, passed.moment))
+    };
+    let born = (found.leg, found.violation.moment);
+    std::iter::successors(Some(born), onward).take(legs.len()).last().unwrap_or(born)
+}
+
 /// `; the server 10.0.0.1:9000 closed with 1002 "bad MASK"`.
 fn reaction(session: &Session, found: &Found) -> String {
-    let peer = found.by.peer();
-    let Some(tunnel) = &session.legs[found.leg].tunnel else { return String::new() };
-    let name = named(session, found.leg, peer);
+    let ((leg, read), peer) = (reached(session, found), found.by.peer());
+    let Some(tunnel) = &session.legs[leg].tunnel else { return String::new() };
+    let name = named(session, leg, peer);
     match &tunnel.sides[peer].close {
-        Some(close) if close.moment >= found.violation.moment => match (close.code, &*close.reason) {
+        Some(close) if close.moment >= read => match (close.code, &*close.reason) {
             (Some(code), "") => format!("; {name} closed with {code}"),
             (Some(code), reason) => {
                 format!("; {name} closed with {code} \"{}\"", crate::diagnosis::wording::quote(reason))
@@ -64,8 +81,8 @@ fn reaction(session: &Session, found: &Found) -> String {
         },
         // It had said goodbye before.
         Some(_) => String::new(),
-        None => match session.legs[found.leg].ends().find(|end| end.by == peer) {
-            Some(end) if end.moment >= found.violation.moment => format!("; {name} left without a Close frame"),
+        None => match session.legs[leg].ends().find(|end| end.by == peer) {
+            Some(end) if end.moment >= read => format!("; {name} left without a Close frame"),
             _ => String::new(),
         },
     }
@@ -75,6 +92,24 @@ fn reaction(session: &Session, found: &Found) -> String {
 mod tests {
     use super::*;
     use crate::diagnosis::test_session::*;
+
+    #[test]
+    fn a_proxy_that_passes_bytes_on_does_not_judge_them() {
+        let broken = |leg: TestLeg, request: &str, answer: &str| {
+            let leg = leg.request(request).response(answer).open();
+            leg.violation(Role::Client, ViolationKind::ReservedBits(4)).close(Role::Server, 1002, "")
+        };
+        let (key, accept) = ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let remade = ("AQIDBAUGBwgJCgsMDQ4PEA==", "C/0nmHhBztSRGR1CwL6Tf4ZjwpY=");
+        let chain = |behind: (&str, &str)| {
+            let (request, answer) = (FORWARDED.replace(key, behind.0), SWITCHED.replace(accept, behind.1));
+            let session = session().client_leg(|leg| broken(leg, ASKED, SWITCHED));
+            session.backend_leg(|leg| broken(leg, &request, &answer)).diagnose().verdict
+        };
+        let (passed_on, own) = (chain((key, accept)), chain(remade));
+        assert!(passed_on.ends_with("; the backend 127.0.0.1:9000 closed with 1002"), "{passed_on}");
+        assert!(own.ends_with("; the proxy 10.0.0.1:80 closed with 1002"), "{own}");
+    }
 
     #[test]
     fn tells_who_did_it_how_often_and_how_the_peer_took_it() {
