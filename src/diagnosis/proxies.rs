@@ -84,6 +84,7 @@ pub fn between<'a>(front: &'a Leg, back: &'a Leg) -> Option<Fingerprint<'a>> {
     let named = front.response.as_deref().and_then(named_by);
     if let (Some(asked), Some(forwarded)) = (&front.request, &back.request)
         && let Some(software) = marks_in_request(asked, forwarded)
+        && !(software == Software::HaProxy && adds_date(front, back))
     {
         let version = named.filter(|named| named.software == software).and_then(|named| named.version);
         return Some(Fingerprint { software, version });
@@ -205,6 +206,12 @@ fn marks_in_request(asked: &Request, forwarded: &Request) -> Option<Software> {
     None
 }
 
+/// Whether the answer got its date on the way. What is built on hyper adds one, and writes names in lower case as HAProxy does.
+fn adds_date(front: &Leg, back: &Leg) -> bool {
+    let has_date = |leg: &Leg| leg.response.as_deref().map(|response| response.head.fields.has("Date"));
+    (has_date(front), has_date(back)) == (Some(true), Some(false))
+}
+
 /// Caddy names itself behind the version of what it got, since 2.10.
 fn is_via_caddy(fields: &Fields) -> bool {
     fields.all("Via").last().is_some_and(|via| via.trim().ends_with(" Caddy"))
@@ -257,6 +264,20 @@ mod tests {
         let nginx = "GET /ws HTTP/1.0\nHost: b:9000\nConnection: close\n\n";
         assert_eq!(software(nginx, no_name), Some(Software::Nginx));
         assert_eq!(software("GET /ws HTTP/1.1\nHost: b:9000\n\n", no_name), None);
+    }
+
+    #[test]
+    fn lower_case_alone_is_not_haproxy() {
+        let forwarded = "GET /ws HTTP/1.1\nhost: app.example\nupgrade: websocket\nconnection: upgrade\n\n";
+        let software = |told: &str| {
+            let session = session()
+                .client_leg(|leg| leg.request(ASKED).response(told))
+                .backend_leg(|leg| leg.request(forwarded).response("HTTP/1.1 401 Unauthorized\n\n"))
+                .session;
+            between(&session.legs[0], &session.legs[1]).map(|fingerprint| fingerprint.software)
+        };
+        assert_eq!(software("HTTP/1.1 401 Unauthorized\n\n"), Some(Software::HaProxy));
+        assert_eq!(software("HTTP/1.1 401 Unauthorized\ndate: Sun, 22 Nov 2026 08:31:04 GMT\n\n"), None);
     }
 
     #[test]
