@@ -64,7 +64,11 @@ fn purpose(refusal: &Refusal<'_>, target: &str) -> (&'static str, Option<String>
     }
     let lower = target.to_ascii_lowercase();
     match ["login", "signin", "sign-in", "/auth", "sso"].into_iter().any(|word| lower.contains(word)) {
-        true => (": to a login page, so the session's cookie is missing or expired", None),
+        true => {
+            let fix = "Log in first, and send the cookie of the session with the handshake: mind its Domain, Path and SameSite. \
+                Let the endpoint answer 401 in place of the redirect, so that the client can tell.";
+            (": to a login page, so the session's cookie is missing or expired", Some(fix.to_owned()))
+        }
         false => ("", None),
     }
 }
