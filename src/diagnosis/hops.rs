@@ -5,7 +5,7 @@ use crate::diagnosis::parties::{self, Name};
 use crate::http::handshake::Upgrade;
 use crate::http::head::Fields;
 use crate::session::leg::{JoinReason, Request};
-use crate::session::{Leg, Session};
+use crate::session::{Leg, Proxy, Session};
 
 /// A proxy whose request can be read on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ pub struct Hop<'a> {
 /// of a request yet, it may be one by which the proxy asks for leave.
 pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
     session.proxies().filter_map(move |proxy| {
-        let crate::session::Proxy { front_index, front, back_index, back } = proxy;
+        let Proxy { front_index, front, back_index, back } = proxy;
         let (asked, forwarded) = (front.request.as_deref()?, back.request.as_deref()?);
         let superseded = front.tunnel.is_some() && back.tunnel.is_none() && parties::was_followed(session, back_index);
         (!forwarded.cut && !superseded && !is_undecided(front, back)).then_some(Hop {
@@ -44,6 +44,14 @@ pub fn hops(session: &Session) -> impl Iterator<Item = Hop<'_>> {
             back,
             forwarded,
         })
+    })
+}
+
+/// The proxies that were asked in TLS which nobody can read, from the client on, and what each asked its backend.
+pub fn behind_tls(session: &Session) -> impl Iterator<Item = (Proxy<'_>, &Request)> {
+    session.proxies().filter_map(|proxy| {
+        let request = proxy.back.request.as_deref()?;
+        (proxy.front.tls.is_some() && proxy.front.request.is_none()).then_some((proxy, request))
     })
 }
 

@@ -53,10 +53,8 @@ fn check(facts: &Facts<'_>) -> Option<Evidence> {
 
 /// Behind TLS that nobody can read: no library of clients writes it twice.
 fn behind_tls(session: &Session) -> Option<Evidence> {
-    let (proxy, request) = session.proxies().find_map(|proxy| {
-        let request = proxy.back.request.as_deref().filter(|request| request.offer.upgrade == Upgrade::Duplicate)?;
-        (proxy.front.tls.is_some() && proxy.front.request.is_none()).then_some((proxy, request))
-    })?;
+    let (proxy, request) =
+        hops::behind_tls(session).find(|(_, request)| request.offer.upgrade == Upgrade::Duplicate)?;
     let (got, detail) = what_came(request);
     Some(
         Evidence::on(proxy.back_index, detail)

@@ -66,12 +66,9 @@ fn may_be_about_origin(refusal: &Refusal<'_>) -> bool {
 /// The same behind TLS that nobody can read: the name in the ClientHello is the Origin's, and Host has another.
 fn behind_tls(session: &Session) -> Option<Evidence> {
     let refusal = answer::refusal(session).filter(may_be_about_origin)?;
-    let (proxy, request, name) =
-        session.proxies().filter(|proxy| proxy.back_index <= refusal.made_on).find_map(|proxy| {
-            let tls = proxy.front.tls.as_deref().filter(|_| proxy.front.request.is_none())?;
-            let request = proxy.back.request.as_deref().filter(|request| !request.cut)?;
-            Some((proxy, request, tls.sni.as_deref()?))
-        })?;
+    let (proxy, request, name) = hops::behind_tls(session)
+        .filter(|(proxy, request)| proxy.back_index <= refusal.made_on && !request.cut)
+        .find_map(|(proxy, request)| Some((proxy, request, proxy.front.tls.as_deref()?.sni.as_deref()?)))?;
     let (origin, host) = (request.head.fields.first("Origin")?, request.head.host()?);
     let is_asked =
         origin.strip_prefix("https://").is_some_and(|authority| name_in(authority).eq_ignore_ascii_case(name));
